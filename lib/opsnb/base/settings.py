@@ -1,0 +1,119 @@
+"""Settings of a workspace: ``opsnb.yaml``, read strictly. Unknown keys are errors, so a typo never runs with a default."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from opsnb.base.errors import SettingsError
+
+SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$")
+UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$")
+LANGUAGES = ("en", "zh_CN")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of a workspace; every one has a default.
+
+    Args:
+        name: The workspace's name; it is the ledger's origin.
+        language: Language of pages and messages: ``en`` or ``zh_CN``.
+        workers: Runs at a time.
+        kernel: ``fork`` from a warm zygote, or ``spawn`` an interpreter for each run.
+        cell_timeout: Seconds that one cell may take.
+        timeout: Seconds that a run may take when its runbook says nothing.
+        memory: Bytes resident in a run's processes.
+        output: Bytes of output kept of one run.
+        allow_unconfined_changes: Whether risk ``change`` may run where the system cannot isolate kernels.
+    """
+
+    name: str = "opsnb"
+    language: str = "en"
+    workers: int = max(2, os.cpu_count() or 2)
+    kernel: str = "fork"
+    cell_timeout: float = 1800.0
+    timeout: float = 3600.0
+    memory: int = 2 * UNITS["GiB"]
+    output: int = 32 * UNITS["MiB"]
+    allow_unconfined_changes: bool = False
+
+
+def read(path: Path) -> Settings:
+    """Read ``opsnb.yaml``.
+
+    Raises:
+        SettingsError: Names the file, the key, what was found and what was wanted.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: holds a {type(value).__name__}, wanted keys and values")
+    known = {f.name for f in fields(Settings)}
+    for key in value:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known settings: {', '.join(sorted(known))}"
+            raise SettingsError(f"{path}: unknown setting '{key}'", hint=hint)
+    return Settings(**{key: _setting(path, key, found) for key, found in value.items()})
+
+
+def seconds(text: object) -> float:
+    """Return a duration in seconds: ``90``, ``"90s"``, ``"10m"``, ``"1h30m"``.
+
+    Raises:
+        ValueError: If it is not one.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool) and text > 0:
+        return float(text)
+    match = DURATION.match(text.strip()) if isinstance(text, str) else None
+    if not match or not any(match.groups()):
+        raise ValueError(f"{text!r} is not a duration such as 90s, 10m or 1h30m")
+    hours, minutes, rest = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest or 0)
+
+
+def size(text: object) -> int:
+    """Return a size in bytes: ``1048576``, ``"2GiB"``.
+
+    Raises:
+        ValueError: If it is not one.
+    """
+    match = SIZE.match(str(text).strip()) if isinstance(text, int | str) and not isinstance(text, bool) else None
+    if not match:
+        raise ValueError(f"{text!r} is not a size such as 512MiB or 2GiB")
+    return int(float(match[1]) * UNITS[match[2] or "B"])
+
+
+def _setting(path: Path, key: str, found: Any) -> Any:
+    try:
+        if key in {"timeout", "cell_timeout"}:
+            return seconds(found)
+        if key in {"memory", "output"}:
+            return size(found)
+        return _plain(key, found)
+    except ValueError as error:
+        raise SettingsError(f"{path}: setting '{key}': {error}") from error
+
+
+def _plain(key: str, found: Any) -> Any:
+    if key == "language" and found not in LANGUAGES:
+        raise ValueError(f"found {found!r}, wanted one of {', '.join(LANGUAGES)}")
+    if key == "kernel" and found not in {"fork", "spawn"}:
+        raise ValueError(f"found {found!r}, wanted 'fork' or 'spawn'")
+    if key == "name" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", str(found)):
+        raise ValueError(f"found {found!r}, wanted up to 63 letters, digits, dots, dashes")
+    if key == "workers" and (not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= 256):  # noqa: PLR2004
+        raise ValueError(f"found {found!r}, wanted a number from 1 to 256")
+    if key == "allow_unconfined_changes" and not isinstance(found, bool):
+        raise ValueError(f"found {found!r}, wanted true or false")
+    return found

@@ -1,0 +1,112 @@
+"""``opsnb``: the command line. Commands are imported when they are called, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from opsnb import __version__
+from opsnb.base.errors import OpsnbError
+
+COMMANDS = {
+    "init": ("opsnb.cli.workspace", "Make a workspace."),
+    "demo": ("opsnb.cli.demo", "Run the first runbooks here, render, verify, and say where to look."),
+    "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
+    "run": ("opsnb.cli.run", "Run a runbook."),
+    "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
+    "runbook": ("opsnb.cli.runbook", "List, show and lint runbooks."),
+    "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are modules that are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they are met."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = module.command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when there is no such one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="opsnb")
+@click.option("--workspace", "-w", metavar="DIR", default=".", help="A directory in the workspace (default: here).")
+@click.pass_context
+def cli(ctx: click.Context, workspace: str) -> None:
+    """Operations as notebooks: planned, approved, executed, and kept as evidence."""
+    ctx.obj = workspace
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Entry point; an error of ours is a message and an exit code, never a traceback."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        sys.exit(cli.main(args=arguments, prog_name="opsnb", standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        if "--json" in arguments:
+            report(OpsnbErrorFrom(error), as_json=True)
+        else:
+            error.show()
+        sys.exit(error.exit_code)
+    except OpsnbError as error:
+        report(error, as_json="--json" in arguments)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+class OpsnbErrorFrom(OpsnbError):
+    """A usage error of click, in our shape."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        super().__init__(error.format_message())
+        self.exit_code = error.exit_code
+
+
+def report(error: OpsnbError, *, as_json: bool) -> None:
+    """Print an error: one JSON document on stdout, or words on stderr."""
+    if as_json:
+        import json
+
+        value = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
+        print(json.dumps({"error": value}, ensure_ascii=False))
+        return
+    click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
+    if error.hint:
+        click.echo(f"  → {error.hint}", err=True)
+
+
+if __name__ == "__main__":
+    main()

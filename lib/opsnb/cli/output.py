@@ -1,0 +1,64 @@
+"""What the command line prints: one JSON document with ``--json``, text for people otherwise; progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from opsnb.base.workspace import Workspace, find
+
+CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if c not in {9, 10}}
+BIDI = {ord(c): f"\\u{ord(c):04x}" for c in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c"}
+COLOURS = {
+    "DONE": "green", "PLANNED": "cyan", "NOT_APPLICABLE": "yellow", "FAILED": "red", "DRIFTED": "magenta",
+    "ABORTED": "red", "LOST": "red",
+}  # fmt: skip
+
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def workspace(ctx: click.Context) -> Workspace:
+    """Return the workspace that the command is about."""
+    from pathlib import Path
+
+    return find(Path(ctx.obj))
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def safe(text: str) -> str:
+    """Return text with control and direction characters shown and not obeyed."""
+    return text.translate(CONTROL).translate(BIDI)
+
+
+def progress(text: str) -> None:
+    """Print a line of progress."""
+    click.echo(safe(text), err=True)
+
+
+def verdict(word: str | None) -> str:
+    """Return a verdict in its colour."""
+    return click.style(word or "-", fg=COLOURS.get(word or ""), bold=True)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; columns as wide as they need."""
+    cells = [[safe(str(c)).replace("\n", " ") for c in row] for row in rows]
+    widths = [max(len(str(h)), *(_width(r[i]) for r in cells), 0) if cells else len(h) for i, h in enumerate(headings)]
+    click.echo("  ".join(click.style(h.ljust(w), bold=True) for h, w in zip(headings, widths, strict=True)).rstrip())
+    for row in cells:
+        line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def _width(text: str) -> int:
+    import unicodedata
+
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

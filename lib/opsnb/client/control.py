@@ -1,0 +1,74 @@
+"""Find the control plane, or start one that lasts as long as the runs given to it.
+
+The command that finds nobody at the socket starts a control plane beside itself and is its client like everybody
+else: there is one way to run, whether ``opsnb up`` is there or not (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+
+from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
+from opsnb.base.workspace import Workspace
+from opsnb.client.connection import Client
+
+RETRY_SECONDS = 10.0  # how long lock and socket are tried
+START_SECONDS = 60.0  # how long a control plane of our own may take to start and to end old runs
+BY_EXIT = {2: UsageError, 3: RefusedError, 7: UnavailableError}
+
+
+def connect(workspace: Workspace) -> Client:
+    """Return a client of the workspace's control plane, starting one where there is none.
+
+    Raises:
+        UnavailableError: If there is none and none can be started.
+    """
+    client = Client(workspace)
+    end = time.monotonic() + RETRY_SECONDS
+    while True:
+        if answers(client):
+            return client
+        if start(workspace) and answers(client):
+            return client
+        if time.monotonic() > end:
+            raise UnavailableError(
+                f"another process holds {workspace.lock} and does not answer",
+                hint="look at .opsnb/opsnb.log, or stop that process and try again",
+            )
+        time.sleep(0.1)
+
+
+def answers(client: Client) -> bool:
+    """Return whether a control plane serves the workspace."""
+    try:
+        client.get("/healthz")
+    except (UnavailableError, OSError):
+        return False
+    return True
+
+
+def start(workspace: Workspace) -> bool:
+    """Start a control plane that ends when idle; return whether it is ready (False: somebody else owns the lock).
+
+    Raises:
+        OpsnbError: If it says that it cannot work.
+    """
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "opsnb.web.server", str(workspace.root), "--until-idle", "--ready-fd", str(writer)],
+        pass_fds=(writer,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writer)
+    process.returncode = 0  # it outlives us, and init reaps it
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        readable, _, _ = select.select([stream], [], [], START_SECONDS)
+        text = stream.read() if readable else ""
+    if text.startswith("error "):
+        _, code, message = text.split(" ", 2)
+        raise BY_EXIT.get(int(code), OpsnbError)(message.strip())
+    return text.startswith("ready")

@@ -1,0 +1,259 @@
+"""The composition root: settings in, wired flows out. One :class:`App` owns the state of one workspace."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import logging
+import os
+import secrets
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.settings import read as read_settings
+from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.control.catalog import Catalog
+from opsnb.control.database import Database
+from opsnb.control.flows.execute import execute, stop
+from opsnb.control.flows.record import publish_ledger
+from opsnb.control.flows.recover import recover
+from opsnb.control.flows.seal import Asked
+from opsnb.control.flows.services import Services
+from opsnb.control.flows.submit import submit, undo
+from opsnb.control.ledger.events import RunStopped
+from opsnb.control.ledger.signer import Signer
+from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.store import Person, known_or_new
+from opsnb.control.records import RunState
+from opsnb.control.runs import store
+from opsnb.control.runs.feed import Feed
+from opsnb.control.runs.launcher import Launcher
+from opsnb.control.runs.toolkit import Toolkit
+
+LOG = logging.getLogger("opsnb")
+
+
+class App:
+    """The control plane of one workspace. Opening it takes the owner's lock; close it to give that up.
+
+    Raises:
+        UnavailableError: If another process owns the workspace.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.settings = read_settings(workspace.root / SETTINGS_FILE)
+        for folder in (workspace.state, workspace.incoming, workspace.runbooks):
+            folder.mkdir(parents=True, exist_ok=True)
+        workspace.state.chmod(0o700)
+        self._lock = _take_lock(workspace.lock)
+        toolkit = Toolkit()
+        launcher = Launcher(
+            scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
+            fork=self.settings.kernel == "fork", toolkit=toolkit.digest,
+        )  # fmt: skip
+        launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
+        self.services = Services(
+            workspace=workspace, settings=self.settings, database=Database(workspace.database),
+            catalog=Catalog.load(workspace.root), signer=Signer.open(workspace.state, self.settings.name),
+            launcher=launcher, toolkit=toolkit,
+        )  # fmt: skip
+        self.person = self._first_person()
+        self.token = _token(workspace.token)
+        self._stopping = threading.Event()
+        self._workers: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Check the ledger, end what was left unfinished, and start the workers."""
+        services = self.services
+        with services.database.transaction() as connection:
+            open_ledger(connection, self.settings.name)
+        with services.database.transaction() as connection:
+            services.signer.check(connection)
+        services.keep_reserve()
+        recovered = recover(services)
+        if recovered:
+            LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)
+        for number in range(self.settings.workers):
+            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            thread.start()
+            self._workers.append(thread)
+
+    def stop_all(self) -> None:
+        """Start nothing more, stop what runs, and wait until it is recorded. Queued runs stay queued."""
+        self._stopping.set()
+        for run in list(self.services.running):
+            stop(self.services, run, "the control plane was stopped")
+        self.services.wake()
+        for thread in self._workers:
+            thread.join(timeout=60.0)
+        for feed in list(self.services.feeds.values()):
+            feed.end()
+
+    def close(self) -> None:
+        """Stop what runs, record it, and give the workspace up."""
+        self.stop_all()
+        self.services.launcher.close()
+        self.services.database.close()
+        self.workspace.socket.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    # -- what the doors ask for ------------------------------------------------------------------------------------
+
+    def submit(self, asked: Asked, *, request: str = "") -> str:
+        """Queue a run; return its id."""
+        return submit(self.services, asked, self.person, request=request)
+
+    def undo(self, run: str) -> str:
+        """Queue the undoing of a run; return the new run's id."""
+        return undo(self.services, run, self.person)
+
+    def stop(self, run: str) -> dict[str, Any]:
+        """Stop a run that is queued or running.
+
+        Raises:
+            NotFoundError: If there is no such run.
+        """
+        services = self.services
+        with services.database.transaction() as connection:
+            row = store.run_row(connection, run)
+            if row.state == RunState.ENDED:
+                return {"run": run, "state": row.state, "verdict": row.verdict}
+            append(connection, RunStopped(run=run, by=self.person.id))
+            store.note(connection, run, "stop", self.person.name)
+        stop(services, run, f"stopped by {self.person.name}")
+        services.wake()
+        return {"run": run, "state": "stopping", "verdict": None}
+
+    def feed(self, run: str) -> Feed:
+        """Return a run's live events; those of an ended run are its result alone.
+
+        Raises:
+            NotFoundError: If there is no such run.
+        """
+        with self.services.database.transaction() as connection:
+            row = store.run_row(connection, run)
+        feed = self.services.feed(run)
+        if row.state == RunState.ENDED and run not in self.services.running and not feed.told:
+            feed.tell({"ev": "end", "result": row.result})
+            feed.end()
+        return feed
+
+    def run(self, run: str) -> dict[str, Any]:
+        """Return one run as a JSON object."""
+        with self.services.database.transaction() as connection:
+            return _run_value(store.run_row(connection, run))
+
+    def runs(self, most: int, runbook: str = "") -> list[dict[str, Any]]:
+        """Return the latest runs, newest first."""
+        with self.services.database.transaction() as connection:
+            return [_run_value(row) for row in store.listed(connection, most, runbook=runbook)]
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Publish the ledger and return its newest signed head."""
+        publish_ledger(self.services)
+        with self.services.database.transaction() as connection:
+            note = self.services.signer.checkpoint(connection)
+            found = head(connection)
+        return {"note": note.decode(), "size": found.size, "root": found.root.hex(), "vkey": self.services.signer.vkey}
+
+    def entries(self, run: str, most: int) -> dict[str, Any]:
+        """Return ledger entries: those of one run and its request, or the latest ones."""
+        with self.services.database.transaction() as connection:
+            found = head(connection)
+            if run:
+                rows = about(connection, run=run, request=store.run_row(connection, run).request)
+            else:
+                rows = list(read(connection, max(0, found.size - most)))
+        return {"size": found.size, "root": found.root.hex(), "entries": [e.value for e in rows]}
+
+    def verify_database(self) -> dict[str, Any]:
+        """Hash every entry in the database and compare with the head that was signed last.
+
+        Raises:
+            AlteredError: Says what does not match.
+        """
+        with self.services.database.transaction() as connection:
+            found = self.services.signer.check(connection)
+        return {"size": found.size, "root": found.root.hex()}
+
+    def busy(self) -> int:
+        """Return how many runs are queued or running."""
+        with self.services.database.transaction() as connection:
+            return store.busy(connection)
+
+    def publish(self) -> None:
+        """Bring the published ledger up to date."""
+        publish_ledger(self.services)
+
+    # -- the workers -----------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            run = self._claim()
+            if run is None:
+                with self.services.work:
+                    self.services.work.wait(timeout=1.0)
+                continue
+            try:
+                execute(self.services, run)
+            except Exception:
+                LOG.exception("run %s", run)
+            self._trim_feeds()
+
+    def _claim(self) -> str | None:
+        try:
+            with self.services.database.transaction() as connection:
+                row = store.claim_next(connection)
+                return None if row is None else str(row.id)
+        except OpsnbError:
+            LOG.exception("claim")
+            return None
+
+    def _trim_feeds(self) -> None:
+        """Forget the live events of runs that ended a while ago; their records have everything."""
+        feeds = self.services.feeds
+        for run in list(feeds)[:-200]:
+            if run not in self.services.running and feeds[run].over:
+                feeds.pop(run, None)
+
+    def _first_person(self) -> Person:
+        with self.services.database.transaction() as connection:
+            return known_or_new(connection, getpass.getuser())
+
+
+def _take_lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise UnavailableError(f"another process owns this workspace ({path} is locked)") from error
+    return descriptor
+
+
+def _reads(workspace: Workspace, toolkit: Toolkit) -> tuple[str, ...]:
+    """Return what every kernel reads: the interpreter, the toolkit, runbooks/."""
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(toolkit.root), str(workspace.runbooks)]
+    places += [p for p in sys.path if p and Path(p).is_dir() and p not in {"/", str(workspace.root)}]
+    return tuple(dict.fromkeys(str(Path(p).resolve()) for p in places))
+
+
+def _token(path: Path) -> str:
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+    return path.read_text(encoding="ascii").strip()
+
+
+def _run_value(row: Any) -> dict[str, Any]:
+    names = ("id", "request", "runbook", "title", "mode", "state", "verdict", "reason", "created", "started", "ended")
+    value = {("run" if n == "id" else n): getattr(row, n) for n in names}
+    value["record"] = f"outputs/{row.path}/run.html" if row.path else None
+    value["result"] = row.result
+    return value

@@ -1,0 +1,70 @@
+"""The one place that opens the database. SQLite embedded by default; one owning process at a time.
+
+Every store defines its tables on :data:`metadata`. A transaction that changes state starts with ``BEGIN IMMEDIATE``,
+so that two writers never deadlock on an upgrade of their locks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+
+metadata = MetaData()
+
+# A WAL reset can lose data in 3.7.0 to 3.51.2 (fixed there and in these patch releases); use WAL only from them on.
+WAL_SAFE = {(3, 50): 7, (3, 44): 6}
+WAL_SAFE_FROM = (3, 51, 3)
+
+
+def wal_is_safe(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
+    """Return whether this SQLite can be trusted with ``journal_mode=WAL``."""
+    patch = WAL_SAFE.get(version[:2])
+    return version >= WAL_SAFE_FROM or (patch is not None and version[2] >= patch)
+
+
+def open_engine(path: Path) -> Engine:
+    """Open (and create) the SQLite database at ``path``, durable and with foreign keys on."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            f"journal_mode={'WAL' if wal_is_safe() else 'DELETE'}", "synchronous=FULL", "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Database:
+    """The state of one workspace; its one owner's threads take turns here instead of polling SQLite's lock."""
+
+    def __init__(self, path: Path) -> None:
+        from opsnb.control.migrations import upgrade
+
+        self.engine = open_engine(path)
+        self._turn = threading.RLock()
+        path.touch(mode=0o600, exist_ok=True)
+        upgrade(self.engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One atomic change: commits at the end, rolls back on any exception."""
+        with self._turn, self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()

@@ -1,0 +1,1 @@
+"""One file, one story. The only place where the services meet."""

@@ -1,0 +1,251 @@
+"""The control plane's end of one run link: it takes reports, decides what is let through, and approves nothing.
+
+A kernel is not trusted. Every message is checked for its shape, its size and its place in the run; a change is made
+known to the database and the ledger before it is let through.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import update
+
+from opsnb.base.canonical import digestible, salted, same
+from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.plan import Plan
+from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, PlanProposed
+from opsnb.control.ledger.store import append
+from opsnb.control.records import Mode
+from opsnb.control.runs import store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opsnb.control.flows.services import Services
+
+MAX_MESSAGES = 100_000  # of one run
+MAX_CHECKS = 10_000  # of one run
+MAX_TEXT = 4_000  # characters of a check's promise or a reason
+MAX_NAME = 200  # characters of an evidence's name
+
+
+class Refused(OpsnbError):  # noqa: N818  (an answer, not a fault)
+    """What the kernel is told when it may not."""
+
+
+@dataclass
+class Conversation:
+    """The state of one run link.
+
+    Args:
+        services: What the flow needs.
+        run: The run's id.
+        mode: Its mode.
+        request: Its request's id.
+        body: Its sealed request.
+        end: Orders the supervisor to end the run after the current cell.
+        tell: Passes an event to those who watch.
+    """
+
+    services: Services
+    run: str
+    mode: Mode
+    request: str
+    body: dict[str, Any]
+    end: Callable[[str], None]
+    tell: Callable[[dict[str, Any]], None]
+    folder: str = ""
+    isolation: str = "none"
+    plan: Plan | None = None
+    let_through: bool = False
+    drifted: bool = False
+    messages: int = 0
+    checks: int = 0
+    begun: set[int] = field(default_factory=set)
+    closed: set[int] = field(default_factory=set)
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one message of the kernel."""
+        number = message.get("id")
+        self.messages += 1
+        handler = _HANDLERS.get(str(message.get("op")))
+        try:
+            if handler is None:
+                raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")  # noqa: TRY301
+            if self.messages > MAX_MESSAGES:
+                raise Refused(f"more than {MAX_MESSAGES} messages")  # noqa: TRY301
+            return {"id": number, "ok": True, "value": handler(self, message)}
+        except (OpsnbError, KeyError, TypeError, ValueError) as error:
+            text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"
+            return {"id": number, "ok": False, "error": text[:MAX_TEXT]}
+
+    # -- what a kernel may say -------------------------------------------------------------------------------------
+
+    def _context(self, _: dict[str, Any]) -> dict[str, Any]:
+        how = "isolated by Landlock" if self.isolation == "landlock" else "NOT ISOLATED"
+        return {
+            "run": self.run, "request": self.request, "runbook": self.body["runbook"], "mode": self.mode.value,
+            "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
+            "files": f"{self.folder}/files",
+        }  # fmt: skip
+
+    def _applicable(self, message: dict[str, Any]) -> None:
+        if not message["fits"]:
+            why = str(message["why"])[:MAX_TEXT]
+            instead = str(message.get("instead", ""))[:MAX_NAME]
+            self._note("inapplicable", why + (f"; use {instead} instead" if instead else ""))
+            self.end("the runbook does not apply here")
+
+    def _plan(self, message: dict[str, Any]) -> dict[str, Any]:
+        if self.mode is Mode.READ:
+            raise Refused("a runbook of risk 'read' has nothing to propose")
+        if self.plan is not None:
+            raise Refused("a run proposes one plan")
+        plan = Plan.from_json(message["plan"])
+        sealed = {h["name"] for h in self.body["hosts"]}
+        if foreign := sorted(set(plan.hosts) - sealed):
+            raise Refused(f"the plan names hosts that the request does not: {', '.join(foreign)}")
+        if self.mode is Mode.PLAN:
+            return self._planned(plan)
+        return self._checked(plan) if self.mode is Mode.APPLY else self._inverted(plan)
+
+    def _planned(self, plan: Plan) -> dict[str, Any]:
+        self.plan = plan
+        value = digestible(plan.as_json())
+        with self.services.database.transaction() as connection:
+            row = store.request_row(connection, self.request)
+            connection.execute(
+                update(store.requests).where(store.requests.c.id == self.request)
+                .values(plan=value, plan_digest=plan.digest, plan_run=self.run)
+            )  # fmt: skip
+            store.note(connection, self.run, "planned", plan.digest)
+            hidden = salted(row.salts["plan"], plan.digest.encode())
+            append(connection, PlanProposed(run=self.run, request=self.request, plan=hidden))
+        self.tell({"ev": "plan", "digest": plan.digest, "changes": len(plan.changes)})
+        self.end("the plan is ready")
+        return {"apply": False, "plan": None, "why": ""}
+
+    def _checked(self, plan: Plan) -> dict[str, Any]:
+        with self.services.database.transaction() as connection:
+            approved = store.request_row(connection, self.request).plan_digest
+        self.plan = plan
+        if plan.digest != approved:
+            why = f"the plan is {plan.digest[:16]}… now and {str(approved)[:16]}… was approved; nothing was touched"
+            self._drift(why)
+            return {"apply": False, "plan": None, "why": f"DRIFTED: {why}"}
+        self.let_through = True
+        return {"apply": True, "plan": None, "why": ""}
+
+    def _inverted(self, _: Plan) -> dict[str, Any]:
+        with self.services.database.transaction() as connection:
+            undoes = store.run_row(connection, self.run).undoes
+            plan = Plan.from_json(store.request_row(connection, self.request).plan)
+            made = {i.change for i in store.intent_rows(connection, str(undoes)) if i.outcome == "ok"}
+        kept = tuple(c for number, c in enumerate(plan.changes) if number in made)
+        self.plan = Plan(title=plan.title, changes=kept, context=plan.context).inverse()
+        self.let_through = True
+        return {"apply": True, "plan": digestible(self.plan.as_json()), "why": f"undoing run {undoes}"}
+
+    def _drift_found(self, message: dict[str, Any]) -> None:
+        number = self._number(message)
+        assert self.plan is not None
+        change = self.plan.changes[number]
+        touched = f"{len(self.begun)} changes were made before" if self.begun else "nothing was touched"
+        self._drift(f"{change.host}: {change.what} is no longer as planned; {touched}")
+
+    def _intent(self, message: dict[str, Any]) -> None:
+        if self.mode not in {Mode.APPLY, Mode.UNDO} or not self.let_through or self.drifted:
+            raise Refused(f"no change is let through in mode {self.mode.value}" + (" after a drift" * self.drifted))
+        number = self._number(message)
+        if number in self.begun:
+            raise Refused(f"change {number} was begun already")
+        assert self.plan is not None
+        change = self.plan.changes[number]
+        with self.services.database.transaction() as connection:
+            store.open_intent(connection, self.run, number, change.host, change.what)
+            append(connection, IntentOpened(run=self.run, change=number))
+        self.begun.add(number)
+        self.tell({"ev": "change", "change": number, "host": change.host, "what": change.what, "state": "begun"})
+
+    def _result(self, message: dict[str, Any]) -> None:
+        number = self._number(message)
+        if number not in self.begun or number in self.closed:
+            raise Refused(f"change {number} was not begun, or has its result")
+        outcome = "ok" if message["ok"] is True else "failed"
+        with self.services.database.transaction() as connection:
+            store.close_intent(connection, self.run, number, outcome, str(message.get("error", ""))[:MAX_TEXT])
+            append(connection, IntentClosed(run=self.run, change=number, outcome=Outcome(outcome)))
+        self.closed.add(number)
+        self.tell({"ev": "change", "change": number, "state": outcome})
+
+    def _check(self, message: dict[str, Any]) -> None:
+        self.checks += 1
+        if self.checks > MAX_CHECKS:
+            raise Refused(f"more than {MAX_CHECKS} checks")
+        got, want = message["got"], message["want"]
+        digestible([got, want])  # refuses what has no place in a record
+        row = {"what": str(message["what"])[:MAX_TEXT], "got": got, "want": want, "ok": same(got, want)}
+        self._note("check", row)
+        self.tell({"ev": "check", **row})
+
+    def _evidence(self, message: dict[str, Any]) -> None:
+        name = str(message["name"])
+        if not name or len(name) > MAX_NAME:
+            raise UsageError(f"an evidence's name has 1 to {MAX_NAME} characters")
+        digestible(message["value"])
+        self._note("evidence", {"name": name, "value": message["value"]})
+        self.tell({"ev": "evidence", "name": name, "value": message["value"]})
+
+    def _progress(self, message: dict[str, Any]) -> None:
+        what = str(message.get("what", ""))[:MAX_NAME]
+        self.tell({"ev": "progress", "done": int(message["done"]), "total": int(message["total"]), "what": what})
+
+    def _finish(self, _: dict[str, Any]) -> dict[str, Any]:
+        with self.services.database.transaction() as connection:
+            store.note(connection, self.run, "finished", True)  # noqa: FBT003  (a JSON value)
+            checks = store.noted(connection, self.run, "check")
+            made = store.intent_rows(connection, self.run)
+        held = sum(1 for c in checks if c["ok"])
+        lines = [f"checks: {held} of {len(checks)} held"]
+        lines += [f"  FAIL  {c['what']}" for c in checks if not c["ok"]]
+        if self.mode in {Mode.APPLY, Mode.UNDO}:
+            lines.append(f"changes: {sum(1 for i in made if i.outcome == 'ok')} made")
+        return {"lines": [*lines, "the control plane computes the verdict from checks and cell states"]}
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _number(self, message: dict[str, Any]) -> int:
+        number = message["change"]
+        if self.plan is None or type(number) is not int or not 0 <= number < len(self.plan.changes):
+            raise Refused(f"there is no change {number!r} in this run's plan")
+        return number
+
+    def _drift(self, why: str) -> None:
+        self.drifted = True
+        self._note("drifted", why)
+        self.end("the plan has drifted")
+
+    def _note(self, kind: str, value: Any) -> None:
+        with self.services.database.transaction() as connection:
+            store.note(connection, self.run, kind, value)
+
+
+_HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
+    "context": Conversation._context,
+    "applicable": Conversation._applicable,
+    "plan": Conversation._plan,
+    "drift": Conversation._drift_found,
+    "intent": Conversation._intent,
+    "result": Conversation._result,
+    "check": Conversation._check,
+    "evidence": Conversation._evidence,
+    "progress": Conversation._progress,
+    "finish": Conversation._finish,
+}
+
+
+def sealed_body(row: Any) -> dict[str, Any]:
+    """Return the sealed request of a row."""
+    return dict(json.loads(row.body))

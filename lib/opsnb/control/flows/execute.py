@@ -1,0 +1,232 @@
+"""Execute: one claimed run from its supervisor's start to its record in outputs/."""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opsnb.base.canonical import digestible
+from opsnb.base.errors import OpsnbError
+from opsnb.base.runlink import MAX_LINE
+from opsnb.control.flows.converse import Conversation, sealed_body
+from opsnb.control.flows.record import finish
+from opsnb.control.flows.seal import blob_path
+from opsnb.control.ledger.events import RunClaimed
+from opsnb.control.ledger.store import append
+from opsnb.control.records import CellState, Mode, RunState
+from opsnb.control.runs import store
+from opsnb.control.runs.launcher import Launched
+from opsnb.control.runs.wire import Closed, Lines
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+LOG = logging.getLogger("opsnb")
+START_SECONDS = 90.0  # how long a kernel may take to be ready on a slow machine
+LOST_SECONDS = 30.0  # how long after its limits a silent supervisor is waited for
+
+
+@dataclass
+class Ended:
+    """How the cells of a run ended: the supervisor's words, or ours when it has none.
+
+    ``cells`` are rows as in :class:`opsnb.control.records.Cell`; ``files`` are ``{"path", "size", "sha256"}``.
+    """
+
+    end: str
+    why: str
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    isolation: str = "none"
+    cut_for_space: bool = False
+
+
+@dataclass
+class Conductor:
+    """Leads one run: hears its supervisor and its kernel, tells those who watch."""
+
+    services: Services
+    run: str
+    request: str
+    mode: Mode
+    body: dict[str, Any]
+    launched: Launched
+    conversation: Conversation = field(init=False)
+    cells: dict[int, dict[str, Any]] = field(default_factory=dict)
+    ended: Ended | None = None
+    deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.conversation = Conversation(
+            services=self.services, run=self.run, mode=self.mode, request=self.request, body=self.body,
+            end=lambda why: self._order("end", why), tell=self.services.feed(self.run).tell,
+        )  # fmt: skip
+
+    def lead(self) -> Ended:
+        """Wait for the kernel, have the notebook executed, and return how it ended."""
+        control, link = self.launched.control, self.launched.link
+        self.deadline = time.monotonic() + START_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(control, selectors.EVENT_READ, self._hear)
+            selector.register(link, selectors.EVENT_READ, self._answer)
+            while self.ended is None:
+                for key, _ in selector.select(timeout=1.0):
+                    key.data(key.fileobj)
+                    lines = key.fileobj
+                    if isinstance(lines, Lines) and lines.closed:
+                        selector.unregister(lines)
+                if control.closed and self.ended is None:
+                    self.ended = Ended("supervisor died", "the run's supervisor died")
+                elif time.monotonic() > self.deadline and self.ended is None:
+                    self.ended = Ended("supervisor died", "the run's supervisor did not answer")
+        if not self.ended.cells:
+            self.ended.cells = [self.cells[i] for i in sorted(self.cells)]
+        self.ended.isolation = self.conversation.isolation
+        return self.ended
+
+    def _hear(self, control: Lines) -> None:
+        for message in control.arrived():
+            getattr(self, f"_on_{message['ev']}")(message)
+
+    def _answer(self, link: Lines) -> None:
+        try:
+            messages = link.arrived()
+        except ValueError:  # not JSON: this kernel is not talked to any more
+            LOG.warning("run %s: its kernel sent something that is not JSON", self.run)
+            link.close()
+            return
+        if len(link._buffer) > MAX_LINE:  # noqa: SLF001  (the limit of this line is ours to keep)
+            link.close()
+            return
+        for message in messages:
+            try:
+                link.send(self.conversation.answer(message))
+            except Closed:
+                return
+
+    def _on_ready(self, message: dict[str, Any]) -> None:
+        self.conversation.folder = message["folder"]
+        self.conversation.isolation = message["isolation"]
+        with self.services.database.transaction() as connection:
+            store.move(connection, self.run, RunState.RUNNING, supervisor=message["pid"])
+        self.services.feed(self.run).tell({"ev": "state", "run": self.run, "state": RunState.RUNNING.value})
+        if stopped_by := _stopped_by(self.services, self.run):
+            self.ended = Ended("stopped", f"stopped by {stopped_by} before its first cell")
+            return
+        limits = self.body["limits"]
+        self.deadline = time.monotonic() + float(limits["run_seconds"]) + LOST_SECONDS
+        self.launched.control.send({
+            "op": "execute", "notebook": str(blob_path(self.services, self.body["notebook"])),
+            "digest": self.body["notebook"], "parameters": self._parameters(), "limits": _limits(limits),
+            "name": self.body["path"], "staging": str(self.services.workspace.incoming / self.run),
+            "stage": [{k: f[k] for k in ("source", "name", "sha256")} for f in self.body["files"]],
+        })  # fmt: skip
+
+    def _parameters(self) -> dict[str, Any]:
+        with self.services.database.transaction() as connection:
+            values = dict(store.request_row(connection, self.request).parameters)
+        if digestible(values) != self.body["parameters"]:
+            raise OpsnbError("the stored parameters are not the sealed ones")
+        return values
+
+    def _on_cell(self, message: dict[str, Any]) -> None:
+        row = {k: message.get(k) for k in ("index", "state", "seconds", "why")}
+        running = row["state"] == "running"
+        state = CellState.KILLED.value if running else row["state"]  # until we hear that it ended
+        self.cells[int(message["index"])] = {**row, "why": row["why"] or "", "state": state}
+        self.services.feed(self.run).tell(message)
+
+    def _on_text(self, message: dict[str, Any]) -> None:
+        self.services.feed(self.run).tell(message)
+
+    def _on_space(self, _: dict[str, Any]) -> None:
+        self.services.give_up_reserve()
+        self.launched.control.send({"op": "space"})
+
+    def _on_executed(self, message: dict[str, Any]) -> None:
+        self.ended = Ended(
+            end=message["end"], why=message["why"], cells=message["cells"], files=message["files"],
+            notes=message["notes"], cut_for_space=any("disk was full" in n for n in message["notes"]),
+        )  # fmt: skip
+
+    def _on_failed(self, message: dict[str, Any]) -> None:
+        self.ended = Ended("not started", message["why"])
+
+    def _order(self, op: str, why: str) -> None:
+        try:
+            self.launched.control.send({"op": op, "why": why})
+        except Closed:
+            return
+
+
+def execute(services: Services, run: str) -> None:
+    """Carry one claimed run to its end. Whatever happens, the run ends with a verdict."""
+    with services.database.transaction() as connection:
+        row = store.run_row(connection, run)
+        request = store.request_row(connection, row.request)
+        body, mode = sealed_body(request), Mode(row.mode)
+        append(connection, RunClaimed(run=run, request=row.request, mode=mode, by=request.requester))
+    if stopped_by := _stopped_by(services, run):
+        finish(services, run, Ended("stopped", f"stopped by {stopped_by} before it started"), None)
+        return
+    services.feed(run).tell({"ev": "state", "run": run, "state": RunState.STARTING.value})
+    launched: Launched | None = None
+    try:
+        if services.toolkit.digest() != body["toolkit"]:
+            raise OpsnbError("the toolkit has changed since the request was sealed: ask again")  # noqa: TRY301
+        writes = tuple(body["writes"]) if mode in {Mode.APPLY, Mode.UNDO} else ()
+        launched = services.launcher.launch(reads=tuple(body["reads"]), writes=writes)
+        services.running[run] = launched
+        ended = Conductor(services, run, row.request, mode, body, launched).lead()
+    except (OpsnbError, OSError) as error:
+        LOG.exception("run %s could not be executed", run)
+        ended = Ended("not started", f"it could not be executed: {error}")
+    finally:
+        services.running.pop(run, None)
+    try:
+        finish(services, run, ended, launched)
+    finally:
+        if launched is not None:
+            dismiss(launched)
+
+
+def stop(services: Services, run: str, why: str) -> bool:
+    """Order a running run to end now; return whether it was running."""
+    launched = services.running.get(run)
+    if launched is None:
+        return False
+    try:
+        launched.control.send({"op": "stop", "why": why})
+    except Closed:
+        return False
+    return True
+
+
+def dismiss(launched: Launched) -> None:
+    """Let a supervisor go; its zygote sweeps what it should leave."""
+    try:
+        launched.control.send({"op": "exit"})
+        launched.control.sock.settimeout(10.0)
+        while launched.control.next():
+            continue
+    except (Closed, OSError, ValueError):
+        pass
+    launched.control.close()
+    launched.link.close()
+
+
+def _stopped_by(services: Services, run: str) -> str:
+    with services.database.transaction() as connection:
+        return str((store.noted(connection, run, "stop") or [""])[-1])
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Any]:
+    return {k: float(v) if k.endswith("_seconds") else int(v) for k, v in limits.items()}
+
+
+

@@ -1,0 +1,218 @@
+"""Seal: exactly what is asked for, bound into one digest before anything starts.
+
+A sealed request binds what the run will use: notebook bytes, toolkit digest, parameters, hosts with their keys, files
+by digest, limits, policy, requester, and a nonce. Saving an unrelated notebook voids nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsnb.base.canonical import canonical, digest, digestible, salted, sha256
+from opsnb.base.clock import new_id
+from opsnb.base.errors import RefusedError, UsageError
+from opsnb.base.parameters import Kind, from_text, rows, validate
+from opsnb.control.catalog import Runbook
+from opsnb.control.files import write_atomic
+from opsnb.control.ledger.events import RequestSealed
+from opsnb.control.ledger.store import append
+from opsnb.control.people.store import Person, count
+from opsnb.control.records import Mode, Risk
+from opsnb.control.runs import store
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+THIS_MACHINE = "localhost"
+MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+SALTS = ("notebook", "files", "html", "request", "plan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What somebody asks for, as it arrived.
+
+    Args:
+        runbook: Id or path.
+        texts: Parameters as ``name=value`` text, typed by the runbook's schema.
+        values: Parameters as JSON values.
+        folder: The asker's working directory, against which file parameters and paths are read.
+        mode: The mode asked for; ``None`` takes the risk's default.
+        why: The asker's reason.
+        submission: The asker's own id of this question, so that asking twice is asking once.
+    """
+
+    runbook: str
+    texts: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    mode: Mode | None = None
+    why: str = ""
+    submission: str = ""
+
+
+def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook]:
+    """Seal a request and store it; return its id and the runbook.
+
+    Raises:
+        UsageError: If the runbook, a parameter or a path is wrong; nothing is stored then.
+        RefusedError: If it asks for a path that no run may have.
+    """
+    runbook = services.catalog.find(asked.runbook, folder=asked.folder)
+    values, files = _values(runbook, asked)
+    request = new_id()
+    with services.database.transaction() as connection:
+        people = count(connection)
+    body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
+    data = canonical(body)
+    _keep_blob(services, runbook)
+    salts = {name: secrets.token_hex(32) for name in SALTS}
+    risk = Risk(body["risk"])
+    with services.database.transaction() as connection:
+        store.add_request(
+            connection, id=request, submission=asked.submission or request, digest=sha256(data), body=data,
+            parameters=values, salts=salts, runbook=body["runbook"], risk=risk.value, requester=person.id,
+        )  # fmt: skip
+        append(connection, RequestSealed(request=request, risk=risk, digest=salted(salts["request"], data)))
+    return request, runbook
+
+
+def blob_path(services: Services, notebook: str) -> Path:
+    """Return where the sealed bytes of a notebook with this digest lie."""
+    return services.workspace.state / "blobs" / notebook
+
+
+def machine_key() -> str:
+    """Return this machine's "host key": a digest of its machine id."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            text = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if text:
+            return digest({"machine": text})
+    return digest({"machine": os.uname().nodename})
+
+
+def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
+    """Return a run's limits: the runbook's where it states them, else the workspace's."""
+    settings, facts = services.settings, runbook.facts
+    run_seconds = facts.timeout if facts and facts.timeout else settings.timeout
+    cell_seconds = facts.cell_timeout if facts and facts.cell_timeout else settings.cell_timeout
+    return {
+        "run_seconds": run_seconds, "cell_seconds": min(cell_seconds, run_seconds),
+        "memory_bytes": settings.memory, "output_bytes": settings.output,
+        "cell_output_bytes": max(settings.output // 2, 1),
+    }  # fmt: skip
+
+
+def default_mode(risk: Risk) -> Mode:
+    """Return what a run of this risk does when nobody says: reading runs, changing plans first."""
+    return Mode.READ if risk is Risk.READ else Mode.PLAN
+
+
+def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    given = dict(asked.values)
+    by_name = {p.name: p for p in runbook.parameters}
+    for name, text in asked.texts.items():
+        given[name] = from_text(by_name[name], text) if name in by_name else text
+    values = validate(runbook.parameters, given)
+    files = []
+    for parameter in runbook.parameters:
+        if parameter.kind is Kind.FILE and values.get(parameter.name):
+            files.append(_file(parameter.name, str(values[parameter.name]), asked.folder))
+            values[parameter.name] = files[-1]["name"]
+    return values, files
+
+
+def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
+    path = Path(folder or ".") / text
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size > MAX_STAGED_FILE:
+            raise UsageError(f"parameter '{parameter}': {path} is not a file of at most {MAX_STAGED_FILE} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"parameter '{parameter}': {path}: {error.strerror}") from error
+    return {"parameter": parameter, "source": str(path.absolute()), "name": path.name, "sha256": sha256(data)}
+
+
+def _body(
+    services: Services, runbook: Runbook, values: dict[str, Any], files: list[dict[str, str]], person: Person, *,
+    people: int, request: str, why: str,
+) -> dict[str, Any]:
+    facts = runbook.facts
+    body = {
+        "schema": 1,
+        "request": request,
+        "runbook": runbook.id or runbook.path,
+        "path": runbook.path,
+        "title": runbook.title,
+        "notebook": runbook.digest,
+        "toolkit": services.toolkit.digest(),
+        "risk": (facts.risk if facts else Risk.READ).value,
+        "parameters": values,
+        "facts": facts.facts if facts else {},
+        "labels": rows(runbook.parameters, values),
+        "files": files,
+        "hosts": [{"name": THIS_MACHINE, "key": machine_key()}],
+        "secrets": [],
+        "reads": _paths(services, facts.reads if facts else (), values, exist=False),
+        "writes": _paths(services, facts.writes if facts else (), values, exist=True),
+        "lock": _filled(facts.lock, {**values, "host": THIS_MACHINE}) if facts and facts.lock else "",
+        "limits": limits_of(services, runbook),
+        "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
+        "requester": {"id": person.id, "name": person.name},
+        "why": why,
+        "nonce": secrets.token_hex(16),
+    }
+    return dict(digestible(body))
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise UsageError(f"'{template}' names '{match[1]}', which is not a parameter")
+        return str(values[match[1]])
+
+    return PLACEHOLDER.sub(value, template)
+
+
+def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist: bool) -> list[str]:
+    paths = []
+    for template in templates:
+        text = _filled(str(template), values)
+        path = Path(text)
+        if not path.is_absolute():
+            raise UsageError(f"'{text}' is not an absolute path; reads: and writes: name absolute ones")
+        if exist and not path.is_dir():
+            raise UsageError(f"'{text}' is not an existing directory; a kernel may write only to one that is there")
+        real = path.resolve()
+        _refuse_own(services, real, text)
+        paths.append(str(real))
+    return paths
+
+
+def _refuse_own(services: Services, path: Path, text: str) -> None:
+    """Refuse what would open the evidence or the state to a kernel."""
+    workspace = services.workspace
+    for own in (workspace.state, workspace.outputs, workspace.runbooks, services.toolkit.root):
+        real = own.resolve()
+        if path == real or real in path.parents or path in real.parents:
+            raise RefusedError(
+                f"'{text}' holds or lies in {own.name}/, and no run is let near the records, the keys or the toolkit",
+                hint="name a directory outside the workspace's own",
+            )
+
+
+def _keep_blob(services: Services, runbook: Runbook) -> None:
+    path = blob_path(services, runbook.digest)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomic(path, runbook.data, mode=0o600)

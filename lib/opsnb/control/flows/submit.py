@@ -1,0 +1,151 @@
+"""Ask for a run: seal, then queue; or for the application or the undoing of what was planned before."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, update
+from sqlalchemy.engine import Row
+
+from opsnb.base.canonical import salted
+from opsnb.base.clock import new_id, stamp
+from opsnb.base.errors import RefusedError, UsageError
+from opsnb.control.catalog import Runbook
+from opsnb.control.flows.seal import Asked, default_mode, seal
+from opsnb.control.ledger.events import RequestApproved
+from opsnb.control.ledger.store import append
+from opsnb.control.people.store import Person, count
+from opsnb.control.records import Mode, Risk, RunState, Verdict
+from opsnb.control.runs import store
+from opsnb.control.runs.confine import landlock_abi
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+
+def submit(services: Services, asked: Asked, person: Person, *, request: str = "") -> str:
+    """Queue a run and return its id.
+
+    Args:
+        services: What the flow needs.
+        asked: What is asked for.
+        person: Who asks.
+        request: The request to apply; empty to seal a new one.
+
+    Raises:
+        UsageError: If what is asked for is wrong.
+        RefusedError: If it may not run.
+    """
+    with services.database.transaction() as connection:
+        known = store.request_of_submission(connection, asked.submission) if asked.submission else None
+        if known is not None:
+            return str(store.runs_of_request(connection, known.id)[0].id)
+    if request:
+        return _apply(services, asked, person, request)
+    if asked.mode in {Mode.APPLY, Mode.UNDO}:
+        raise RefusedError(
+            "mode apply carries out an approved request, and none is named",
+            hint=f"plan first: opsnb run {asked.runbook} ...   then: opsnb run {asked.runbook} --mode apply --request REQ",
+        )
+    services.require_space()
+    sealed, runbook = seal(services, asked, person)
+    risk = runbook.facts.risk if runbook.facts else Risk.READ
+    mode = asked.mode or default_mode(risk)
+    if risk is Risk.READ:
+        mode = Mode.READ
+    return _queue(services, sealed, runbook.id or runbook.path, runbook.title, mode)
+
+
+def undo(services: Services, run: str, person: Person) -> str:
+    """Queue the inverse of what ``run`` applied; an approval covers the plan's undo.
+
+    Raises:
+        RefusedError: If there is nothing that could be undone.
+    """
+    with services.database.transaction() as connection:
+        row = store.run_row(connection, run)
+        made = [i for i in store.intent_rows(connection, run) if i.outcome == "ok"]
+        request = store.request_row(connection, row.request)
+        done = [r for r in store.runs_of_request(connection, row.request) if r.undoes == run]
+    if row.mode != Mode.APPLY or not made:
+        raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
+    if any(r.verdict in {None, Verdict.DONE.value} for r in done):
+        raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
+    _still_sealed(services, request)
+    del person  # part 5 asks who may undo
+    return _queue(services, request.id, row.runbook, row.title, Mode.UNDO, undoes=run)
+
+
+def _apply(services: Services, asked: Asked, person: Person, request: str) -> str:
+    if asked.mode is not Mode.APPLY:
+        raise UsageError("--request goes with --mode apply")
+    with services.database.transaction() as connection:
+        row = store.request_row(connection, request)
+        earlier = [r for r in store.runs_of_request(connection, request) if r.mode == Mode.APPLY]
+    _matches(services, asked, row)
+    if row.plan_digest is None:
+        raise RefusedError(f"request {request} has no plan yet", hint=f"opsnb run {row.runbook}   plans it")
+    if earlier:
+        raise RefusedError(
+            f"request {request} was applied once already, by run {earlier[-1].id}",
+            hint=f"plan anew: opsnb run {row.runbook} ...",
+        )
+    _still_sealed(services, row)
+    if not landlock_abi() and not services.settings.allow_unconfined_changes:
+        raise RefusedError(
+            "this system cannot isolate kernels (no Landlock), and a change needs isolation",
+            hint="set allow_unconfined_changes: true in opsnb.yaml if you accept that",
+        )
+    with services.database.transaction() as connection:
+        if row.approved_at is None:
+            _approve_own(connection, row, person)
+    return _queue(services, request, row.runbook, json.loads(row.body)["title"], Mode.APPLY)
+
+
+def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
+    runbook = services.catalog.find(asked.runbook, folder=asked.folder)
+    if (runbook.id or runbook.path) != row.runbook:
+        raise UsageError(f"request {row.id} is for {row.runbook}, not for {asked.runbook}")
+    if asked.texts or asked.values:
+        raise UsageError(f"request {row.id} has its parameters sealed; leave -p and -f out, or plan anew")
+
+
+def _still_sealed(services: Services, row: Row[Any]) -> None:
+    """Refuse when what was approved is no longer what would run."""
+    body = json.loads(row.body)
+    runbook: Runbook = services.catalog.find(body["path"])
+    if runbook.digest != body["notebook"]:
+        raise RefusedError(
+            f"{body['path']} has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
+        )
+    if services.toolkit.digest() != body["toolkit"]:
+        raise RefusedError(
+            f"the toolkit has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
+        )
+
+
+def _approve_own(connection: Connection, row: Row[Any], person: Person) -> None:
+    """Approve one's own request: only while the workspace has one person, and the record says so."""
+    if count(connection) > 1:
+        raise RefusedError(f"request {row.id} needs the approval of another person")
+    values = {"approved_at": stamp(), "approved_by": person.id, "approved_self": True}
+    connection.execute(update(store.requests).where(store.requests.c.id == row.id).values(**values))
+    plan = salted(row.salts["plan"], row.plan_digest.encode())
+    append(connection, RequestApproved(request=row.id, by=person.id, plan=plan, self_approved=True))
+
+
+def _queue(services: Services, request: str, runbook: str, title: str, mode: Mode, undoes: str | None = None) -> str:
+    new = store.NewRun(id=new_id(), request=request, runbook=runbook, title=title, mode=mode, undoes=undoes)
+    with services.database.transaction() as connection:
+        body = json.loads(store.request_row(connection, request).body)
+        if undoes is None and mode is Mode.APPLY and any(
+            r.mode == Mode.APPLY for r in store.runs_of_request(connection, request)
+        ):
+            raise RefusedError(f"request {request} was applied already")
+        store.add_run(connection, new)
+        if body["lock"] and mode in {Mode.APPLY, Mode.UNDO}:
+            store.note(connection, new.id, "locks", [body["lock"]])
+    services.feed(new.id).tell({"ev": "state", "run": new.id, "request": request, "state": RunState.QUEUED.value})
+    services.wake()
+    return new.id

@@ -1,0 +1,220 @@
+"""The ledger's tables. An entry is appended in the caller's transaction, together with the state change it records.
+
+The next index comes from the head row, locked in that transaction: a sequence would leave gaps when a transaction
+rolls back. ``data`` holds the bytes that were hashed; the columns beside it only find entries and prove nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger, CheckConstraint, Column, Connection, Integer, LargeBinary, Row, String, Table, Text, insert, or_,
+    select, update,
+)  # fmt: skip
+
+from opsnb.base.clock import stamp
+from opsnb.base.errors import AlteredError, OpsnbError, UsageError
+from opsnb.control.database import metadata
+from opsnb.control.ledger.events import Event, LedgerOpened, entry_bytes
+from opsnb.control.ledger.tree import Frontier, leaf_hash
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("idx", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),  # the entry's exact bytes, without a newline
+    Column("leaf", LargeBinary, nullable=False),  # its RFC 6962 leaf hash
+    Column("end", BigInteger, nullable=False),  # where its line ends in entries.jsonl, in bytes
+    Column("kind", String(40), nullable=False, index=True),
+    Column("run", String(80), index=True),
+    Column("request", String(80), index=True),
+)
+
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", Text, nullable=False),  # JSON list of hex, the largest subtree first
+    Column("root", LargeBinary, nullable=False),
+)
+
+READ_AT_ONCE = 1000  # rows held in memory while entries are streamed
+APPENDED = "opsnb.ledger.appended"  # connection.info: the transaction that appended last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where an entry stands: its index and leaf hash, and the ledger's size and root just after it."""
+
+    index: int
+    leaf: bytes
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The ledger's current size, right edge and root (32 bytes)."""
+
+    size: int
+    frontier: Frontier
+    root: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One stored entry: ``data`` are its exact bytes, ``end`` where its line ends in ``entries.jsonl``."""
+
+    index: int
+    data: bytes
+    leaf: bytes
+    end: int
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The entry as a JSON object."""
+        value = json.loads(self.data)
+        return value if isinstance(value, dict) else {}
+
+
+def append(connection: Connection, event: Event, *, at: str = "") -> Position:
+    """Append an entry in the caller's transaction; O(log n).
+
+    Args:
+        connection: Inside the transaction of the state change that the event records.
+        event: What happened; ``LedgerOpened`` first and only first.
+        at: The time to record; now by default.
+
+    Raises:
+        UsageError: If the event cannot be recorded, or the ledger's beginning is missing or repeated.
+        AlteredError: If the head row does not fit itself.
+    """
+    row = _head_row(connection, lock=True)
+    before = _head(row)
+    if (before.size == 0) != isinstance(event, LedgerOpened):
+        raise UsageError(f"'{event.kind}' cannot be entry {before.size}: a ledger begins, once, with 'ledger.opened'")
+    data = entry_bytes(event, before.size, at or stamp())
+    leaf = leaf_hash(data)
+    after = before.frontier.push(leaf)
+    position = Position(index=before.size, leaf=leaf, size=after.size, root=after.root)
+    said = event.as_json()
+    connection.execute(
+        insert(ledger_entries).values(
+            idx=position.index,
+            data=data,
+            leaf=leaf,
+            end=end_of(connection, before.size) + len(data) + 1,
+            kind=event.kind,
+            run=said.get("run"),
+            request=said.get("request"),
+        )
+    )
+    values = {"size": after.size, "frontier": json.dumps([n.hex() for n in after.nodes]), "root": position.root}
+    if row is None:
+        connection.execute(insert(ledger_head).values(id=1, **values))
+    else:
+        connection.execute(update(ledger_head).values(**values))
+    connection.info[APPENDED] = connection.get_transaction()
+    return position
+
+
+def open_ledger(connection: Connection, origin: str, *, at: str = "") -> Position | None:
+    """Append ``ledger.opened`` to an empty ledger; return ``None`` and do nothing when it has begun."""
+    return None if head(connection).size else append(connection, LedgerOpened(origin=origin), at=at)
+
+
+def head(connection: Connection) -> Head:
+    """Return the ledger's head; size 0 when nothing was ever appended.
+
+    Raises:
+        AlteredError: If the head row does not fit itself.
+    """
+    return _head(_head_row(connection, lock=False))
+
+
+def end_of(connection: Connection, size: int) -> int:
+    """Return how many bytes the first ``size`` entries take in ``entries.jsonl``.
+
+    Raises:
+        AlteredError: If the last of them is missing.
+    """
+    if size == 0:
+        return 0
+    end = connection.execute(select(ledger_entries.c.end).where(ledger_entries.c.idx == size - 1)).scalar()
+    if end is None:
+        raise AlteredError(f"the ledger's head says {size} entries, and entry {size - 1} is missing")
+    return int(end)
+
+
+def read(connection: Connection, start: int = 0, end: int | None = None) -> Iterator[Entry]:
+    """Yield entries ``start`` to ``end`` (exclusive; to the last by default) in order, a few at a time."""
+    while end is None or start < end:
+        stop = start + READ_AT_ONCE if end is None else min(end, start + READ_AT_ONCE)
+        where = (ledger_entries.c.idx >= start) & (ledger_entries.c.idx < stop)
+        rows = connection.execute(select(ledger_entries).where(where).order_by(ledger_entries.c.idx)).all()
+        yield from (_entry(row) for row in rows)
+        if len(rows) < stop - start:
+            return
+        start = stop
+
+
+def leaves(connection: Connection, size: int) -> list[bytes]:
+    """Return the leaf hashes of the first ``size`` entries."""
+    where = select(ledger_entries.c.leaf).where(ledger_entries.c.idx < size).order_by(ledger_entries.c.idx)
+    return list(connection.execute(where).scalars())
+
+
+def about(connection: Connection, *, run: str, request: str) -> list[Entry]:
+    """Return the entries that name a run or its request, in order."""
+    where = or_(ledger_entries.c.run == run, ledger_entries.c.request == request)
+    rows = connection.execute(select(ledger_entries).where(where).order_by(ledger_entries.c.idx))
+    return [_entry(row) for row in rows]
+
+
+def latest(connection: Connection, kind: str, *, run: str = "") -> Entry | None:
+    """Return the newest entry of a kind (of one run, when named), or ``None``."""
+    where = ledger_entries.c.kind == kind
+    if run:
+        where &= ledger_entries.c.run == run
+    row = connection.execute(
+        select(ledger_entries).where(where).order_by(ledger_entries.c.idx.desc()).limit(1),
+    ).first()
+    return None if row is None else _entry(row)
+
+
+def require_committed(connection: Connection) -> None:
+    """Raise if this transaction has appended: a head that may still be rolled back must never be signed.
+
+    Raises:
+        OpsnbError: If it has.
+    """
+    transaction = connection.get_transaction()
+    if transaction is not None and connection.info.get(APPENDED) is transaction:
+        raise OpsnbError("a checkpoint was asked for inside the transaction that appends; commit first, then sign")
+
+
+def _head_row(connection: Connection, *, lock: bool) -> Row[Any] | None:
+    query = select(ledger_head.c.size, ledger_head.c.frontier, ledger_head.c.root)
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def _head(row: Row[Any] | None) -> Head:
+    if row is None:
+        empty = Frontier()
+        return Head(size=0, frontier=empty, root=empty.root)
+    try:
+        frontier = Frontier(size=row.size, nodes=tuple(bytes.fromhex(n) for n in json.loads(row.frontier)))
+    except (ValueError, TypeError, UsageError) as error:
+        raise AlteredError("the ledger's head row cannot be read", hint="restore the database from a backup") from error
+    if frontier.root != row.root:
+        raise AlteredError("the ledger's head row does not fit itself", hint="restore the database from a backup")
+    return Head(size=frontier.size, frontier=frontier, root=frontier.root)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(index=row.idx, data=row.data, leaf=row.leaf, end=row.end)

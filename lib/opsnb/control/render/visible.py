@@ -1,0 +1,94 @@
+"""Text that a machine wrote, made safe to look at: what would steer a reader's screen is shown, never obeyed.
+
+Rules:
+
+* A control character shows as its picture (``␛``), an invisible or direction-changing one as its code (``U+202E``).
+* Only colours and weights of a traceback's own ANSI sequences become classes; no background, no concealment.
+* Everything returned is escaped for HTML.
+"""
+
+from __future__ import annotations
+
+import re
+
+from markupsafe import Markup, escape
+
+# Unicode categories Cc, Cf, Cs, Zl, Zp without tab and newline; and letters that draw nothing (Hangul fillers).
+# Supplementary variation selectors (U+E0100-U+E01EF) stay: they choose between real forms of Chinese characters.
+_HIDDEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u06dd\u070f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+)
+HIDDEN = re.compile(f"[{_HIDDEN}]+")
+_SGR = re.compile(r"\x1b\[([0-9;]*)m")
+COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+WEIGHTS = {1: "bold", 3: "italic", 4: "underline"}
+BRIGHT = 90  # first of the eight bright foreground colours
+NORMAL = 30  # first of the eight normal ones
+CUBE = {38, 48}  # followed by 5;n or 2;r;g;b
+
+
+def symbol(character: str) -> str:
+    """Return what stands for one hidden character: ``␛`` for a control character, else ``U+202E``."""
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"U+{code:04X}"
+
+
+def text(value: str) -> Markup:
+    """Return ``value`` escaped, every hidden character shown in a ``<span class="ctl">``; CRLF counts as a newline."""
+    return in_html(escape(value.replace("\r\n", "\n")))
+
+
+def plain(value: str) -> str:
+    """Return ``value`` with hidden characters replaced by what stands for them: for attributes, not yet escaped."""
+    return HIDDEN.sub(lambda m: _symbols(m[0]), value.replace("\r\n", "\n"))
+
+
+def in_html(html: str) -> Markup:
+    """Show the hidden characters in text nodes of safe HTML, whose attributes hold none of them."""
+    return Markup(HIDDEN.sub(lambda m: f'<span class="ctl">{_symbols(m[0])}</span>', html))  # noqa: S704  (safe HTML in)
+
+
+def _symbols(run: str) -> str:
+    """Return the symbols of a run; codes are set apart by spaces, and an endless run of one character is counted."""
+    if len(run) > 8 and run == run[0] * len(run):
+        return f"{symbol(run[0])}×{len(run)}"
+    shown = [symbol(c) for c in run]
+    return "".join(shown) if all(len(s) == 1 for s in shown) else " ".join(shown)
+
+
+def coloured(value: str) -> Markup:
+    """Return a traceback escaped, its ANSI colours and weights as classes, every other sequence shown."""
+    made, classes, end = Markup(), (), 0
+    for match in _SGR.finditer(value):
+        made += _span(value[end : match.start()], classes)
+        classes, end = _after(match[1], classes), match.end()
+    return made + _span(value[end:], classes)
+
+
+def _span(piece: str, classes: tuple[str, ...]) -> Markup:
+    if not piece or not classes:
+        return text(piece)
+    return Markup('<span class="{}">{}</span>').format(" ".join(f"ansi-{c}" for c in classes), text(piece))
+
+
+def _after(codes: str, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes that hold after one SGR sequence (ECMA-48 section 8.3.117)."""
+    numbers = [int(n[:4] or 0) for n in codes.split(";")]
+    if CUBE & set(numbers):  # a colour of the 256 or 16 million: shown plain
+        return tuple(c for c in classes if c not in COLOURS)
+    for number in numbers:
+        if number == 0:
+            classes = ()
+        elif number in WEIGHTS:
+            classes = (*(c for c in classes if c != WEIGHTS[number]), WEIGHTS[number])
+        elif number == 22:  # noqa: PLR2004  (normal weight)
+            classes = tuple(c for c in classes if c != "bold")
+        elif number == 39:  # noqa: PLR2004  (default colour)
+            classes = tuple(c for c in classes if c not in COLOURS)
+        elif number - NORMAL in range(8) or number - BRIGHT in range(8):
+            colour = COLOURS[number % 10]
+            classes = (*(c for c in classes if c not in COLOURS), colour)
+    return classes

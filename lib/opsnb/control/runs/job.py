@@ -1,0 +1,260 @@
+"""What a supervisor does with one sealed request: execute its notebook, keep its files, render its record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsnb.base.canonical import canonical, sha256
+from opsnb.base.errors import OpsnbError
+from opsnb.control.files import write_atomic
+from opsnb.control.records import Cell, CellState, Record
+from opsnb.control.runs.executor import End, Execution, Limits
+from opsnb.control.runs.processes import resident, sweep
+from opsnb.control.runs.wire import Closed, Lines
+
+if TYPE_CHECKING:
+    from opsnb.control.runs.supervisor import Supervisor
+
+MAX_FILES = 1000  # files kept of one run
+MAX_FILE_BYTES = 256 * 1024**2  # bytes kept of one run's files together
+LIVE_BYTES = 64 * 1024  # text of one cell that is streamed to those who watch; the record has it all
+LIVE_EVERY = 0.1  # seconds between two pieces of streamed text
+
+
+class Watch:
+    """Tells the control plane what happens and takes its orders (an executor's observer)."""
+
+    def __init__(self, control: Lines, supervisor: Supervisor) -> None:
+        self.control, self.supervisor = control, supervisor
+        self.execution: Execution | None = None
+        self._order: tuple[End, str] | None = None
+        self._buffer: list[tuple[str, str]] = []
+        self._sent = 0
+        self._last = 0.0
+
+    def cell_started(self, index: int) -> None:
+        """Tell that a cell starts."""
+        self._sent = 0
+        self._tell({"ev": "cell", "index": index, "state": "running"})
+
+    def cell_ended(self, cell: Cell) -> None:
+        """Tell what became of a cell."""
+        self._flush(cell.index)
+        self._tell({
+            "ev": "cell", "index": cell.index, "state": cell.state.value, "seconds": cell.seconds, "why": cell.why,
+        })  # fmt: skip
+
+    def text(self, index: int, stream: str, text: str) -> None:
+        """Pass on text for those who watch, in bounded amounts."""
+        if self._sent > LIVE_BYTES:
+            return
+        self._sent += len(text)
+        self._buffer.append((stream, text))
+        if time.monotonic() - self._last > LIVE_EVERY:
+            self._flush(index)
+
+    def order(self) -> tuple[End, str] | None:
+        """Return what the control plane ordered; its silence for ever is the order to stop."""
+        for message in self.control.arrived():
+            if message["op"] == "stop":
+                self._order = (End.STOPPED, message["why"])
+            elif message["op"] == "end" and self._order is None:
+                self._order = (End.EARLY, message["why"])
+        if self.control.closed and (self._order is None or self._order[0] is not End.STOPPED):
+            self._order = (End.STOPPED, "the control plane ended")
+            assert self.supervisor.client is not None
+            self.supervisor.client.unwatch(self.control.fileno())
+        return self._order
+
+    def memory(self) -> int:
+        """Return the bytes resident in the kernel and everything it started."""
+        return resident(os.getpid())
+
+    def ended(self, execution: Execution) -> None:
+        """Take the finished execution."""
+        self.execution = execution
+
+    def _flush(self, index: int) -> None:
+        joined: list[tuple[str, str]] = []
+        for stream, text in self._buffer:
+            if joined and joined[-1][0] == stream:
+                joined[-1] = (stream, joined[-1][1] + text)
+            else:
+                joined.append((stream, text))
+        self._buffer.clear()
+        self._last = time.monotonic()
+        for stream, text in joined:
+            self._tell({"ev": "text", "index": index, "stream": stream, "text": text[:LIVE_BYTES]})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(Closed):
+            self.control.send(message)
+
+
+def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
+    """Execute a sealed notebook and write ``run.ipynb``, ``files/`` and ``end.json`` into its staging folder.
+
+    ``order`` holds ``notebook`` (path of the sealed bytes), ``digest``, ``parameters``, ``limits``, ``staging``,
+    ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``).
+    """
+    staging = Path(order["staging"])
+    staging.mkdir(parents=True, exist_ok=True)
+    watch = Watch(supervisor.control, supervisor)
+    try:
+        nb = prepare(order, supervisor.folder)
+    except (OSError, OpsnbError) as error:
+        supervisor.control.send({"ev": "failed", "why": str(error)})
+        return
+    nb = _run_cells(supervisor, watch, nb, order)
+    execution = watch.execution
+    assert execution is not None
+    supervisor.end_kernel()
+    left = sweep()
+    notes = [f"{len(left)} processes could not be ended: {left}"] if left else []
+    digest, files, more = _keep(supervisor, staging, nb)
+    ended = {
+        "end": execution.end.value, "why": execution.why, "cells": [_cell_json(c) for c in execution.results],
+        "notebook": digest, "files": files, "notes": [*notes, *more], "isolation": supervisor.isolation,
+    }  # fmt: skip
+    with contextlib.suppress(OSError):
+        write_atomic(staging / "end.json", canonical_json(ended))
+    with contextlib.suppress(Closed):
+        supervisor.control.send({"ev": "executed", **ended})
+
+
+def prepare(order: dict[str, Any], folder: Path) -> Any:
+    """Read the sealed notebook, check its digest, stage its files, and inject its parameters."""
+    from papermill.execute import prepare_notebook_metadata
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+    from papermill.translators import papermill_translators
+
+    from opsnb.control.runs.translator import OpsnbTranslator
+
+    path = Path(order["notebook"])
+    if sha256(path.read_bytes()) != order["digest"]:
+        raise OpsnbError("the sealed notebook is not the one that was sealed")
+    for row in order["stage"]:
+        _stage(row, folder)
+    papermill_translators.register("python", OpsnbTranslator)
+    nb = load_notebook_node(str(path))
+    if order["parameters"]:
+        language = nb.metadata.get("kernelspec", {}).get("language") or "python"
+        nb = parameterize_notebook(nb, order["parameters"], kernel_name="python3", language=language)
+    return prepare_notebook_metadata(nb, order["name"], None)
+
+
+def _stage(row: dict[str, str], folder: Path) -> None:
+    data = Path(row["source"]).read_bytes()
+    if sha256(data) != row["sha256"]:
+        raise OpsnbError(f"{row['source']} has changed since the request was sealed")
+    (folder / "work" / row["name"]).write_bytes(data)
+
+
+def _run_cells(supervisor: Supervisor, watch: Watch, nb: Any, order: dict[str, Any]) -> Any:
+    from papermill.engines import papermill_engines
+
+    from opsnb.control.runs.engine import OpsnbEngine, Session
+
+    assert supervisor.client is not None
+    papermill_engines.register("opsnb", OpsnbEngine)
+    supervisor.client.watch(supervisor.control.fileno())
+    session = Session(
+        client=supervisor.client, limits=Limits.from_json(order["limits"]), observer=watch,
+        interrupt=supervisor.interrupt, exit_text=supervisor.exit_words,
+    )  # fmt: skip
+    return papermill_engines.execute_notebook_with_engine(
+        "opsnb", nb, kernel_name="python3", session=session, progress_bar=False,
+        output_path=str(Path(order["staging"]) / "run.ipynb"),
+    )  # fmt: skip
+
+
+def _keep(supervisor: Supervisor, staging: Path, nb: Any) -> tuple[str, list[dict[str, Any]], list[str]]:
+    from opsnb.control.runs.engine import notebook_bytes
+    from opsnb.control.runs.supervisor import write_or_cut
+
+    digest, note = write_or_cut(
+        staging / "run.ipynb", notebook_bytes(nb), lambda: notebook_bytes(without_outputs(nb)), supervisor.control
+    )
+    notes = [note] if note else []
+    files: list[dict[str, Any]] = []
+    try:
+        files, skipped = collect(supervisor.folder / "files", staging / "files")
+        notes += skipped
+    except OSError as error:
+        shutil.rmtree(staging / "files", ignore_errors=True)
+        notes.append(f"the run's files could not be kept: {error.strerror}")
+    return digest, files, notes
+
+
+def without_outputs(nb: Any) -> dict[str, Any]:
+    """Return the notebook with its outputs replaced by a note, errors kept: for a full disk."""
+    cells = []
+    for cell in nb["cells"]:
+        outputs = cell.get("outputs")
+        if outputs:
+            note = {"output_type": "stream", "name": "stderr", "text": "[opsnb: the disk was full, outputs were cut]\n"}
+            outputs = [note, *(o for o in outputs if o["output_type"] == "error")]
+            cell = {**cell, "outputs": outputs}  # noqa: PLW2901  (a changed copy stands in for the cell)
+        cells.append(cell)
+    return {**nb, "cells": cells}
+
+
+def collect(source: Path, target: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Copy the regular files that a run left, within the limits; links and special files are named and left out."""
+    rows: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    room = MAX_FILE_BYTES
+    for folder, _, names in os.walk(source):
+        for name in sorted(names):
+            path = Path(folder) / name
+            relative = path.relative_to(source)
+            info = path.lstat()
+            if not stat.S_ISREG(info.st_mode) or len(rows) >= MAX_FILES or info.st_size > room:
+                skipped.append(f"file not kept: {relative} ({info.st_size} bytes)")
+                continue
+            room -= info.st_size
+            data = path.read_bytes()
+            goal = target / relative
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(goal, data)
+            rows.append({"path": f"files/{relative}", "size": len(data), "sha256": sha256(data)})
+    return sorted(rows, key=lambda r: str(r["path"])), skipped
+
+
+def render_record(control: Lines, order: dict[str, Any]) -> None:
+    """Render ``run.html`` beside ``run.ipynb`` and report its digest and size."""
+    import json
+
+    from opsnb.control.render import render
+    from opsnb.control.runs.supervisor import write_or_cut
+
+    staging = Path(order["staging"])
+    record = Record.from_json(order["record"])
+    nb = json.loads((staging / "run.ipynb").read_bytes())
+    page = render(record, nb, language=order["language"])
+    digest, note = write_or_cut(
+        staging / "run.html", page, lambda: render(record, without_outputs(nb), language=order["language"]), control
+    )
+    size = (staging / "run.html").stat().st_size
+    control.send({"ev": "rendered", "html": digest, "size": size, "notes": [note] if note else []})
+
+
+def canonical_json(value: dict[str, Any]) -> bytes:
+    """Return canonical bytes of a value that may hold floats."""
+    from opsnb.base.canonical import digestible
+
+    return canonical(digestible(value))
+
+
+def _cell_json(cell: Cell) -> dict[str, Any]:
+    return {
+        "index": cell.index, "state": CellState(cell.state).value, "seconds": cell.seconds, "why": cell.why,
+        "cut_bytes": cell.cut_bytes,
+    }  # fmt: skip

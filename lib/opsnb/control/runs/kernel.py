@@ -1,0 +1,185 @@
+"""The kernel process of one run: confined before its first thread, one run long, dead with its supervisor.
+
+It is forked by its supervisor (or, as the fallback, started as ``python -m opsnb.control.runs.kernel FD``), takes a
+:class:`Slot` and becomes an ipykernel on a Unix socket directory. Nothing of the control plane's state is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from opsnb.base.runlink import LINK_VARIABLE
+from opsnb.control.runs.confine import Confinement, Isolation, confine, die_with_parent
+
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+PRELOAD = (
+    "pdb", "IPython", "IPython.core.debugger", "IPython.core.completer", "ipykernel.kernelapp", "ipykernel.ipkernel",
+    "ipykernel.datapub", "ipykernel.zmqshell", "pandas", "matplotlib.pyplot", "matplotlib.figure",
+    "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline", "PIL.Image", "opsnb.runbook",
+    "opsnb.kits.linux", "opsnb.kits.capacity", "opsnb.kits.files",
+)  # fmt: skip  # imported before the fork; what is missing is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """Where one kernel lives.
+
+    Args:
+        folder: Its 0700 scratch directory; ``work`` and ``files`` and the sockets lie in it.
+        key: The session's HMAC key, hex.
+        link: Descriptor of the run link, -1 for none.
+        ready: Descriptor to which it reports that it is ready.
+        parent: Its supervisor's pid.
+        confinement: What it may read and write.
+    """
+
+    folder: str
+    key: str
+    link: int
+    ready: int
+    parent: int
+    confinement: Confinement
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """The Jupyter connection info: IPC sockets ``<folder>/s/k-1`` to ``k-5``."""
+        info: dict[str, Any] = {f"{name}_port": number for number, name in enumerate(CHANNELS, 1)}
+        return {
+            **info, "transport": "ipc", "ip": f"{self.folder}/s/k", "key": self.key,
+            "signature_scheme": "hmac-sha256", "kernel_name": "opsnb",
+        }  # fmt: skip
+
+    def as_json(self) -> str:
+        """Return the slot as JSON text, for a spawned kernel."""
+        return json.dumps({**asdict(self), "confinement": self.confinement.as_json()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Slot:
+        """Read what :meth:`as_json` wrote."""
+        value = json.loads(text)
+        return cls(**{**value, "confinement": Confinement.from_json(value["confinement"])})
+
+
+def preload() -> None:
+    """Import what runbooks use, before any thread exists; a module that is missing is left out."""
+    import importlib
+
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    for name in PRELOAD:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+
+
+def boot(slot: Slot) -> None:
+    """Become the kernel of ``slot``; returns only when the kernel has shut down."""
+    die_with_parent(slot.parent)
+    _own_group()
+    _environment(slot)
+    isolation = confine(slot.confinement)
+    _reseed()
+    app = _application(slot)
+    _report(slot.ready, isolation)
+    app.start()
+
+
+def _own_group() -> None:
+    if os.getpgid(0) != os.getpid():
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+    try:
+        Path("/proc/self/oom_score_adj").write_text("800")  # the kernel goes first, never the control plane
+    except OSError:
+        pass
+
+
+def _environment(slot: Slot) -> None:
+    folder = slot.folder
+    os.environ.update({
+        "HOME": f"{folder}/work", "TMPDIR": f"{folder}/tmp", "IPYTHONDIR": f"{folder}/ipython",
+        "MPLCONFIGDIR": f"{folder}/matplotlib", "JUPYTER_RUNTIME_DIR": f"{folder}/jupyter", "LC_ALL": "C.UTF-8",
+        "JUPYTER_DATA_DIR": f"{folder}/jupyter", "JUPYTER_CONFIG_DIR": f"{folder}/jupyter", "PYTHONUNBUFFERED": "1",
+    })  # fmt: skip
+    os.environ.pop(LINK_VARIABLE, None)
+    if slot.link >= 0:
+        os.environ[LINK_VARIABLE] = str(slot.link)
+    os.umask(0o022)
+    os.chdir(f"{folder}/work")
+    import tempfile
+
+    tempfile.tempdir = None  # it remembers the parent's
+
+
+def _reseed() -> None:
+    random.seed()
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        np.random.seed(int.from_bytes(os.urandom(4), "little"))  # noqa: NPY002  (the legacy state is what is shared)
+
+
+def _application(slot: Slot) -> Any:
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets.config import Config
+
+    class KernelApp(IPKernelApp):
+        """ipykernel without limits on what it may queue: a flood of messages is slowed down, never dropped."""
+
+        def init_iopub(self, context: Any) -> None:
+            context.sndhwm = 0
+            super().init_iopub(context)
+
+        def init_connection_file(self) -> None:
+            """Leave no file: the supervisor already knows the sockets."""
+
+        def write_connection_file(self, **_: Any) -> None:
+            """Leave no file."""
+
+        def init_poller(self) -> None:
+            """Start no thread that polls for the parent: PR_SET_PDEATHSIG does it."""
+
+    config = Config()
+    config.Session.key = slot.key.encode()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.IPKernelApp.log_level = 50
+    connection = slot.connection
+    names = {f"{name}_port": connection[f"{name}_port"] for name in CHANNELS}
+    app = KernelApp(config=config, transport="ipc", ip=connection["ip"], quiet=True, **names)
+    app.initialize([])
+    _inline_plots(app.shell)
+    return app
+
+
+def _inline_plots(shell: Any) -> None:
+    if "matplotlib" in sys.modules:
+        from matplotlib_inline.backend_inline import configure_inline_support
+
+        configure_inline_support(shell, "module://matplotlib_inline.backend_inline")
+
+
+def _report(ready: int, isolation: Isolation) -> None:
+    os.write(ready, isolation.value.encode() + b"\n")
+    os.close(ready)
+
+
+def _main() -> None:
+    """Entry of a spawned kernel: its slot comes as one JSON line on the descriptor named in argv."""
+    with os.fdopen(int(sys.argv[1]), encoding="utf-8") as stream:
+        slot = Slot.from_json(stream.readline())
+    sys.argv = sys.argv[:1]
+    boot(slot)
+
+
+if __name__ == "__main__":
+    _main()

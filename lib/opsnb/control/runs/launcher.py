@@ -1,0 +1,187 @@
+"""Starts supervisors: forked from the zygote, or spawned where there is none; both give the same record."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opsnb.base.errors import UnavailableError
+from opsnb.control.runs.confine import Confinement
+from opsnb.control.runs.wire import Lines
+
+ZYGOTE_SECONDS = 60.0  # how long the imports of a zygote may take on a slow machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched:
+    """A supervisor that was started: its control line, the control plane's end of the run link, its pid."""
+
+    control: Lines
+    link: Lines
+    pid: int
+
+
+class Zygote:
+    """One zygote process and the line to it; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "opsnb.control.runs.zygote", str(theirs.fileno())], pass_fds=(theirs.fileno(),),
+            start_new_session=True, env=environment, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        theirs.close()
+        self._sock = ours
+        self._sock.settimeout(ZYGOTE_SECONDS)
+        self._lock = threading.Lock()
+        self._number = 0
+        self._ready = False
+        self.broken = ""
+
+    @property
+    def pid(self) -> int:
+        """The zygote's pid."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether it can still fork."""
+        return not self.broken and self._process.poll() is None
+
+    def wait_ready(self) -> None:
+        """Wait for the imports.
+
+        Raises:
+            UnavailableError: If it could not start; says why.
+        """
+        with self._lock:
+            self._await_ready()
+
+    def fork(self, start: dict[str, Any], control: socket.socket, link: socket.socket) -> int:
+        """Fork a supervisor that owns ``control`` and ``link``; return its pid.
+
+        Raises:
+            UnavailableError: If the zygote is gone.
+        """
+        with self._lock:
+            self._await_ready()
+            self._number += 1
+            message = json.dumps({"op": "fork", "id": self._number, "start": start}).encode()
+            try:
+                socket.send_fds(self._sock, [message], [control.fileno(), link.fileno()])
+                while True:
+                    answer = self._receive()
+                    if answer.get("id") == self._number:
+                        return int(answer["pid"])
+            except OSError as error:
+                self.broken = str(error)
+                raise UnavailableError(f"the zygote is gone: {error}") from error
+
+    def close(self, seconds: float = 20.0) -> None:
+        """Let it end its supervisors and itself."""
+        self._sock.close()
+        self.broken = self.broken or "closed"
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _await_ready(self) -> None:
+        if self._ready:
+            return
+        try:
+            answer = self._receive()
+        except OSError as error:
+            self.broken = str(error)
+            raise UnavailableError(f"the zygote did not start: {error}") from error
+        if "ready" not in answer:
+            self.broken = str(answer.get("failed", answer))
+            raise UnavailableError(f"the zygote cannot be used: {self.broken}")
+        self._ready = True
+
+    def _receive(self) -> dict[str, Any]:
+        data = self._sock.recv(1 << 16)
+        if not data:
+            raise OSError("it ended")
+        return dict(json.loads(data))
+
+
+class Launcher:
+    """Starts one supervisor for each run.
+
+    Args:
+        scratch: Directory for scratch folders, on this machine's temporary storage.
+        reads: What every kernel reads besides the system: the interpreter, the toolkit, ``runbooks/``.
+        fork: Whether to use a zygote; without one, every run spawns its own interpreter.
+        toolkit: Returns the digest of the toolkit's sources; when it changes, the zygote is replaced.
+    """
+
+    def __init__(self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Any) -> None:
+        self._scratch, self._reads, self._fork, self._toolkit = scratch, reads, fork, toolkit
+        self._lock = threading.Lock()
+        self._zygote: Zygote | None = None
+        self._built_from = ""
+        self._spawned: list[subprocess.Popen[bytes]] = []
+
+    def warm(self) -> None:
+        """Start the zygote ahead of need; returns before it is ready."""
+        if self._fork:
+            self._current()
+
+    def zygote_pid(self) -> int:
+        """Return the zygote's pid, 0 where there is none."""
+        return self._zygote.pid if self._zygote else 0
+
+    def launch(self, *, kernel: bool = True, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
+        """Start a supervisor; with ``kernel`` it starts a kernel confined to the given paths at once."""
+        ours, theirs = socket.socketpair()
+        link_ours, link_theirs = socket.socketpair()
+        with theirs, link_theirs:
+            pid = self._start(kernel, Confinement(reads=(*self._reads, *reads), writes=writes), theirs, link_theirs)
+        return Launched(control=Lines(ours), link=Lines(link_ours), pid=pid)
+
+    def close(self) -> None:
+        """End the zygote and reap what was spawned."""
+        with self._lock:
+            zygote, self._zygote = self._zygote, None
+        if zygote:
+            zygote.close()
+        for process in self._spawned:
+            process.wait()
+
+    def _start(self, kernel: bool, confinement: Confinement, control: socket.socket, link: socket.socket) -> int:  # noqa: FBT001
+        start = {"kernel": kernel, "fork": True, "confinement": confinement.as_json(), "scratch": str(self._scratch)}
+        for _ in range(2 if self._fork else 0):
+            try:
+                return self._current().fork(start, control, link)
+            except UnavailableError:
+                time.sleep(0.05)  # it was killed, or the toolkit was caught half written: once more, then spawn
+        return self._spawn({**start, "fork": False}, control, link)
+
+    def _current(self) -> Zygote:
+        with self._lock:
+            digest = self._toolkit()
+            if self._zygote is not None and (not self._zygote.alive() or digest != self._built_from):
+                old, self._zygote = self._zygote, None
+                threading.Thread(target=old.close, daemon=True).start()
+            if self._zygote is None:
+                self._zygote, self._built_from = Zygote(), digest
+            return self._zygote
+
+    def _spawn(self, start: dict[str, Any], control: socket.socket, link: socket.socket) -> int:
+        numbers = (control.fileno(), link.fileno())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "opsnb.control.runs.supervisor", *map(str, numbers), json.dumps(start)],
+            pass_fds=numbers, start_new_session=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._spawned = [p for p in self._spawned if p.poll() is None] + [process]
+        return process.pid

@@ -1,0 +1,31 @@
+"""The toolkit's digest: the sources of base, fleet, kits and runbook, which a sealed request binds."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import opsnb
+from opsnb.base.canonical import digest, sha256
+
+PACKAGES = ("base", "fleet", "kits", "runbook")
+
+
+class Toolkit:
+    """Computes the digest, and again only when a file's size or time has changed."""
+
+    def __init__(self) -> None:
+        self.root = Path(opsnb.__file__).parent
+        self._lock = threading.Lock()
+        self._seen: tuple[tuple[str, int, int], ...] = ()
+        self._digest = ""
+
+    def digest(self) -> str:
+        """Return the toolkit's digest as the files stand now."""
+        files = sorted(p for name in PACKAGES for p in (self.root / name).rglob("*.py"))
+        seen = tuple((str(p), s.st_size, s.st_mtime_ns) for p in files for s in [p.stat()])
+        with self._lock:
+            if seen != self._seen:
+                rows = {str(p.relative_to(self.root)): sha256(p.read_bytes()) for p in files}
+                self._digest, self._seen = digest(rows), seen
+            return self._digest

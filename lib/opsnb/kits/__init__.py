@@ -1,0 +1,1 @@
+"""One module per technology: pure parse_* functions, read verbs, plan_* verbs."""

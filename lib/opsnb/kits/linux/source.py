@@ -1,0 +1,93 @@
+"""Where text about a host comes from: reading is separate from parsing, so that another transport can take its place.
+
+A source answers two questions, each in one go (one round trip when it is remote): the text of files, and the
+counters of mounted file systems in the form that ``stat -f --format='%S %b %f %a %c %d'`` prints.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+MAX_FILE = 32 * 1024 * 1024  # bytes; /proc/net/tcp of a host with 200,000 connections is 30 MB
+ANSWER_SECONDS = 2.0  # a file system that does not answer statvfs for this long is reported, not waited for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Texts that were read at one time.
+
+    Args:
+        at: Seconds on a clock of the host that only goes forward.
+        texts: Path to text; files that could not be read are left out.
+    """
+
+    at: float
+    texts: dict[str, str]
+
+    def matching(self, prefix: str, suffix: str) -> dict[str, str]:
+        """Return texts whose path starts and ends so, by the part between: ``("/proc/", "/stat")`` gives pids."""
+        cut = len(suffix)
+        return {
+            path[len(prefix) : -cut]: text
+            for path, text in self.texts.items()
+            if path.startswith(prefix) and path.endswith(suffix) and path[len(prefix) : -cut].isdigit()
+        }
+
+
+class Source(Protocol):
+    """Reads from one host."""
+
+    def files(self, patterns: Sequence[str]) -> Sample:
+        """Return the text of every readable file that matches a shell pattern."""
+
+    def filesystems(self, mount_points: Sequence[str]) -> dict[str, str]:
+        """Return ``"block_size blocks free available inodes inodes_free"`` for each mount point that answers."""
+
+
+class ThisMachine:
+    """The machine on which the kernel runs."""
+
+    def files(self, patterns: Sequence[str]) -> Sample:
+        """Return the text of every readable file that matches a shell pattern; bytes that are not UTF-8 as ``\\xNN``."""
+        texts: dict[str, str] = {}
+        at = time.monotonic()
+        for pattern in patterns:
+            for path in glob.glob(pattern) if glob.has_magic(pattern) else (pattern,):  # noqa: PTH207  (a hot path)
+                text = _text(path)
+                if text is not None:
+                    texts[path] = text
+        return Sample(at=at, texts=texts)
+
+    def filesystems(self, mount_points: Sequence[str]) -> dict[str, str]:
+        """Return the counters of each mount point that answers within ``ANSWER_SECONDS``; all are asked at once."""
+        answers: dict[str, str] = {}
+        askers = [threading.Thread(target=_ask, args=(path, answers), daemon=True) for path in mount_points]
+        for asker in askers:
+            asker.start()
+        limit = time.monotonic() + ANSWER_SECONDS
+        for asker in askers:
+            asker.join(max(0.0, limit - time.monotonic()))
+        return dict(answers)
+
+
+def _text(path: str) -> str | None:
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(MAX_FILE).decode("utf-8", "backslashreplace")
+    except OSError:  # the process ended meanwhile, or it may not be read: the reader counts what is missing
+        return None
+
+
+def _ask(path: str, answers: dict[str, str]) -> None:
+    try:
+        s = os.statvfs(path)
+    except OSError:
+        return
+    answers[path] = f"{s.f_frsize} {s.f_blocks} {s.f_bfree} {s.f_bavail} {s.f_files} {s.f_ffree}"

@@ -1,0 +1,7 @@
+"""What a notebook says: begin, applicable, propose, change, check, evidence, show, finish."""
+
+from opsnb.runbook.actuators import Actuator, register
+from opsnb.runbook.run import Run, begin
+from opsnb.runbook.show import show
+
+__all__ = ["Actuator", "Run", "begin", "register", "show"]

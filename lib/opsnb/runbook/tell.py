@@ -1,0 +1,44 @@
+"""Plans and values as text that a phone, a log and a diff can all show."""
+
+from __future__ import annotations
+
+import difflib
+import json
+
+from opsnb.base.canonical import JSON
+from opsnb.base.plan import Change, Plan
+
+MAX_VALUE = 400  # characters of a value in a one-line summary
+
+
+def value_text(value: JSON) -> str:
+    """Return a value as one short line."""
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan for a reader: every host, what changes with its difference, the command and the undo."""
+    lines = [f"PLAN  {plan.title}"]
+    if not plan.changes:
+        lines.append("  nothing has to change")
+    for change in plan.changes:
+        lines += [f"  {change.host}: {change.what}", *_difference(change)]
+        lines += [f"    do:   {change.command}", f"    undo: {change.undo}"]
+    lines.append(f"plan digest {plan.digest}")
+    return "\n".join(lines)
+
+
+def _difference(change: Change) -> list[str]:
+    before, after = _pretty(change.before), _pretty(change.after)
+    rows = difflib.unified_diff(before, after, "before", "after", n=2, lineterm="")
+    return [f"    {row}" for row in rows]
+
+
+def _pretty(value: JSON) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, dict) and isinstance(value.get("content"), str):
+        rest = {k: v for k, v in value.items() if k != "content"}
+        return [*json.dumps(rest, ensure_ascii=False, sort_keys=True).splitlines(), *value["content"].splitlines()]
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).splitlines()

@@ -1,0 +1,1 @@
+"""The browser's door and the one API that every door uses."""

@@ -1,0 +1,148 @@
+"""The API: what every door uses, over HTTP on a Unix socket. Only JSON crosses it.
+
+Errors are ``{"error": {"type", "message", "hint", "exit"}}``; ``exit`` is the command line's exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from opsnb import __version__
+from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, UnavailableError, UsageError
+from opsnb.control.app import App
+from opsnb.control.flows.seal import Asked
+from opsnb.control.records import Mode
+
+STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
+MAX_BODY = 32 * 1024 * 1024  # bytes of one request
+OPEN = frozenset({"/healthz"})
+
+
+class RunRequest(BaseModel):
+    """What ``POST /api/runs`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runbook: str = Field(min_length=1, max_length=4096)
+    texts: dict[str, str] = Field(default_factory=dict)
+    values: dict[str, Any] = Field(default_factory=dict)
+    folder: str = Field(default="", max_length=4096)
+    mode: Mode | None = None
+    request: str = Field(default="", max_length=80)
+    why: str = Field(default="", max_length=4000)
+    submission: str = Field(default="", max_length=80)
+
+
+class Activity:
+    """Whether anybody is being served: a transient control plane ends when nobody is."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.served = 0
+
+
+def create(app: App, activity: Activity) -> FastAPI:
+    """Return the API of one workspace."""
+    api = FastAPI(title="opsnb", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    _errors(api)
+    _guard(api, app, activity)
+    _run_routes(api, app)
+    _other_routes(api, app)
+    return api
+
+
+def _guard(api: FastAPI, app: App, activity: Activity) -> None:
+    expected = f"Bearer {app.token}".encode()
+
+    @api.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        given = request.headers.get("authorization", "").encode()
+        if request.url.path not in OPEN and not hmac.compare_digest(given, expected):
+            return _answer(RefusedError("the API wants the bearer token in .opsnb/token"), 401)
+        if int(request.headers.get("content-length") or 0) > MAX_BODY:
+            return _answer(UsageError(f"a request has at most {MAX_BODY} bytes"), 413)
+        activity.open += 1
+        activity.served += 1
+        try:
+            return await call_next(request)
+        finally:
+            activity.open -= 1
+
+
+def _run_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/runs", status_code=201)
+    def submit(body: RunRequest) -> dict[str, Any]:
+        asked = Asked(
+            runbook=body.runbook, texts=body.texts, values=body.values, folder=body.folder, mode=body.mode,
+            why=body.why, submission=body.submission,
+        )  # fmt: skip
+        return app.run(app.submit(asked, request=body.request))
+
+    @api.get("/api/runs")
+    def listed(limit: int = 50, runbook: str = "") -> dict[str, Any]:
+        return {"runs": app.runs(max(1, min(limit, 1000)), runbook)}
+
+    @api.get("/api/runs/{run}")
+    def show(run: str) -> dict[str, Any]:
+        return app.run(run)
+
+    @api.get("/api/runs/{run}/events")
+    async def events(run: str) -> StreamingResponse:
+        feed = await asyncio.to_thread(app.feed, run)
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for event in feed.follow():
+                yield json.dumps(event, ensure_ascii=True).encode() + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @api.post("/api/runs/{run}/stop")
+    def stop(run: str) -> dict[str, Any]:
+        return app.stop(run)
+
+    @api.post("/api/runs/{run}/undo", status_code=201)
+    def undo(run: str) -> dict[str, Any]:
+        return app.run(app.undo(run))
+
+
+def _other_routes(api: FastAPI, app: App) -> None:
+    @api.get("/healthz")
+    def health() -> dict[str, Any]:
+        return {"ok": True, "version": __version__}
+
+    @api.post("/api/audit/checkpoint")
+    def checkpoint() -> dict[str, Any]:
+        return app.checkpoint()
+
+    @api.get("/api/audit/entries")
+    def entries(run: str = "", limit: int = 100) -> dict[str, Any]:
+        return app.entries(run, max(1, min(limit, 10_000)))
+
+    @api.get("/api/audit/export/{run}")
+    def export(run: str) -> Response:
+        return Response(app.export(run), media_type="application/zip")
+
+    @api.get("/api/audit/verify")
+    def verify() -> dict[str, Any]:
+        return app.verify_database()
+
+
+def _errors(api: FastAPI) -> None:
+    @api.exception_handler(OpsnbError)
+    async def ours(_: Request, error: OpsnbError) -> JSONResponse:
+        return _answer(error, next(code for kind, code in STATUS if isinstance(error, kind)))
+
+
+def _answer(error: OpsnbError, status: int) -> JSONResponse:
+    value = {
+        "type": type(error).__name__, "message": error.message, "hint": error.hint, "exit": error.exit_code,
+    }  # fmt: skip
+    return JSONResponse({"error": value}, status_code=status)

@@ -1,0 +1,129 @@
+"""Serves one workspace: ``opsnb up``, or a control plane that lasts as long as the runs given to it.
+
+Started as ``python -m opsnb.web.server ROOT [--until-idle] [--ready-fd N]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import uvicorn
+
+from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.workspace import Workspace
+from opsnb.control.app import App
+from opsnb.control.runs.confine import become_subreaper
+from opsnb.web.api import Activity, create
+
+FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
+LINGER_SECONDS = 0.3  # and how long after the last one
+LOG = logging.getLogger("opsnb")
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: a signal stops the runs first."""
+
+    @contextlib.contextmanager  # type: ignore[override]
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  (uvicorn's own signature)
+        """Leave the signals to :func:`serve`."""
+        yield
+
+
+def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
+    """Own the workspace and serve it until a signal, or until nothing is left to do.
+
+    Raises:
+        UnavailableError: If another process owns it.
+    """
+    _log(workspace, quiet=until_idle)
+    become_subreaper()  # supervisors stay ours when their zygote is killed
+    app = App(workspace)
+    activity = Activity()
+    listener = _listen(workspace.socket)
+    config = uvicorn.Config(
+        create(app, activity), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5,
+        http="h11", ws="none", loop="asyncio",
+    )  # fmt: skip
+    server = Server(config)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _n, _f: ending.set())
+    try:
+        app.start()
+        threading.Thread(target=_end, args=(app, server, ending, activity, until_idle), daemon=True).start()
+        if ready >= 0:
+            os.write(ready, b"ready\n")
+            os.close(ready)
+        asyncio.run(server.serve(sockets=[listener]))
+    finally:
+        app.close()
+
+
+def _end(app: App, server: Server, ending: threading.Event, activity: Activity, until_idle: bool) -> None:  # noqa: FBT001
+    """Wait for a signal, or for nothing to do; then stop the runs (those who watch hear it) and end the server."""
+    wait = FIRST_SECONDS
+    while not ending.wait(timeout=wait if until_idle else None):
+        wait = LINGER_SECONDS
+        served = activity.served
+        if not activity.open and not app.busy() and not ending.wait(LINGER_SECONDS) and served == activity.served:
+            break
+    app.workspace.socket.unlink(missing_ok=True)
+    app.stop_all()
+    server.should_exit = True
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind the socket through its directory's descriptor: a path over 107 bytes could not be bound by its name."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
+    path.chmod(0o600)
+    listener.listen(128)
+    return listener
+
+
+def _log(workspace: Workspace, *, quiet: bool) -> None:
+    workspace.state.mkdir(mode=0o700, exist_ok=True)
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(workspace.log, maxBytes=4 * 1024**2, backupCount=3, encoding="utf-8")
+    ]
+    if not quiet:
+        handlers.append(logging.StreamHandler())
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, format="%(asctime)s %(levelname)s %(message)s")
+    LOG.setLevel(logging.INFO)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the control plane's process."""
+    parser = argparse.ArgumentParser(prog="opsnb up")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--until-idle", action="store_true")
+    parser.add_argument("--ready-fd", type=int, default=-1)
+    options = parser.parse_args(argv)
+    try:
+        serve(Workspace(options.root), until_idle=options.until_idle, ready=options.ready_fd)
+    except OpsnbError as error:
+        LOG.error("%s", error)  # noqa: TRY400  (the message says it all)
+        if options.ready_fd >= 0 and not isinstance(error, UnavailableError):
+            os.write(options.ready_fd, f"error {error.exit_code} {error}\n".encode())
+        return error.exit_code
+    return 0
+
+
+
+if __name__ == "__main__":
+    sys.exit(main())
