@@ -20,7 +20,7 @@ def stamp(moment: datetime | None = None) -> str:
 
 def parse(text: str) -> datetime:
     """Return the aware datetime that :func:`stamp` wrote."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def new_id(moment: datetime | None = None) -> str:

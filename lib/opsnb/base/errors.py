@@ -53,7 +53,13 @@ class NotebookError(UsageError):
     """
 
     def __init__(
-        self, message: str, *, path: str = "", cell: int | None = None, line: int | None = None, field: str = "",
+        self,
+        message: str,
+        *,
+        path: str = "",
+        cell: int | None = None,
+        line: int | None = None,
+        field: str = "",
         hint: str = "",
     ) -> None:
         where = path

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,7 +65,7 @@ def translate(message: str, language: str, /, **values: object) -> str:
         values: What fills the places; a place without a value stays as written.
     """
     found = _messages(language_of(language)).get(message, message)
-    return _FIELD.sub(lambda m: str(values.get(m[1], m[0])), found) if values else found
+    return _fill(found, values) if values else found
 
 
 def retell(text: str, language: str) -> str:
@@ -75,9 +76,13 @@ def retell(text: str, language: str) -> str:
     for pattern, translation in _sentences(language):
         match = pattern.fullmatch(text)
         if match:
-            found = match.groupdict()
-            return _FIELD.sub(lambda m, found=found: str(found.get(m[1], m[0])), translation)  # type: ignore[misc]
+            values = {name: retell(value, language) for name, value in match.groupdict().items()}
+            return _fill(translation, values)
     return text
+
+
+def _fill(message: str, values: Mapping[str, object]) -> str:
+    return _FIELD.sub(lambda m: str(values.get(m[1], m[0])), message)
 
 
 def parse_po(text: str) -> list[Entry]:

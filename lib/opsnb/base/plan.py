@@ -83,7 +83,9 @@ class Plan:
     def inverse(self) -> Plan:
         """Return the plan that undoes this one, last change first."""
         return Plan(
-            title=f"undo: {self.title}", changes=tuple(c.inverse() for c in reversed(self.changes)), context={},
+            title=f"undo: {self.title}",
+            changes=tuple(c.inverse() for c in reversed(self.changes)),
+            context={},
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -108,7 +110,7 @@ class Plan:
         return cls(
             title=str(value.get("title", "")),
             changes=tuple(_change(c) for c in value["changes"]),
-            context=value.get("context") if isinstance(value.get("context"), dict) else {},
+            context=dict(value["context"]) if isinstance(value.get("context"), dict) else {},
         )
 
 

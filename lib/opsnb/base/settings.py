@@ -1,4 +1,4 @@
-"""Settings of a workspace: ``opsnb.yaml``, read strictly. Unknown keys are errors, so a typo never runs with a default."""
+"""Settings of a workspace: ``opsnb.yaml``, read strictly: an unknown key is an error, no typo runs with a default."""
 
 from __future__ import annotations
 

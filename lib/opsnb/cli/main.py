@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> Any:
         sys.exit(130)
     except click.ClickException as error:
         if "--json" in arguments:
-            report(OpsnbErrorFrom(error), as_json=True)
+            report(ClickError(error), as_json=True)
         else:
             error.show()
         sys.exit(error.exit_code)
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> Any:
         sys.exit(141)
 
 
-class OpsnbErrorFrom(OpsnbError):
+class ClickError(OpsnbError):
     """A usage error of click, in our shape."""
 
     def __init__(self, error: click.ClickException) -> None:

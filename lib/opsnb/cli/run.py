@@ -29,8 +29,16 @@ MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, runbook: str, pairs: tuple[str, ...], file: str | None, hosts: str | None, mode: str | None,
-    request: str, reason: str, wait: bool, as_json: bool,
+    ctx: click.Context,
+    runbook: str,
+    pairs: tuple[str, ...],
+    file: str | None,
+    hosts: str | None,
+    mode: str | None,
+    request: str,
+    reason: str,
+    wait: bool,
+    as_json: bool,
 ) -> int:
     """Run a runbook by its ID or a notebook by its PATH.
 

@@ -114,7 +114,9 @@ def error_of(data: bytes) -> OpsnbError:
     try:
         value = json.loads(data)
     except ValueError:
-        return OpsnbError(f"the control plane failed: {data[:200].decode('utf-8', 'replace')}", hint="see .opsnb/opsnb.log")
+        return OpsnbError(
+            f"the control plane failed: {data[:200].decode('utf-8', 'replace')}", hint="see .opsnb/opsnb.log"
+        )
     if "error" in value:
         found = value["error"]
         error = KNOWN.get(found["type"], OpsnbError)(found["message"], hint=found["hint"])

@@ -171,6 +171,15 @@ class App:
                 rows = list(read(connection, max(0, found.size - most)))
         return {"size": found.size, "root": found.root.hex(), "entries": [e.value for e in rows]}
 
+    def export(self, run: str) -> bytes:
+        """Return one run as a file that anyone verifies offline."""
+        from opsnb.control.ledger.export import export_run
+
+        publish_ledger(self.services)
+        with self.services.database.transaction() as connection:
+            store.run_row(connection, run)
+            return export_run(connection, self.services.signer, self.workspace.outputs, run)
+
     def verify_database(self) -> dict[str, Any]:
         """Hash every entry in the database and compare with the head that was signed last.
 

@@ -36,7 +36,9 @@ def open_engine(path: Path) -> Engine:
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         for pragma in (
-            f"journal_mode={'WAL' if wal_is_safe() else 'DELETE'}", "synchronous=FULL", "foreign_keys=ON",
+            f"journal_mode={'WAL' if wal_is_safe() else 'DELETE'}",
+            "synchronous=FULL",
+            "foreign_keys=ON",
             "secure_delete=ON",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()

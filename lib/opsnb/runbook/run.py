@@ -96,7 +96,9 @@ class Run:
         if canary < 1 or batch < 1:
             raise UsageError(f"canary and batch count hosts and are at least 1, found {canary} and {batch}")
         if self._over or self._link is None or self.mode not in {"apply", "undo"}:
-            print(f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then")
+            print(
+                f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then"
+            )
             print(f"  opsnb run {self.runbook} --mode apply --request REQUEST")
             return False
         if plan is not self._plan:

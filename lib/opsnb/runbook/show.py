@@ -42,7 +42,7 @@ def show(value: Any, caption: str = "") -> None:
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with every control, bidi and unassigned character as an escape: ``\\x1b``, ``\\u202e``."""
+    """Return ``text`` with every control, bidi and unassigned character as a Python escape sequence."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in INVISIBLE else c for c in text)

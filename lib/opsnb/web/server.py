@@ -33,7 +33,7 @@ LOG = logging.getLogger("opsnb")
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling: a signal stops the runs first."""
 
-    @contextlib.contextmanager  # type: ignore[override]
+    @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  (uvicorn's own signature)
         """Leave the signals to :func:`serve`."""
         yield
@@ -122,7 +122,6 @@ def main(argv: list[str] | None = None) -> int:
             os.write(options.ready_fd, f"error {error.exit_code} {error}\n".encode())
         return error.exit_code
     return 0
-
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def _check_default(parameter: Parameter, place: Place, at: str) -> None:
 
 
 def _kind(parameter: Parameter, value: JSON) -> Parameter:
-    if value not in set(Kind):
+    if not isinstance(value, str) or value not in set(Kind):
         raise ParameterError(f"found {shown(value)}, wanted a kind", hint=did_you_mean(str(value), Kind, what="kinds"))
     kind = Kind(value)
     fits = NUMBERS if kind is Kind.DURATION else {TypeName.STR}

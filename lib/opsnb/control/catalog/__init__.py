@@ -10,11 +10,12 @@ Nothing here executes a cell, and nothing here imports nbformat, papermill or pa
 
 from opsnb.control.catalog.frontmatter import FrontMatter
 from opsnb.control.catalog.index import Broken, Catalog
-from opsnb.control.catalog.lint import RULES, Finding, lint_notebook
+from opsnb.control.catalog.lint import CODES, RULES, Finding, lint_catalog, lint_notebook
 from opsnb.control.catalog.notebook import Notebook, NotebookCell, read_notebook
 from opsnb.control.catalog.runbook import Runbook, read_runbook
 
 __all__ = [
+    "CODES",
     "RULES",
     "Broken",
     "Catalog",
@@ -23,6 +24,7 @@ __all__ = [
     "Notebook",
     "NotebookCell",
     "Runbook",
+    "lint_catalog",
     "lint_notebook",
     "read_notebook",
     "read_runbook",

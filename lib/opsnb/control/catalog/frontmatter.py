@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opsnb.base.canonical import JSON
-from opsnb.base.errors import NotebookError, ParameterError
+from opsnb.base.errors import ParameterError
 from opsnb.base.parameters import Place, did_you_mean, duration_seconds
-from opsnb.control.catalog.notebook import Notebook, NotebookCell
 from opsnb.control.catalog.yaml import read_yaml
 from opsnb.control.records import Risk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opsnb.base.canonical import JSON
+    from opsnb.control.catalog.notebook import Notebook, NotebookCell
 
 ID = re.compile(r"[A-Z]{2,5}-[0-9]{3}")
 FENCE = re.compile(r"---[ \t]*")
@@ -120,19 +123,16 @@ def check_placeholders(front: FrontMatter, names: tuple[str, ...]) -> None:
 
 
 def _find(notebook: Notebook) -> NotebookCell | None:
-    found = [c for c in notebook.cells if c.kind == "raw" and _begins(c.source)]
-    if not found:
-        return None
-    if found[0].index != 0:
-        place = Place(path=notebook.path, cell=found[0].index)
-        raise place.error("this front matter is not the first cell", hint="move it to the top of the notebook")
-    return found[0]
-
-
-def _begins(source: str) -> bool:
-    """A raw cell in the middle may begin with a rule of dashes; with an id as well it means to be front matter."""
-    first, _, rest = source.partition("\n")
-    return bool(FENCE.fullmatch(first.rstrip("\r"))) and bool(re.search(r"^\s*id\s*:", rest, re.MULTILINE))
+    fenced = [
+        c for c in notebook.cells if c.kind == "raw" and FENCE.fullmatch(c.source.partition("\n")[0].rstrip("\r"))
+    ]
+    if fenced and fenced[0].index == 0:
+        return fenced[0]
+    for cell in fenced:  # a raw cell may begin with a rule of dashes; with an id as well it means to be front matter
+        if re.search(r"^\s*id\s*:", cell.source, re.MULTILINE):
+            place = Place(path=notebook.path, cell=cell.index)
+            raise place.error("this front matter is not the first cell", hint="move it to the top of the notebook")
+    return None
 
 
 def _body(cell: NotebookCell, place: Place) -> str:
@@ -193,7 +193,9 @@ def _risk(value: JSON) -> Risk:
 def _timeout(value: JSON) -> float:
     seconds = duration_seconds(str(value)) if type(value) in {int, float, str} else 0.0
     if not 0 < seconds <= MAX_TIMEOUT:
-        raise ParameterError(f"found {value!r:.60}, wanted a duration above 0 and up to 7d", hint="write 90, 45s or 10m")
+        raise ParameterError(
+            f"found {value!r:.60}, wanted a duration above 0 and up to 7d", hint="write 90, 45s or 10m"
+        )
     return seconds
 
 

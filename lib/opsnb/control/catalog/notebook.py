@@ -10,11 +10,13 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import JSON, sha256
 from opsnb.base.errors import NotebookError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NBFORMAT = 4
 PARAMETERS_TAG = "parameters"
@@ -126,9 +128,10 @@ def _read(file: Path, path: str) -> bytes:
         if file.is_symlink():
             raise NotebookError("is a symbolic link", path=path, hint="a runbook is a regular file") from None
         raise NotebookError(f"cannot be read: {error.strerror}", path=path) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotebookError("is not a regular file", path=path, hint="a runbook is a regular file")
     with os.fdopen(descriptor, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotebookError("is not a regular file", path=path, hint="a runbook is a regular file")
         content = handle.read(LIMITS.size + 1)
     if len(content) > LIMITS.size:
         hint = "clear its outputs: jupyter nbconvert --clear-output --inplace"

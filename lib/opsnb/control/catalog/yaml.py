@@ -1,20 +1,22 @@
 """YAML as this project reads it: the values of YAML's 1.2 core schema, each with its line, and nothing else.
 
 Refused: anchors and aliases (they make bombs), tags, keys that stand twice, keys that are not text, more than one
-document, deep nesting. Plain ``yes``, ``on``, ``012``, ``10:30`` and ``2026-11-23`` are text, which is what people mean.
-PyYAML only cuts the text into events; it constructs nothing.
+document, deep nesting. Plain ``yes``, ``on``, ``012``, ``10:30`` and ``2026-11-23`` are text, which is what people
+mean. PyYAML only cuts the text into events; it constructs nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opsnb.base.canonical import JSON
-from opsnb.base.errors import NotebookError
-from opsnb.base.parameters import Place
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opsnb.base.canonical import JSON
+    from opsnb.base.errors import NotebookError
+    from opsnb.base.parameters import Place
 
 MAX_TEXT = 64 * 1024  # characters
 MAX_NESTING = 12  # levels
@@ -23,7 +25,7 @@ CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,18})")  # 012 is text: YAML 1.1 reads 10, 1.2 reads 12
+INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # 012 is text: YAML 1.1 reads 10, 1.2 reads 12
 FLOAT = re.compile(r"[+-]?(?:[0-9]{1,20}\.[0-9]{0,20}|\.[0-9]{1,20}|[0-9]{1,20}(?=[eE]))(?:[eE][+-]?[0-9]{1,3})?")
 
 

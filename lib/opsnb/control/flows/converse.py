@@ -73,9 +73,9 @@ class Conversation:
         handler = _HANDLERS.get(str(message.get("op")))
         try:
             if handler is None:
-                raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")  # noqa: TRY301
+                raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")
             if self.messages > MAX_MESSAGES:
-                raise Refused(f"more than {MAX_MESSAGES} messages")  # noqa: TRY301
+                raise Refused(f"more than {MAX_MESSAGES} messages")
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
             text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import selectors
 import time
@@ -227,6 +226,3 @@ def _stopped_by(services: Services, run: str) -> str:
 
 def _limits(limits: dict[str, Any]) -> dict[str, Any]:
     return {k: float(v) if k.endswith("_seconds") else int(v) for k, v in limits.items()}
-
-
-

@@ -33,7 +33,7 @@ from opsnb.control.ledger.events import (
 )
 from opsnb.control.ledger.publish import publish, site_event
 from opsnb.control.ledger.store import Position, append
-from opsnb.control.records import Cell, CellState, Check, Mode, Record, Risk, RunState, Verdict
+from opsnb.control.records import Cell, CellState, Check, Mode, Record, Risk, RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.launcher import Launched
 from opsnb.control.runs.verdict import Seen, verdict
@@ -325,6 +325,3 @@ def _disk_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in FULL
     return "full" in str(error)
-
-
-

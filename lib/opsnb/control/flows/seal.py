@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.canonical import canonical, digest, digestible, salted, sha256
 from opsnb.base.clock import new_id
 from opsnb.base.errors import RefusedError, UsageError
-from opsnb.base.parameters import Kind, from_text, rows, validate
-from opsnb.control.catalog import Runbook
+from opsnb.base.parameters import Kind, rows
+from opsnb.control.catalog import Runbook, read_runbook
 from opsnb.control.files import write_atomic
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
@@ -64,7 +64,7 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
         UsageError: If the runbook, a parameter or a path is wrong; nothing is stored then.
         RefusedError: If it asks for a path that no run may have.
     """
-    runbook = services.catalog.find(asked.runbook, folder=asked.folder)
+    runbook = chosen(services, asked.runbook, asked.folder)
     values, files = _values(runbook, asked)
     request = new_id()
     with services.database.transaction() as connection:
@@ -81,6 +81,27 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
         )  # fmt: skip
         append(connection, RequestSealed(request=request, risk=risk, digest=salted(salts["request"], data)))
     return request, runbook
+
+
+def chosen(services: Services, name: str, folder: str = "") -> Runbook:
+    """Return the runbook that is meant: by id, or by path from the asker's folder or the workspace.
+
+    The file is read now, so that what is sealed is what is on the disk. A notebook outside the catalog may run.
+
+    Raises:
+        NotFoundError: If there is none.
+        NotebookError: If it is not a runbook.
+    """
+    services.catalog.refresh()
+    for base in (folder, str(services.workspace.root)):
+        file = Path(base or "/", name)
+        if name.endswith(".ipynb") and base and file.is_file():
+            runbook = read_runbook(file.resolve(), services.workspace.root.resolve())
+            shared = [r for r in services.catalog.broken if r.path == runbook.path]
+            if shared:
+                raise shared[0].error
+            return runbook
+    return services.catalog.find(name)
 
 
 def blob_path(services: Services, notebook: str) -> Path:
@@ -102,9 +123,9 @@ def machine_key() -> str:
 
 def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
     """Return a run's limits: the runbook's where it states them, else the workspace's."""
-    settings, facts = services.settings, runbook.facts
-    run_seconds = facts.timeout if facts and facts.timeout else settings.timeout
-    cell_seconds = facts.cell_timeout if facts and facts.cell_timeout else settings.cell_timeout
+    settings, front = services.settings, runbook.front
+    run_seconds = front.timeout if front else settings.timeout
+    cell_seconds = front.cell_timeout if front and front.cell_timeout else settings.cell_timeout
     return {
         "run_seconds": run_seconds, "cell_seconds": min(cell_seconds, run_seconds),
         "memory_bytes": settings.memory, "output_bytes": settings.output,
@@ -112,17 +133,9 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def default_mode(risk: Risk) -> Mode:
-    """Return what a run of this risk does when nobody says: reading runs, changing plans first."""
-    return Mode.READ if risk is Risk.READ else Mode.PLAN
-
-
 def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    given = dict(asked.values)
-    by_name = {p.name: p for p in runbook.parameters}
-    for name, text in asked.texts.items():
-        given[name] = from_text(by_name[name], text) if name in by_name else text
-    values = validate(runbook.parameters, given)
+    texts = [f"{name}={text}" for name, text in asked.texts.items()]
+    values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
     files = []
     for parameter in runbook.parameters:
         if parameter.kind is Kind.FILE and values.get(parameter.name):
@@ -144,10 +157,17 @@ def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
 
 
 def _body(
-    services: Services, runbook: Runbook, values: dict[str, Any], files: list[dict[str, str]], person: Person, *,
-    people: int, request: str, why: str,
+    services: Services,
+    runbook: Runbook,
+    values: dict[str, Any],
+    files: list[dict[str, str]],
+    person: Person,
+    *,
+    people: int,
+    request: str,
+    why: str,
 ) -> dict[str, Any]:
-    facts = runbook.facts
+    front = runbook.front
     body = {
         "schema": 1,
         "request": request,
@@ -156,16 +176,16 @@ def _body(
         "title": runbook.title,
         "notebook": runbook.digest,
         "toolkit": services.toolkit.digest(),
-        "risk": (facts.risk if facts else Risk.READ).value,
+        "risk": runbook.risk.value,
         "parameters": values,
-        "facts": facts.facts if facts else {},
+        "facts": runbook.facts,
         "labels": rows(runbook.parameters, values),
         "files": files,
         "hosts": [{"name": THIS_MACHINE, "key": machine_key()}],
         "secrets": [],
-        "reads": _paths(services, facts.reads if facts else (), values, exist=False),
-        "writes": _paths(services, facts.writes if facts else (), values, exist=True),
-        "lock": _filled(facts.lock, {**values, "host": THIS_MACHINE}) if facts and facts.lock else "",
+        "reads": _paths(services, front.reads if front else (), values, exist=False),
+        "writes": _paths(services, front.writes if front else (), values, exist=True),
+        "lock": _filled(front.lock, {**values, "host": THIS_MACHINE}) if front and front.lock else "",
         "limits": limits_of(services, runbook),
         "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
         "requester": {"id": person.id, "name": person.name},
@@ -215,4 +235,4 @@ def _keep_blob(services: Services, runbook: Runbook) -> None:
     path = blob_path(services, runbook.digest)
     if not path.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_atomic(path, runbook.data, mode=0o600)
+        write_atomic(path, runbook.content, mode=0o600)

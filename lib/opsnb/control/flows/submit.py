@@ -12,7 +12,7 @@ from opsnb.base.canonical import salted
 from opsnb.base.clock import new_id, stamp
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
-from opsnb.control.flows.seal import Asked, default_mode, seal
+from opsnb.control.flows.seal import Asked, chosen, seal
 from opsnb.control.ledger.events import RequestApproved
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person, count
@@ -46,14 +46,11 @@ def submit(services: Services, asked: Asked, person: Person, *, request: str = "
     if asked.mode in {Mode.APPLY, Mode.UNDO}:
         raise RefusedError(
             "mode apply carries out an approved request, and none is named",
-            hint=f"plan first: opsnb run {asked.runbook} ...   then: opsnb run {asked.runbook} --mode apply --request REQ",
+            hint=f"plan first: opsnb run {asked.runbook} ...; it names the request for --mode apply --request REQ",
         )
     services.require_space()
     sealed, runbook = seal(services, asked, person)
-    risk = runbook.facts.risk if runbook.facts else Risk.READ
-    mode = asked.mode or default_mode(risk)
-    if risk is Risk.READ:
-        mode = Mode.READ
+    mode = Mode.READ if runbook.risk is Risk.READ else Mode.PLAN
     return _queue(services, sealed, runbook.id or runbook.path, runbook.title, mode)
 
 
@@ -104,7 +101,7 @@ def _apply(services: Services, asked: Asked, person: Person, request: str) -> st
 
 
 def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
-    runbook = services.catalog.find(asked.runbook, folder=asked.folder)
+    runbook = chosen(services, asked.runbook, asked.folder)
     if (runbook.id or runbook.path) != row.runbook:
         raise UsageError(f"request {row.id} is for {row.runbook}, not for {asked.runbook}")
     if asked.texts or asked.values:
@@ -114,7 +111,7 @@ def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
 def _still_sealed(services: Services, row: Row[Any]) -> None:
     """Refuse when what was approved is no longer what would run."""
     body = json.loads(row.body)
-    runbook: Runbook = services.catalog.find(body["path"])
+    runbook: Runbook = chosen(services, body["path"])
     if runbook.digest != body["notebook"]:
         raise RefusedError(
             f"{body['path']} has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
@@ -139,8 +136,10 @@ def _queue(services: Services, request: str, runbook: str, title: str, mode: Mod
     new = store.NewRun(id=new_id(), request=request, runbook=runbook, title=title, mode=mode, undoes=undoes)
     with services.database.transaction() as connection:
         body = json.loads(store.request_row(connection, request).body)
-        if undoes is None and mode is Mode.APPLY and any(
-            r.mode == Mode.APPLY for r in store.runs_of_request(connection, request)
+        if (
+            undoes is None
+            and mode is Mode.APPLY
+            and any(r.mode == Mode.APPLY for r in store.runs_of_request(connection, request))
         ):
             raise RefusedError(f"request {request} was applied already")
         store.add_run(connection, new)

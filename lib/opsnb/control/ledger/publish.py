@@ -26,7 +26,7 @@ from opsnb.base.canonical import sha256
 from opsnb.base.errors import AlteredError, UsageError
 from opsnb.control.ledger import store
 from opsnb.control.ledger.events import SitePublished
-from opsnb.control.ledger.files import read_if_there, replace_file, sync, sync_directory
+from opsnb.control.ledger.files import read_if_there, replace_file, sync
 from opsnb.control.ledger.note import Checkpoint, verify_checkpoint
 from opsnb.control.ledger.signer import Signer
 
@@ -122,7 +122,7 @@ def _bring_entries(connection: Connection, outputs: Path, old: int, new: int) ->
         lines = _lines(connection, 0, new)
         replace_file(path, lines, staging=outputs / STAGING)
         return new, old > 0
-    with path.open("r+b" if have >= 0 else "xb") as stream:
+    with path.open("r+b") as stream:
         kept = _common(connection, stream, old, new)
         at = store.end_of(connection, kept)
         if have == at == end:
@@ -133,7 +133,6 @@ def _bring_entries(connection: Connection, outputs: Path, old: int, new: int) ->
             stream.write(line)
         stream.flush()
         sync(stream.fileno())
-    sync_directory(path.parent)
     return new - kept, have > at
 
 

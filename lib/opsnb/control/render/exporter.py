@@ -62,7 +62,8 @@ def _exporter(language: str) -> Any:
                 auto_reload=False,
             )
             environment.globals["_"] = partial(_translated, language)
-            environment.filters["v"] = visible.text
+            environment.filters["v"] = visible.text  # between tags: escaped, hidden characters shown
+            environment.filters["p"] = visible.plain  # in attributes and <title>: hidden characters as words
             return environment
 
     return RecordExporter(

@@ -29,6 +29,8 @@ CELL_STATES = {
     CellState.NOT_EXECUTED: ("○", mark("not executed")),
     CellState.TEXT: ("", mark("text")),
 }
+NOT_RECORDED = ("·", mark("state not recorded"))
+SHORT = (mark("read"), mark("change"), mark("danger"), mark("plan"), mark("apply"), mark("undo"))  # modes and risks
 MODES = {
     Mode.READ: mark("read (changes nothing)"),
     Mode.PLAN: mark("plan (reads only)"),
@@ -48,6 +50,7 @@ FACTS = {
     "use_when": mark("Use when"), "hosts": mark("Hosts"), "secrets": mark("Secrets"),
 }  # fmt: skip
 DIGESTS = {
+    "sealed notebook": mark("Sealed notebook"), "executed notebook": mark("Executed notebook"),
     "notebook": mark("Sealed notebook"), "executed": mark("Executed notebook"), "toolkit": mark("Toolkit"),
     "request": mark("Request"), "plan": mark("Plan"),
 }  # fmt: skip

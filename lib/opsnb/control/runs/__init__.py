@@ -1,0 +1,1 @@
+"""HOW: one run, from its claim by a worker to its executed notebook."""

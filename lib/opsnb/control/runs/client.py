@@ -104,7 +104,7 @@ class KernelClient:
             return {}
 
     def wait_for_death(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds for the kernel to end, letting its last messages go; return whether it did."""
+        """Wait at most ``timeout`` seconds for the kernel to end, taking its last messages; return whether it did."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
             ready = self.wait(left)
@@ -119,7 +119,7 @@ class KernelClient:
 
     def receive(self, ready: dict[Any, int] | None = None, most: int = 500) -> list[Message]:
         """Return at most ``most`` messages that have arrived, iopub first."""
-        messages = []
+        messages: list[Message] = []
         for socket, channel in ((self._iopub, "iopub"), (self._shell, "shell")):
             if ready is not None and socket not in ready:
                 continue

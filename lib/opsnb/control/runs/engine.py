@@ -88,8 +88,15 @@ class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
 
     @classmethod
     def execute_notebook(
-        cls, nb: Any, kernel_name: str, output_path: str | None = None, *, progress_bar: Any = True,
-        log_output: bool = False, session: Session | None = None, **options: Any,
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        *,
+        progress_bar: Any = True,
+        log_output: bool = False,
+        session: Session | None = None,
+        **options: Any,
     ) -> Any:
         """Execute ``nb`` on ``session``, or on a kernel started for it, and return it.
 
@@ -112,8 +119,13 @@ class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
         return manager.nb
 
     @classmethod
-    def execute_managed_notebook(
-        cls, nb_man: TruthfulManager, kernel_name: str, *, session: Session, **_: Any
+    def execute_managed_notebook(  # papermill names the arguments
+        cls,
+        nb_man: TruthfulManager,
+        kernel_name: str,  # noqa: ARG003
+        *,
+        session: Session,
+        **_: Any,
     ) -> tuple[End, str]:
         """Execute the cells; return why they stopped."""
         execution = Execution(
@@ -132,16 +144,8 @@ class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
             if manager_cell["cell_type"] != "code":
                 del manager_cell["outputs"]
         nb_man.nb.metadata["opsnb"] = nbformat.from_dict({"end": execution.end.value, "why": execution.why})
-        if isinstance(session.observer, Ending):
-            session.observer.ended(execution)
+        session.observer.ended(execution)
         return execution.end, execution.why
-
-
-class Ending:
-    """Mixed into an observer that wants the execution when it is over."""
-
-    def ended(self, execution: Execution) -> None:
-        """Take the finished execution."""
 
 
 class _Bookkeeper:
@@ -149,7 +153,7 @@ class _Bookkeeper:
 
     def __init__(self, manager: TruthfulManager, inner: Observer) -> None:
         self.manager, self.inner = manager, inner
-        self.text, self.order, self.memory = inner.text, inner.order, inner.memory
+        self.text, self.order, self.memory, self.ended = inner.text, inner.order, inner.memory, inner.ended
 
     def cell_started(self, index: int) -> None:
         self.manager.cell_start(self.manager.nb.cells[index], index)

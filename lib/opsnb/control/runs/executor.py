@@ -78,6 +78,9 @@ class Observer(Protocol):
     def memory(self) -> int:
         """Return the bytes resident in the kernel and everything it started."""
 
+    def ended(self, execution: Execution) -> None:
+        """Everything has been executed that will be."""
+
 
 class Silent:
     """An observer that neither listens nor orders: for plain papermill."""
@@ -98,6 +101,9 @@ class Silent:
     def memory(self) -> int:
         """Measure nothing."""
         return 0
+
+    def ended(self, execution: Execution) -> None:
+        """Say nothing."""
 
 
 @dataclass

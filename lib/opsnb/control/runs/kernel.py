@@ -6,6 +6,7 @@ It is forked by its supervisor (or, as the fallback, started as ``python -m opsn
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from opsnb.control.runs.confine import Confinement, Isolation, confine, die_with
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 PRELOAD = (
     "pdb", "IPython", "IPython.core.debugger", "IPython.core.completer", "ipykernel.kernelapp", "ipykernel.ipkernel",
-    "ipykernel.datapub", "ipykernel.zmqshell", "pandas", "matplotlib.pyplot", "matplotlib.figure",
+    "ipykernel.zmqshell", "pandas", "matplotlib.pyplot", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib_inline.backend_inline", "PIL.Image", "opsnb.runbook",
     "opsnb.kits.linux", "opsnb.kits.capacity", "opsnb.kits.files",
 )  # fmt: skip  # imported before the fork; what is missing is left out
@@ -97,16 +98,14 @@ def _own_group() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800")  # the kernel goes first, never the control plane
-    except OSError:
-        pass
 
 
 def _environment(slot: Slot) -> None:
     folder = slot.folder
-    os.environ.update({
-        "HOME": f"{folder}/work", "TMPDIR": f"{folder}/tmp", "IPYTHONDIR": f"{folder}/ipython",
+    os.environ.update({  # the folder was made for this run alone
+        "HOME": f"{folder}/work", "TMPDIR": f"{folder}/temporary", "IPYTHONDIR": f"{folder}/ipython",
         "MPLCONFIGDIR": f"{folder}/matplotlib", "JUPYTER_RUNTIME_DIR": f"{folder}/jupyter", "LC_ALL": "C.UTF-8",
         "JUPYTER_DATA_DIR": f"{folder}/jupyter", "JUPYTER_CONFIG_DIR": f"{folder}/jupyter", "PYTHONUNBUFFERED": "1",
     })  # fmt: skip
@@ -132,7 +131,7 @@ def _application(slot: Slot) -> Any:
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
-    class KernelApp(IPKernelApp):
+    class KernelApp(IPKernelApp):  # type: ignore[misc]  # it ships no types we follow
         """ipykernel without limits on what it may queue: a flood of messages is slowed down, never dropped."""
 
         def init_iopub(self, context: Any) -> None:

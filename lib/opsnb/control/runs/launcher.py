@@ -17,6 +17,8 @@ from opsnb.base.errors import UnavailableError
 from opsnb.control.runs.confine import Confinement
 from opsnb.control.runs.wire import Lines
 
+# Libraries that start threads when they are imported (OpenBLAS, pyarrow's jemalloc), told not to.
+NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 ZYGOTE_SECONDS = 60.0  # how long the imports of a zygote may take on a slow machine
 
 
@@ -34,7 +36,7 @@ class Zygote:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**os.environ, **NO_THREADS}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "opsnb.control.runs.zygote", str(theirs.fileno())], pass_fds=(theirs.fileno(),),
             start_new_session=True, env=environment, stdin=subprocess.DEVNULL,

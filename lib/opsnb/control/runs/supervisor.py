@@ -10,6 +10,7 @@ It is told what to do by the control plane over one socket (``wire.Lines``), and
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -33,7 +34,7 @@ from opsnb.control.runs.processes import sweep
 from opsnb.control.runs.wire import Closed, Lines
 
 KERNEL_EXIT_SECONDS = 1.0  # how long a kernel may take to end in an orderly way
-SCRATCH_FOLDERS = ("s", "work", "files", "tmp", "ipython", "matplotlib", "jupyter")
+SCRATCH_FOLDERS = ("s", "work", "files", "temporary", "ipython", "matplotlib", "jupyter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +85,19 @@ class Supervisor:
                     return
         except Closed:
             pass
+        except Exception as error:  # noqa: BLE001  (whatever it is, the run must end with words)
+            self._say_last(error)
         finally:
             self.end_kernel()
             sweep()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _say_last(self, error: Exception) -> None:
+        import traceback
+
+        traceback.print_exc()
+        with contextlib.suppress(Closed):
+            self.control.send({"ev": "failed", "why": f"the supervisor failed: {type(error).__name__}: {error}"})
 
     def _do(self, message: dict[str, Any]) -> bool:
         op = message["op"]
@@ -176,10 +186,8 @@ class Supervisor:
 
     def interrupt(self, number: int) -> None:
         """Send a signal to the kernel's process group."""
-        try:
+        with contextlib.suppress(OSError):
             os.killpg(self.pid, number)
-        except OSError:
-            pass
 
     def exit_words(self) -> str:
         """Say how the kernel ended."""

@@ -10,6 +10,7 @@ a supervisor that ended → ``{"ended": pid}``.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -32,7 +33,6 @@ def main() -> None:
     """Entry: ``python -m opsnb.control.runs.zygote FD``."""
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.argv = sys.argv[:1]
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _preload()
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208  (names are wanted)
     if threads != THREADS_WANTED:
@@ -60,19 +60,19 @@ def _preload() -> None:
 
 def _serve(control: socket.socket) -> None:
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)  # noqa: FBT003  (the standard library's own signature)
-    os.set_blocking(reader, False)  # noqa: FBT003
+    os.set_blocking(writer, False)
+    os.set_blocking(reader, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the control plane's business
     supervisors: set[int] = set()
     while True:
-        readable, _, _ = select.select([control, reader], [], [])
+        readable: list[Any] = select.select([control, reader], [], [])[0]
         if reader in readable:
             _drain(reader)
             _bury(control, supervisors)
         if control in readable:
-            data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 4)
+            data, descriptors = _receive(control)
             if not data:
                 break
             supervisors.add(_fork(control, json.loads(data), descriptors, (reader, writer)))
@@ -104,6 +104,14 @@ def _fork(control: socket.socket, message: dict[str, Any], descriptors: list[int
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 4)
+    except OSError:  # reset: the control plane was killed
+        return b"", []
+    return data, descriptors
 
 
 def _bury(control: socket.socket, supervisors: set[int]) -> None:
@@ -142,10 +150,8 @@ def _last(supervisors: set[int]) -> None:
 
 
 def _tell(control: socket.socket, message: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(OSError):
         control.sendall(json.dumps(message).encode())
-    except OSError:
-        pass
 
 
 def _drain(reader: int) -> None:

@@ -129,7 +129,7 @@ def parse_uptime(text: str) -> float:
         UsageError: If the text is not two numbers.
     """
     try:
-        return float(text.split()[0])
+        return float(text.split(maxsplit=1)[0])
     except (ValueError, IndexError) as error:
         raise UsageError(f"/proc/uptime has another form than '4002.01 7804.31': {text[:80]!r}") from error
 

@@ -69,13 +69,13 @@ class Filesystem:
 
 
 def parse_mounts(text: str) -> list[Mount]:
-    """Return what is mounted, in order; blanks in names come as octal escapes (``\\040``) and are turned back.
+    """Return what is mounted, in order; blanks in names come as octal escapes and are turned back.
 
     Raises:
         UsageError: If a line has fewer than four columns.
     """
     mounts = []
-    for line in text.splitlines():
+    for line in text.strip("\n").split("\n"):  # not splitlines(): a name may hold other line ends
         words = line.split(" ")
         if len(words) < 4:  # noqa: PLR2004  (device, point, type, options)
             raise UsageError(f"/proc/mounts has a line without four columns: {line[:80]!r}")
@@ -112,10 +112,13 @@ def parse_filesystem(text: str) -> Filesystem:
 def disk_table(mounts: list[Mount], filesystems: dict[str, Filesystem]) -> pd.DataFrame:
     """Return one row for each mount that has a size or did not answer, fullest first.
 
-    Columns: ``mount``, ``device``, ``type``, ``size_gib``, ``used_gib``, ``available_gib`` (for users), ``used_percent``
-    (as df's Use%), ``inodes_percent``, ``read_only``, ``answered`` (False: it did not answer in time; numbers are NaN).
+    Columns: ``mount``, ``device``, ``type``, ``size_gib``, ``used_gib``, ``available_gib`` (for users),
+    ``used_percent`` (as df's Use%), ``inodes_percent``, ``read_only``, ``answered`` (False: it did not answer in
+    time, and its numbers are NaN).
     """
-    rows = [_row(m, filesystems.get(m.point)) for m in mounts if m.point not in filesystems or filesystems[m.point].size]
+    rows = [
+        _row(m, filesystems.get(m.point)) for m in mounts if m.point not in filesystems or filesystems[m.point].size
+    ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["answered", "used_percent", "mount"], ascending=[True, False, True], ignore_index=True)
 

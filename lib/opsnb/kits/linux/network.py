@@ -33,7 +33,7 @@ def parse_net_dev(text: str) -> dict[str, dict[str, int]]:
     if "Receive" not in head:
         raise UsageError(f"/proc/net/dev starts otherwise than with 'Inter-|   Receive': {text[:80]!r}")
     found = {}
-    for line in body.splitlines()[1:]:
+    for line in body.strip("\n").split("\n")[1:]:
         name, _, rest = line.strip().rpartition(":")  # an alias such as eth0:1 has a colon in its name
         numbers = rest.split()
         if len(numbers) != len(COUNTERS):

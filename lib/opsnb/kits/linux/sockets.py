@@ -60,9 +60,9 @@ def listening_ports(sockets: pd.DataFrame, users: dict[int, str] | None = None) 
     found = sockets[(sockets["state"] == kinds) & (sockets["remote_port"] == 0)].sort_values(["local_port", "protocol"])
     names = users or {}
     rows = [
-        (s.protocol, int(s.local_port), s.local_address, _reach(s.local_address), names.get(s.uid, str(s.uid)),
-         int(s.receive_queue))
-        for s in found.itertuples()
+        (s["protocol"], s["local_port"], s["local_address"], _reach(s["local_address"]),
+         names.get(s["uid"], str(s["uid"])), s["receive_queue"])
+        for s in found.to_dict("records")
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["protocol", "port", "address", "reach", "user", "waiting"])
 
@@ -77,7 +77,9 @@ def connection_states(sockets: pd.DataFrame) -> pd.DataFrame:
 def top_peers(sockets: pd.DataFrame, limit: int = 10) -> pd.DataFrame:
     """Return the remote addresses with most TCP connections: columns ``remote_address``, ``connections``."""
     tcp = sockets[sockets["protocol"].isin(["tcp", "tcp6"]) & (sockets["remote_port"] != 0)]
-    counts = tcp["remote_address"].value_counts(sort=False).rename_axis("remote_address").reset_index(name="connections")
+    counts = (
+        tcp["remote_address"].value_counts(sort=False).rename_axis("remote_address").reset_index(name="connections")
+    )
     ordered = counts.sort_values(["connections", "remote_address"], ascending=[False, True], ignore_index=True)
     return ordered.head(limit)
 

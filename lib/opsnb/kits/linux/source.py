@@ -55,7 +55,7 @@ class ThisMachine:
     """The machine on which the kernel runs."""
 
     def files(self, patterns: Sequence[str]) -> Sample:
-        """Return the text of every readable file that matches a shell pattern; bytes that are not UTF-8 as ``\\xNN``."""
+        """Return the text of every readable file that matches a shell pattern; other bytes than UTF-8 as escapes."""
         texts: dict[str, str] = {}
         at = time.monotonic()
         for pattern in patterns:

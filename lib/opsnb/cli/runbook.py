@@ -1,0 +1,143 @@
+"""``opsnb runbook``: list, show, lint. They read the files themselves and need no control plane."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opsnb.base.errors import NotFoundError
+from opsnb.cli.output import json_option, print_json, safe, table, workspace
+
+if TYPE_CHECKING:
+    from opsnb.base.parameters import Parameter
+    from opsnb.control.catalog import Catalog, Finding, Runbook
+
+
+@click.group("runbook")
+def command() -> None:
+    """List, show and lint runbooks."""
+
+
+@command.command("list")
+@json_option
+@click.pass_context
+def list_runbooks(ctx: click.Context, as_json: bool) -> None:
+    """List what can run, and what is broken and why."""
+    catalog = _catalog(ctx)
+    if as_json:
+        rows = [r.summary() for r in catalog.runbooks]
+        print_json({"runbooks": rows, "broken": [b.as_json() for b in catalog.broken]})
+        return
+    if not catalog.runbooks and not catalog.broken:
+        click.echo("there are no notebooks under runbooks/", err=True)
+        return
+    table(
+        ("ID", "TITLE", "RISK", "OWNER", "PATH"),
+        [(r.id or "-", r.title, r.risk.value, r.front.owner if r.front else "-", r.path) for r in catalog.runbooks],
+    )
+    for broken in catalog.broken:
+        click.echo(click.style("broken ", fg="red", bold=True) + safe(broken.error.message))
+        if broken.error.hint:
+            click.echo(f"  → {safe(broken.error.hint)}")
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Show one runbook, by id or path: its facts and its parameters."""
+    runbook = _catalog(ctx).find(name, str(Path.cwd()))
+    if as_json:
+        print_json(runbook.as_json())
+        return
+    click.echo(click.style(f"{safe(runbook.id or '-')}  {safe(runbook.title)}", bold=True))
+    for fact, value in _facts(runbook).items():
+        click.echo(f"  {fact.ljust(10)} {safe(value)}")
+    click.echo()
+    if not runbook.parameters:
+        click.echo("It takes no parameters.")
+        return
+    table(
+        ("PARAMETER", "TYPE", "DEFAULT", "CONSTRAINTS", "LABEL"),
+        [(p.name, str(p.type), _default(p), constraints(p), p.label) for p in runbook.parameters],
+    )
+
+
+@command.command("lint")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@json_option
+@click.pass_context
+def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> int:
+    """Say what is to be put right in notebooks, folders or ids; all of runbooks/ by default. Exits 1 if anything is."""
+    catalog = _catalog(ctx)
+    count = 0
+    found: list[Finding] = []
+    for path in paths or ("",):
+        number, findings = _lint(catalog, path)
+        count, found = count + number, found + findings
+    if as_json:
+        print_json({"notebooks": count, "findings": [f.as_json() for f in found]})
+        return int(bool(found))
+    for finding in found:
+        click.echo(safe(str(finding)))
+    words = "nothing to put right" if not found else f"{len(found)} to put right"
+    click.echo(f"{words} in {count} notebook{'s'[: count != 1]}", err=True)
+    return int(bool(found))
+
+
+def constraints(parameter: Parameter) -> str:
+    """Return what a parameter's values are held to, in words."""
+    low, high, unit = parameter.minimum, parameter.maximum, f" {parameter.unit}" if parameter.unit else ""
+    words = [
+        "required" if parameter.required else "",
+        parameter.kind.value if parameter.kind else "",
+        f"one of {', '.join(map(str, parameter.choices))}" if parameter.choices else "",
+        f"{low} to {high}" if low is not None and high is not None else "",
+        f"at least {low}" if low is not None and high is None else "",
+        f"at most {high}" if low is None and high is not None else "",
+        f"length up to {parameter.length}" if parameter.length is not None else "",
+        f"matches {parameter.pattern}" if parameter.pattern else "",
+    ]
+    return "; ".join(w for w in words if w) + unit
+
+
+def _catalog(ctx: click.Context) -> Catalog:
+    from opsnb.control.catalog import Catalog
+
+    return Catalog.load(workspace(ctx).root)
+
+
+def _lint(catalog: Catalog, path: str) -> tuple[int, list[Finding]]:
+    """Return how many notebooks were looked at, and the findings."""
+    from opsnb.control.catalog import lint_catalog, lint_notebook
+
+    if path and not Path(path).is_dir():
+        return 1, lint_notebook(catalog.locate(path, str(Path.cwd())), catalog.workspace)
+    folder = Path(path).resolve() if path else catalog.workspace
+    count = sum((catalog.workspace / entry.path).is_relative_to(folder) for entry in catalog.entries)
+    if path and not count:
+        raise NotFoundError(
+            f"{path} holds no notebook of the catalog",
+            hint=f"name a notebook, or a folder in {catalog.workspace}{os.sep}runbooks",
+        )
+    return count, lint_catalog(catalog, folder)
+
+
+def _facts(runbook: Runbook) -> dict[str, str]:
+    own: dict[str, Any] = {"path": runbook.path, "digest": runbook.digest, "risk": runbook.risk.value}
+    facts = {k: v for k, v in runbook.facts.items() if k not in {"id", "title", "parameters"}}
+    return {name: _words(value) for name, value in {**own, **facts}.items()}
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _default(parameter: Parameter) -> str:
+    import json
+
+    return "-" if parameter.required else json.dumps(parameter.default, ensure_ascii=False)

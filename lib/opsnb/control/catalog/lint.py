@@ -1,0 +1,62 @@
+"""Lint notebooks: every rule looks at each, and what cannot be read is a finding too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from opsnb.base.errors import NotebookError
+from opsnb.control.catalog import rules  # registers them
+from opsnb.control.catalog.findings import RULES, Finding, Subject, of_error
+from opsnb.control.catalog.index import Broken
+from opsnb.control.catalog.notebook import Notebook, read_notebook
+from opsnb.control.catalog.runbook import shown_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from opsnb.control.catalog.index import Catalog
+
+UNREADABLE = "OPS000"  # the file is no notebook; no rule can look
+SHARED_ID = "OPS022"  # seen only where several notebooks are looked at
+CODES = {
+    UNREADABLE: "The file is a notebook: JSON, nbformat 4, UTF-8, a regular file within limits.",
+    SHARED_ID: "An id is carried by one notebook only.",
+    **{code: rule.promise for code, rule in RULES.items()},
+}
+
+__all__ = ["CODES", "RULES", "SHARED_ID", "UNREADABLE", "Finding", "lint", "lint_catalog", "lint_notebook", "rules"]
+
+
+def lint_catalog(catalog: Catalog, folder: Path | None = None) -> list[Finding]:
+    """Return what is to be put right in a catalog's notebooks, by path, then in the order of their cells.
+
+    Args:
+        catalog: The catalog.
+        folder: Only the notebooks under this folder; all of them by default.
+    """
+    found: list[Finding] = []
+    for entry in catalog.entries:
+        file = catalog.workspace / entry.path
+        if folder and not file.is_relative_to(folder.resolve()):
+            continue
+        found += lint_notebook(file, catalog.workspace)
+        if isinstance(entry, Broken) and entry.shared:
+            found.append(replace(of_error(entry.error, entry.path), code=SHARED_ID))
+    return found
+
+
+def lint_notebook(file: Path, workspace: Path) -> list[Finding]:
+    """Return what is to be put right in a notebook file, in the order of its cells; empty when nothing is."""
+    path = shown_path(file, workspace)
+    try:
+        return lint(read_notebook(file, path=path))
+    except NotebookError as error:
+        return [replace(of_error(error, path), code=UNREADABLE)]
+
+
+def lint(notebook: Notebook) -> list[Finding]:
+    """Return what is to be put right in a notebook that was read."""
+    subject = Subject(notebook)
+    found = [replace(finding, code=rule.code) for rule in RULES.values() for finding in rule.look(subject)]
+    return sorted(found, key=lambda f: (-1 if f.cell is None else f.cell, f.line or 0, f.code))

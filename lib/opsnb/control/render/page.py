@@ -1,0 +1,294 @@
+"""A record as a page: every table and sentence in the order in which they are read. Rules without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, retell, translate
+from opsnb.control.records import CellState, Check, Mode, Record
+from opsnb.control.render import visible, words
+from opsnb.control.render.cells import CellView, check_cells, views
+from opsnb.control.render.cells import OPEN_STATES as BROKEN
+from opsnb.control.render.planned import ChangeView, changes
+
+MAX_SHORT = 160  # characters of a value beside a failed check at the top
+HALVES = (ENGLISH, CHINESE)  # a record shows its verdict in both
+NOT_LANDLOCK = mark("Not isolated: the kernel could read and write whatever its user can.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Half:
+    """The verdict in one language: the words, what they mean, why, and what was counted."""
+
+    lang: str
+    word: str
+    meaning: str
+    reason: str
+    counts: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Something that the reader must see first, with the anchor that shows it (nothing where there is none)."""
+
+    kind: str  # check, cell, change
+    text: Markup
+    detail: Markup = Markup()
+    anchor: str = ""
+    cell: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table of names and values; ``code`` for what is compared letter by letter."""
+
+    name: str
+    value: Markup
+    code: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckView:
+    """One check: symbol and word, the promise, what was found and wanted, the cell that made it."""
+
+    ok: bool
+    what: Markup
+    got: Markup
+    want: Markup
+    cell: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything that the template lays out."""
+
+    lang: str
+    record: Record
+    symbol: str
+    halves: list[Half]
+    points: list[Point]
+    notes: list[str]
+    about: list[Row]
+    facts: list[Row]
+    parameters: list[dict[str, Markup]]
+    changes: list[ChangeView]
+    context: Markup
+    applied: list[dict[str, str]]
+    checks: list[CheckView]
+    evidence: list[Row]
+    files: list[Row]
+    cells: list[CellView]
+    digests: list[Row]
+    ledger: list[Row]
+    verifier: str
+
+
+def page_of(record: Record, notebook: Mapping[str, Any], language: str) -> Page:
+    """Return the page of a record and its executed notebook."""
+    language = language_of(language)
+    places = check_cells(record, notebook)
+    first, second = (CHINESE, ENGLISH) if language == CHINESE else HALVES
+    return Page(
+        lang=html_lang(language),
+        record=record,
+        symbol=words.VERDICTS[record.verdict][0],
+        halves=[_half(record, first), _half(record, second)],
+        points=_points(record, places, language),
+        notes=_notes(record, language),
+        about=_about(record, language),
+        facts=_facts(record.facts, language),
+        parameters=[_parameter(row) for row in record.parameters],
+        changes=changes(record.plan),
+        context=_context(record.plan),
+        applied=[_applied(row, language) for row in record.applied],
+        checks=[_check(c, place) for c, place in zip(record.checks, places, strict=True)],
+        evidence=[Row(name=visible.plain(name), value=_value(value)) for name, value in record.evidence.items()],
+        files=[_file(row, language) for row in record.files],
+        cells=views(record, notebook, language),
+        digests=_digests(record, language),
+        ledger=_ledger(record, language),
+        verifier=f"{record.root_prefix}ledger/verify.py",
+    )
+
+
+def _value(value: Any) -> Markup:
+    return visible.text(words.value_text(value))
+
+
+def _half(record: Record, language: str) -> Half:
+    _, word, meaning = words.VERDICTS[record.verdict]
+    return Half(
+        lang=html_lang(language),
+        word=translate(word, language),
+        meaning=translate(meaning, language),
+        reason=retell(record.reason, language),
+        counts=" · ".join(_counts(record, language)),
+    )
+
+
+def _counts(record: Record, language: str) -> list[str]:
+    held = sum(c.ok for c in record.checks)
+    made = []
+    if record.checks:
+        made.append(translate("{n} of {m} checks held", language, n=held, m=len(record.checks)))
+    elif record.mode is not Mode.PLAN:
+        made.append(translate("no check was made", language))
+    if record.mode in {Mode.APPLY, Mode.UNDO}:
+        planned = len((record.plan or {}).get("changes") or [])
+        done = sum(row.get("state") == "ok" for row in record.applied)
+        made.append(translate("{n} of {m} planned changes made", language, n=done, m=max(planned, done)))
+    return [*made, words.duration(record.seconds, language)]
+
+
+def _points(record: Record, places: list[int | None], language: str) -> list[Point]:
+    """Failed checks first, then changes that failed or are unknown, then the cells that broke."""
+    made = [
+        Point(
+            kind="check", text=visible.text(check.what), detail=_difference(check, language), cell=place,
+            anchor=f"check-{n}" if place is None else f"cell-{place}",
+        )  # fmt: skip
+        for n, (check, place) in enumerate(zip(record.checks, places, strict=True))
+        if not check.ok
+    ]
+    made += [
+        Point(
+            kind="unknown" if row.get("state") != "failed" else "change",
+            text=visible.text(f"{row.get('host', '')}: {row.get('what', '')}"),
+            anchor="applied",
+        )
+        for row in record.applied
+        if row.get("state") != "ok"
+    ]
+    for cell in record.cells:
+        if cell.state in BROKEN:
+            text = visible.text(": ".join(t for t in (_state(cell.state, language), retell(cell.why, language)) if t))
+            made.append(Point(kind="cell", text=text, anchor=f"cell-{cell.index}", cell=cell.index))
+    return made
+
+
+def _state(state: CellState, language: str) -> str:
+    return translate(words.CELL_STATES[state][1], language)
+
+
+def _difference(check: Check, language: str) -> Markup:
+    got, want = _short(check.got), _short(check.want)
+    return visible.text(translate("got {got}, want {want}", language, got=got, want=want))
+
+
+def _short(value: Any) -> str:
+    text = words.compared(value)
+    return text if len(text) <= MAX_SHORT else f"{text[:MAX_SHORT]}…"
+
+
+def _notes(record: Record, language: str) -> list[str]:
+    notes = [retell(note, language) for note in record.notes]
+    told = any("isolated" in note.lower() for note in record.notes)
+    if record.isolation == "none" and not told:
+        notes.append(translate(NOT_LANDLOCK, language))
+    return notes
+
+
+def _about(record: Record, language: str) -> list[Row]:
+    def say(message: str, **values: object) -> str:
+        return translate(message, language, **values)
+
+    isolation = {"landlock": say("isolated by Landlock"), "none": say("not isolated")}
+    rows = [
+        (say("Runbook"), f"{record.runbook} · {record.title}", False),
+        (say("Requested by"), record.requester, False),
+        (say("Why"), record.why, False),
+        (say("Approved by"), "\n".join(_approval(row, language) for row in record.approvals), False),
+        (say("Hosts"), "\n".join(_host(row) for row in record.hosts), True),
+        (say("Mode"), say(words.MODES[record.mode]), False),
+        (say("Risk"), say(words.RISKS[record.risk]), False),
+        (say("Started"), words.moment(record.started), False),
+        (say("Ended"), words.moment(record.ended), False),
+        (say("Duration"), words.duration(record.seconds, language), False),
+        (say("Isolation"), isolation.get(record.isolation, record.isolation), False),
+        (say("Request"), record.request, True),
+        (say("Run"), record.run, True),
+    ]
+    return [Row(name=name, value=visible.text(value), code=code) for name, value, code in rows if value]
+
+
+def _approval(row: Mapping[str, Any], language: str) -> str:
+    who, at = str(row.get("who", "")), words.moment(str(row.get("at", "")))
+    if row.get("self"):
+        return translate("{who}, {at}: self-approval, the requester approved their own request", language, who=who, at=at)
+    return translate("{who}, {at}", language, who=who, at=at)
+
+
+def _host(row: Mapping[str, Any]) -> str:
+    key = str(row.get("key", ""))
+    return f"{row.get('name', '')}  {key}".rstrip()
+
+
+def _facts(facts: Mapping[str, Any], language: str) -> list[Row]:
+    return [
+        Row(name=translate(words.FACTS.get(name, visible.plain(name)), language), value=_value(value))
+        for name, value in facts.items()
+    ]
+
+
+def _parameter(row: Mapping[str, Any]) -> dict[str, Markup]:
+    return {
+        "name": visible.text(str(row.get("name", ""))),
+        "value": visible.text(words.compared(row.get("value"))),
+        "default": visible.text(words.compared(row["default"])) if "default" in row else Markup(),
+        "label": visible.text(str(row.get("label") or "")),
+        "changed": Markup("≠" if "default" in row and row["default"] != row.get("value") else ""),
+    }
+
+
+def _context(plan: Mapping[str, Any] | None) -> Markup:
+    found = (plan or {}).get("context")
+    return _value(found) if found else Markup()
+
+
+def _applied(row: Mapping[str, Any], language: str) -> dict[str, str]:
+    state = str(row.get("state", "unknown"))
+    symbol, word = words.APPLIED.get(state, words.APPLIED["unknown"])
+    return {
+        "number": str(row.get("change", "")), "host": str(row.get("host", "")), "what": str(row.get("what", "")),
+        "state": state if state in words.APPLIED else "unknown", "symbol": symbol, "word": translate(word, language),
+    }  # fmt: skip
+
+
+def _check(check: Check, place: int | None) -> CheckView:
+    return CheckView(
+        ok=check.ok,
+        what=visible.text(check.what),
+        got=visible.text(words.compared(check.got)),
+        want=visible.text(words.compared(check.want)),
+        cell=place,
+    )
+
+
+def _file(row: Mapping[str, Any], language: str) -> Row:
+    count = row.get("size")
+    size = words.size(count, language) if isinstance(count, int) else ""
+    value = Markup("{}<br><code>{}</code>").format(size, visible.text(str(row.get("sha256", ""))))
+    return Row(name=visible.plain(str(row.get("path", ""))), value=value)
+
+
+def _digests(record: Record, language: str) -> list[Row]:
+    found = [("request", record.request_digest), ("plan", str((record.plan or {}).get("digest", "")))]
+    found += list(record.digests.items())
+    return [
+        Row(name=translate(words.DIGESTS.get(name, visible.plain(name)), language), value=visible.text(value), code=True)
+        for name, value in found
+        if value
+    ]
+
+
+def _ledger(record: Record, language: str) -> list[Row]:
+    names = {"index": mark("Entry"), "size": mark("Tree size"), "root": mark("Root"), "at": mark("Time")}
+    return [
+        Row(name=translate(name, language), value=visible.text(words.moment(str(record.ledger[key]))), code=True)
+        for key, name in names.items()
+        if key in record.ledger
+    ]

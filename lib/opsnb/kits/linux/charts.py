@@ -1,0 +1,129 @@
+"""Plots of one host: bars with the threshold drawn in, readable on a phone and in grey.
+
+Figures are made without pyplot (no global state) and text from machines never reaches matplotlib's math parser or a
+font that lacks its characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from opsnb.kits.linux.memory import Memory
+from opsnb.kits.linux.thresholds import Thresholds
+
+WIDTH = 6.4  # inches
+BAR, MARGIN = 0.28, 1.1  # inches of height: for each bar, and for title, axis and legend
+MAX_BARS = 32  # more are not told apart; the rest stands in the table
+GREY, BLUE, ORANGE, RED, PURPLE = "#c9ced6", "#2f6fb2", "#e08a1e", "#c0392b", "#7d5ba6"
+LABEL_LENGTH = 28  # characters of a name beside a bar
+
+
+def cpu_chart(usage: pd.DataFrame, thresholds: Thresholds | None = None) -> Any:
+    """Return a figure: how each CPU spent the interval, % by kind; the busiest ``MAX_BARS`` where there are more.
+
+    Args:
+        usage: Of :func:`opsnb.kits.linux.cpu.cpu_usage`.
+        thresholds: Limits; the one for busy CPUs is drawn.
+    """
+    limits = thresholds or Thresholds()
+    single = usage.iloc[1:].nlargest(MAX_BARS - 1, "busy_percent", keep="all").head(MAX_BARS - 1)
+    rows = pd.concat([usage.iloc[:1], single.sort_index()]).fillna(0)
+    left_out = len(usage) - len(rows)
+    figure, axes = _figure(len(rows))
+    names = ["all CPUs" if c == "all" else f"CPU {c}" for c in rows["cpu"]]
+    start = pd.Series(0.0, index=rows.index)
+    for kind, colour in (("user", BLUE), ("system", ORANGE), ("iowait", RED), ("steal", PURPLE)):
+        share = rows[f"{kind}_percent"]
+        axes.barh(range(len(rows)), share, left=start, color=colour, label=kind)
+        start = start + share
+    _finish(axes, names, limit=limits.cpu_busy_percent, right=100)
+    title = "CPU time, % of the interval" + (f" (the busiest; {left_out} more in the table)" if left_out > 0 else "")
+    _label(figure, axes, title)
+    return figure
+
+
+def memory_chart(memory: Memory, thresholds: Thresholds | None = None) -> Any:
+    """Return a figure: memory and swap in use, %, with the threshold for available memory."""
+    limits = thresholds or Thresholds()
+    names, used = ["memory"], [100 - memory.available_percent]
+    if memory.swap_total:
+        names, used = [*names, "swap"], [*used, memory.swap_used_percent]
+    figure, axes = _figure(len(names))
+    _levels(axes, used, warning=100 - limits.memory_available_percent)
+    _finish(axes, names, limit=100 - limits.memory_available_percent, right=100)
+    _label(figure, axes, f"Memory in use, % (of {memory.total / 1024:,.1f} GiB)")
+    return figure
+
+
+def disk_chart(disks: pd.DataFrame, thresholds: Thresholds | None = None) -> Any:
+    """Return a figure: how full each file system is, %, fullest first; at most ``MAX_BARS``.
+
+    Args:
+        disks: Of :func:`opsnb.kits.linux.disks.disk_table`.
+        thresholds: Limits; the warning is drawn.
+    """
+    limits = thresholds or Thresholds()
+    rows = disks[disks["answered"]].head(MAX_BARS)
+    figure, axes = _figure(len(rows))
+    _levels(axes, list(rows["used_percent"]), warning=limits.disk_used_percent)
+    _finish(axes, list(rows["mount"]), limit=limits.disk_used_percent, right=100)
+    _label(figure, axes, "Space used, %")
+    return figure
+
+
+def network_chart(rates: pd.DataFrame, thresholds: Thresholds | None = None) -> Any:
+    """Return a figure: packets/s received on each interface beside the suspect level, on a logarithmic axis.
+
+    Args:
+        rates: Of :func:`opsnb.kits.linux.network.network_rates`.
+        thresholds: Limits; the one for received packets is drawn.
+    """
+    limits = thresholds or Thresholds()
+    rows = rates.head(MAX_BARS).fillna(0)
+    figure, axes = _figure(len(rows))
+    values = list(rows["receive_packets_s"])
+    _levels(axes, values, warning=limits.receive_packets_s, form="{:,.0f}")
+    axes.set_xscale("symlog", linthresh=1)
+    _finish(axes, list(rows["interface"]), limit=limits.receive_packets_s,
+            right=max([*values, limits.receive_packets_s]) * 10)  # fmt: skip
+    _label(figure, axes, "Received, packets/s (logarithmic)")
+    return figure
+
+
+def plain_label(text: str) -> str:
+    """Return a name that any font can draw: ASCII, at most ``LABEL_LENGTH`` characters, its end kept."""
+    plain = text.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return plain if len(plain) <= LABEL_LENGTH else "..." + plain[-(LABEL_LENGTH - 3) :]
+
+
+def _figure(bars: int) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, MARGIN + BAR * max(bars, 1)), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _levels(axes: Any, values: Sequence[float], *, warning: float, form: str = "{:.0f} %") -> None:
+    colours = [RED if value > warning else BLUE for value in values]
+    bars = axes.barh(range(len(values)), values, color=colours)
+    axes.bar_label(bars, labels=[form.format(v) for v in values], padding=4, fontsize=9)
+
+
+def _finish(axes: Any, names: Sequence[str], *, limit: float, right: float) -> None:
+    axes.axvline(limit, color=RED, linestyle="--", linewidth=1.2, label=f"threshold {limit:,.0f}")
+    axes.set_yticks(range(len(names)), labels=[plain_label(n) for n in names])
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)  # "/data$1$" is a name, not a formula
+    axes.set_xlim(0, right * 1.08)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color=GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _label(figure: Any, axes: Any, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11)
+    figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9)
