@@ -82,7 +82,11 @@ def test_defaults_fill_in():
         ({"rate": math.nan}, "finite", ""),
         ({"rate": math.inf}, "finite", ""),
         ({"force": 1}, "'force': found 1 (int), wanted bool", ""),
-        ({"strategy": "ip_hsah"}, "wanted one of round_robin, weighted, least_conn, ip_hash", "did you mean 'ip_hash'?"),
+        (
+            {"strategy": "ip_hsah"},
+            "wanted one of round_robin, weighted, least_conn, ip_hash",
+            "did you mean 'ip_hash'?",
+        ),
         ({"seconds": -1}, "a number of seconds", ""),
         ({"seconds": 5401}, "at most 5400", ""),
         ({"day": "2025-12-31"}, "at least 2026-01-01", ""),
@@ -132,7 +136,9 @@ def test_whole_numbers_become_floats_where_wanted():
 
 def test_a_required_parameter_must_be_given():
     """The default of a required parameter is only an example."""
-    (parameter,) = constrain(parse_cell('service: str = ""  # which'), {"service": {"required": True, "pattern": "[a-z]+"}})
+    (parameter,) = constrain(
+        parse_cell('service: str = ""  # which'), {"service": {"required": True, "pattern": "[a-z]+"}}
+    )
     with pytest.raises(ParameterError, match=r"'service' \(which\) is required"):
         validate((parameter,), {})
     with pytest.raises(ParameterError, match="text that matches"):
@@ -395,7 +401,9 @@ def test_source_round_trip(values):
 
 def test_source_is_readable_and_safe():
     """Chinese text stands as it is; quotes, line ends, control and bidi characters are escaped."""
-    source = to_source({"a": "选择主机", "b": 'it\'s "x"\n\x1b[31m\u202e', "c": [None, True, -0.0, 1e22], "d": {"键": "\u2028"}})
+    source = to_source(
+        {"a": "选择主机", "b": 'it\'s "x"\n\x1b[31m\u202e', "c": [None, True, -0.0, 1e22], "d": {"键": "\u2028"}}
+    )
     assert source.splitlines() == [
         "a = '选择主机'",
         "b = 'it\\'s \"x\"\\n\\x1b[31m\\u202e'",

@@ -102,7 +102,7 @@ def test_errors_name_line_and_field(workspace, old, new, line, field, says):
         ("---\n---", 1, "wanted fields"),
         ("---\n- a\n---", 1, "wanted fields"),
         ("---\nid: [\n---", 3, "not YAML"),
-        ("---\nid: 'a\n---", 3, "not YAML"),
+        ("---\nid: 'a\n---", 2, "not YAML"),
         ("---\na: b: c\n---", 2, "not YAML"),
         ("---\nid: \x00\n---", 2, "not YAML"),
         ("---\nid: A\n---\nmore", 4, "text stands behind"),
@@ -149,10 +149,8 @@ def test_windows_line_ends(workspace):
 def test_yaml_means_what_people_mean():
     """Dates, times, yes, on and leading zeros are text; numbers, true and null are what they look like."""
     text = "a: [2026-11-23, 10:30, yes, on, 012, 1_0, 0x1F, 1.5, -3, 1e3, true, null, ~, '5', .inf, 1.2.3]"
-    assert read_yaml(text, Place()).value == {
-        "a": ["2026-11-23", "10:30", "yes", "on", "012", "1_0", "0x1F", 1.5, -3, 1000.0, True, None, None, "5"]
-        + [".inf", "1.2.3"]
-    }
+    wanted = ["2026-11-23", "10:30", "yes", "on", "012", "1_0", "0x1F", 1.5, -3, 1000.0, True, None, None, "5"]
+    assert read_yaml(text, Place()).value == {"a": [*wanted, ".inf", "1.2.3"]}
 
 
 @given(st.text(alphabet=st.sampled_from("a: -{}[]&*!|>'\"#\n\t%@`,?1.~\0é主"), max_size=80))

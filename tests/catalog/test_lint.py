@@ -106,10 +106,35 @@ def test_the_file_name_begins_with_the_id(workspace):
 
 
 def test_a_plain_notebook_is_told_what_it_lacks(workspace):
-    """No front matter and no parameters cell are findings, and no rule breaks on it."""
+    """No front matter is a finding, no parameters cell is none, and no rule breaks on an empty notebook."""
     found = [code for code, _, _ in codes(workspace, [workspace.cell("code", "1")])]
-    assert {"OPS001", "OPS003", "OPS035", "OPS040", "OPS041"} == set(found)
-    assert codes(workspace, []) == [(c, None, None) for c in ("OPS001", "OPS003", "OPS040", "OPS041")]
+    assert {"OPS001", "OPS035", "OPS040", "OPS041"} == set(found)
+    assert codes(workspace, []) == [(c, None, None) for c in ("OPS001", "OPS040", "OPS041")]
+
+
+CHANGE = "run.change(plan, canary=1, batch=5)"
+PROPOSE = "run.propose(plan)"
+
+
+@pytest.mark.parametrize(
+    ("risk", "first", "second", "expected"),
+    [
+        ("change", PROPOSE, CHANGE, []),
+        ("change", "x = 1", "nginx.change(x)", []),
+        ("change", "x = 1", CHANGE, [("OPS042", 6, 1)]),
+        ("change", f"{PROPOSE}\n{CHANGE}", "x = 1", [("OPS042", 5, 2)]),
+        ("change", CHANGE, PROPOSE, [("OPS042", 5, 1)]),
+        ("change", f"{PROPOSE}\n{CHANGE}", CHANGE, [("OPS042", 5, 2), ("OPS042", 6, 1)]),
+        ("read", PROPOSE, CHANGE, [("OPS042", 6, 1)]),
+    ],
+)
+def test_one_cell_changes_after_the_proposal(workspace, risk, first, second, expected):
+    """The one change() stands in a cell after propose(), and in none at risk read."""
+    body = workspace.cells(front=workspace.front.replace("risk: change", f"risk: {risk}"))
+    body[5] = workspace.cell("code", first)
+    body[6] = workspace.cell("code", second)
+    found = [f for f in codes(workspace, body) if f[0] == "OPS042"]
+    assert found == expected
 
 
 def test_another_language_is_a_finding(workspace):

@@ -31,7 +31,7 @@ def test_reads_cells_and_digest(workspace):
 
 
 def test_a_source_may_be_one_text(workspace):
-    """nbformat allows a source as text and as a list of lines."""
+    """The format allows a source as text and as a list of lines."""
     one = {"cell_type": "raw", "metadata": {}, "source": "a\nb"}
     notebook = parse_notebook(json.dumps(workspace.document([one])).encode(), "a.ipynb")
     assert notebook.cells[0].source == "a\nb"

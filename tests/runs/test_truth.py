@@ -269,18 +269,18 @@ FRONT = "id: TST-{n:03}\ntitle: t\npromise: p\nrisk: read\nowner: o"
 def test_parameters_cells(up: Place) -> None:
     """No parameters cell takes none; two cells, or a name declared twice, are refused and named."""
     begin = "import opsnb; run = opsnb.begin('TST-{n:03}'); run.finish()"
-    up.add("none", begin.format(n=11), front=FRONT.format(n=11))
+    up.add("TST-011-none", begin.format(n=11), front=FRONT.format(n=11))
     assert up.opsnb("run", "TST-011").returncode == 0
     refused = up.opsnb("run", "TST-011", "-p", "x=1")
     assert refused.returncode == 2
     assert "x" in refused.stderr
-    up.add("two", "y = 1", begin.format(n=12), front=FRONT.format(n=12), parameters="x = 1", tags={0: ["parameters"]})
+    up.add("TST-012-two", "y = 1", begin.format(n=12), front=FRONT.format(n=12), parameters="x = 1", tags={0: ["parameters"]})
     assert up.opsnb("run", "TST-012").returncode == 2
-    up.add("twice", begin.format(n=13), front=FRONT.format(n=13), parameters="x: int = 1\nx: int = 2")
+    up.add("TST-013-twice", begin.format(n=13), front=FRONT.format(n=13), parameters="x: int = 1\nx: int = 2")
     twice = up.opsnb("run", "TST-013")
     assert twice.returncode == 2
     assert "x" in twice.stderr
-    for name in ("none", "two", "twice"):
+    for name in ("TST-011-none", "TST-012-two", "TST-013-twice"):
         (up.root / "runbooks" / f"{name}.ipynb").unlink()
 
 

@@ -132,14 +132,15 @@ def plan_capacity(
 def nodes_table(plan: CapacityPlan) -> pd.DataFrame:
     """Return the sum, line by line: columns ``what``, ``value``, ``how``."""
     each = plan.views_per_user
+    peak, limit, headroom = _text(plan.peak), _text(plan.node_limit), _text(plan.headroom)
     rows = [
         ("mean rate", f"{_text(plan.mean)} page views/s", f"{_text(plan.page_views)} / {SECONDS_IN_DAY:,} s"),
         ("views per user", _text(each) if each is not None else "-", f"{_text(plan.users)} users a day"),
         ("peak over mean", f"{_text(plan.peak / plan.mean)} times" if plan.mean else "-", "requests/s to page views/s"),
-        ("rate to plan for", f"{_text(plan.needed)} requests/s", f"{_text(plan.peak)} x (1 + {_text(plan.headroom)})"),
-        ("working nodes", str(plan.working), f"{_text(plan.needed)} / {_text(plan.node_limit)} = {_text(plan.exact)}, up"),
+        ("rate to plan for", f"{_text(plan.needed)} requests/s", f"{peak} x (1 + {headroom})"),
+        ("working nodes", str(plan.working), f"{_text(plan.needed)} / {limit} = {_text(plan.exact)}, rounded up"),
         ("the other reading", str(plan.other_working),
-         f"{_text(plan.peak)} / ({_text(plan.node_limit)} x (1 - {_text(plan.headroom)})) = {_text(plan.other_exact)}, up"),
+         f"{peak} / ({limit} x (1 - {headroom})) = {_text(plan.other_exact)}, rounded up"),
         ("spare nodes", str(plan.spares), "for a failure, a release, maintenance"),
         ("nodes in all", str(plan.total), f"{plan.working} working + {plan.spares} spare"),
     ]  # fmt: skip
@@ -150,8 +151,9 @@ def loss_table(plan: CapacityPlan) -> pd.DataFrame:
     """Return what the nodes carry at 1, 1.5 and 2 times the peak with 0, 1 and 2 of all nodes lost.
 
     Columns: ``peak_times``, ``requests_s``, ``nodes_lost``, ``nodes_left``, ``load_percent`` (of the limit of the nodes
-    that are left; NaN without any), ``verdict`` (``within headroom``, ``headroom in use``, ``OVERLOADED``), ``short_by``
-    (nodes missing until the limit holds), ``nodes_wanted`` (working nodes that this rate wants with its headroom).
+    that are left; NaN without any), ``verdict`` (``within headroom``, ``headroom in use``, ``at the limit``, ``OVERLOADED``),
+    ``short_by`` (nodes missing until the limit holds), ``nodes_wanted`` (working nodes that this rate wants with its
+    headroom).
     """
     rows = []
     for factor in FACTORS:
@@ -161,7 +163,7 @@ def loss_table(plan: CapacityPlan) -> pd.DataFrame:
             left = max(0, plan.total - lost)
             share = plan.load(factor, lost)
             short = max(0, math.ceil(rate / plan.node_limit) - left)
-            rows.append((float(factor), _text(rate), lost, left, float(share * 100) if share is not None else math.nan,
+            rows.append((float(factor), float(rate), lost, left, float(share * 100) if share is not None else math.nan,
                          verdict(share, plan.headroom), short, wanted))  # fmt: skip
     names = [
         "peak_times",
@@ -177,9 +179,11 @@ def loss_table(plan: CapacityPlan) -> pd.DataFrame:
 
 
 def verdict(share: Fraction | None, headroom: Fraction) -> str:
-    """Return what a load means: ``within headroom`` up to 1 / (1 + headroom), ``headroom in use`` up to 1."""
+    """Return what a load means: ``within headroom`` up to 1 / (1 + headroom), ``headroom in use`` below 1."""
     if share is None or share > 1:
         return "OVERLOADED"
+    if share == 1:
+        return "at the limit"
     return "within headroom" if share * (1 + headroom) <= 1 else "headroom in use"
 
 
@@ -213,7 +217,9 @@ def load_chart(plan: CapacityPlan) -> Any:
         texts = [f"{h:.0f} %" if s is not None else "no node" for s, h in zip(shares, heights, strict=True)]
         label = f"{float(factor):g} x peak ({_text(plan.peak * factor)}/s)"
         bars = axes.bar([lost + 0.27 * (position - 1) for lost in LOST], heights, 0.25, color=colour, label=label)
-        axes.bar_label(bars, labels=texts, padding=2, fontsize=8)
+        axes.bar_label(
+            bars, labels=texts, padding=2, fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        )
     inside = float(100 / (1 + plan.headroom))
     axes.axhline(100, color="#c0392b", linewidth=1.4, label="limit of the nodes")
     axes.axhline(inside, color="#7a7f87", linestyle="--", linewidth=1.2, label=f"headroom begins ({inside:.0f} %)")

@@ -2,7 +2,7 @@
 
 Rules:
 
-* A state is complete: ``{"content": text, "mode": "0644"}``, or ``None`` when there is no file. Text is UTF-8 to the byte.
+* A state is complete: ``{"content": text, "mode": "0644"}``, or ``None`` when there is no file; text is UTF-8.
 * A template holds ``${name}``; every name must be given, and nothing in a template or a value is code. A ``$`` before
   anything else stays as it is (configuration files are full of ``$host``); ``$${name}`` writes ``${name}``.
 * A write is a temporary file in the same directory, fsync, rename, fsync of the directory: a reader sees the old file
@@ -53,6 +53,15 @@ def read_file(path: str) -> dict[str, str] | None:
     """
     with _directory(path) as folder:
         return _read(folder, path)
+
+
+def suits(path: str) -> tuple[bool, str]:
+    """Return whether a file can be written at ``path``, and why, as a sentence for ``run.applicable``."""
+    try:
+        state = read_file(path)
+    except OpsnbError as error:
+        return False, error.message
+    return True, f"{path} is " + ("a text file that can be replaced" if state else "free")
 
 
 def plan_file(
@@ -116,7 +125,8 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
     """Bring the file from ``before`` to ``after``; ``None`` means no file.
 
     Raises:
-        OpsnbError: If the file is not as ``before`` says, or the change cannot be made; then nothing was changed.
+        OpsnbError: If the file is not as ``before`` says, or the system refuses; the file is then the old one (or, when
+            only the directory's fsync failed, the new one), never a torn one.
     """
     _this_machine(host)
     path = _path_of(target)
@@ -129,7 +139,6 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
                 _remove(folder, path)
             else:
                 _write(folder, path, _checked(after, path))
-            os.fsync(folder)
         except OSError as error:
             raise OpsnbError(f"{path} could not be changed: {error.strerror}", hint=_hint(error)) from error
 
@@ -240,6 +249,7 @@ def _write(folder: int, path: str, state: dict[str, str]) -> None:
             os.fchmod(descriptor, int(state["mode"], 8))  # after the owner: chown clears bits
             os.fsync(descriptor)
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
@@ -261,6 +271,7 @@ def _remove(folder: int, path: str) -> None:
     if os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid != os.geteuid():
         raise OpsnbError(f"{path} belongs to another user; removing it could not be undone")
     os.unlink(name, dir_fd=folder)
+    os.fsync(folder)
 
 
 def _hint(error: OSError) -> str:

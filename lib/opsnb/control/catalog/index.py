@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import NotebookError, NotFoundError
 from opsnb.base.parameters import did_you_mean
-from opsnb.control.catalog.runbook import FOLDER, Runbook, read_runbook, shown_path
+from opsnb.control.catalog.notebook import read_notebook
+from opsnb.control.catalog.runbook import FOLDER, Runbook, read_runbook, runbook_from, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,13 +104,15 @@ class Catalog:
         """
         self.refresh()
         file = self.locate(name, folder)
-        path, known = shown_path(file, self.workspace), {e.path: e for e in self._entries}
-        entry = known.get(path)
-        if isinstance(entry, Broken) and entry.shared:
-            raise entry.error
-        runbook = read_runbook(file, self.workspace)
-        if entry and entry.id and runbook.id != entry.id:
-            raise NotebookError("was changed while it was read", path=path, hint="ask again")
+        notebook = read_notebook(file, path=shown_path(file, self.workspace))
+        known = next((e for e in self._entries if e.path == notebook.path), None)
+        if isinstance(known, Broken) and known.shared:
+            raise known.error
+        if isinstance(known, Runbook) and known.digest == notebook.digest:
+            return known
+        runbook = runbook_from(notebook)
+        if known and known.id and runbook.id != known.id:
+            raise NotebookError("was changed while it was read", path=notebook.path, hint="ask again")
         return runbook
 
     def locate(self, name: str, folder: str = "") -> Path:

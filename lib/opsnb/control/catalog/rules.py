@@ -203,31 +203,28 @@ def begins(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(message, cell=code.cell, line=call.lineno, hint=f"write: {wanted}")
 
 
-@rule("OPS041", "The last code cell calls finish().")
+@rule("OPS041", "The last cell calls finish().")
 def finishes(subject: Subject) -> Iterator[Finding]:
     """It prints the verdict, the checks, before and after."""
+    cells = subject.notebook.cells
     last = subject.code[-1] if subject.code else None
-    if last is None or not any(last.calls("finish")):
-        cell = last.cell if last else None
-        yield subject.finding("the last code cell does not call finish()", cell=cell, hint="end with: run.finish()")
+    if last is None or last.cell is not cells[-1] or not any(last.calls("finish")):
+        cell = cells[-1] if cells else None
+        yield subject.finding("the last cell does not call finish()", cell=cell, hint="end with: run.finish()")
 
 
-@rule("OPS042", "One cell calls change(), after propose(); at risk read none does.")
+@rule("OPS042", "At most one cell calls change(), after propose(); at risk read none does.")
 def changes_once(subject: Subject) -> Iterator[Finding]:
     """The only cell that changes anything is the one that an approver finds."""
     proposals = [code for code in subject.code if any(subject.run_calls(code, "propose"))]
     changes = [(code, call) for code in subject.code for call in subject.run_calls(code, "change")]
-    risk = subject.front.risk if subject.front else Risk.READ
-    reads = risk is Risk.READ
+    reads = subject.front is None or subject.front.risk is Risk.READ
     for code, call in changes if reads else changes[1:]:
         message = (
             "change() at risk read" if reads else f"a second change(), the first is in cell {changes[0][0].cell.index}"
         )
         hint = "write 'risk: change' into the front matter" if reads else "put all that changes into one plan"
         yield subject.finding(message, cell=code.cell, line=call.lineno, hint=hint)
-    if not reads and not changes:
-        hint = "write: run.change(plan), or 'risk: read' into the front matter"
-        yield subject.finding(f"no cell calls change() at risk {risk}", hint=hint)
     for code, call in changes[:1]:
         if not reads and not any(p.cell.index < code.cell.index for p in proposals):
             hint = "write in a cell before it: run.propose(plan)"

@@ -178,8 +178,9 @@ def execute(services: Services, run: str) -> None:
     try:
         if services.toolkit.digest() != body["toolkit"]:
             raise OpsnbError("the toolkit has changed since the request was sealed: ask again")  # noqa: TRY301
-        writes = tuple(body["writes"]) if mode in {Mode.APPLY, Mode.UNDO} else ()
-        launched = services.launcher.launch(reads=tuple(body["reads"]), writes=writes)
+        changing = mode in {Mode.APPLY, Mode.UNDO}  # what may be written then may be read before
+        reads = (*body["reads"], *(() if changing else body["writes"]))
+        launched = services.launcher.launch(reads=reads, writes=tuple(body["writes"]) if changing else ())
         services.running[run] = launched
         ended = Conductor(services, run, row.request, mode, body, launched).lead()
     except (OpsnbError, OSError) as error:

@@ -4,12 +4,13 @@
 PATH is an ``outputs/`` folder or an export (zip or unpacked). One file, standard library only, Python 3.9 or later;
 it only reads. Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check.
 
-1. The checkpoint is a C2SP signed note of the ledger's Ed25519 key (RFC 8032).
+1. The checkpoint is a C2SP signed note of the ledger's Ed25519 key.
 2. The entries are canonical, in order, and give the signed RFC 6962 root; in an export each has its inclusion proof.
    A head that was kept earlier must be a prefix of the ledger.
 3. Each recorded run: manifest, notebook, HTML, files, sealed request and plan have the digests that its entries hold.
 4. No file is there that no entry covers. ``.incoming/``, where runs are being written, is passed over.
 """
+# ruff: noqa: PTH - paths are names to be compared, in folders and archives alike
 
 from __future__ import annotations
 
@@ -24,77 +25,58 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any, Union
+from typing import IO, Any
 
-MAX_SMALL, MAX_LINE, MAX_JSON = 2**16, 2**20, 2**26  # bytes: a checkpoint or key, an entry, a manifest or proofs
+MAX_SMALL, MAX_LINE, MAX_JSON = 2**16, 2**20, 2**26  # bytes: a checkpoint or key, an entry, a manifest or the proofs
 MAX_ENTRIES, MAX_FILES = 5_000_000, 2_000_000
 MAX_ARCHIVE, MAX_RATIO = 2**32, 200  # bytes; unpacked to packed, beyond the first 16 MiB
 RESTARTS, GRACE, POLL = 5, 1.0, 0.05  # times, seconds, seconds: for a ledger that is being written meanwhile
 CHECKPOINT, ENTRIES, PROOF = "ledger/checkpoint", "ledger/entries.jsonl", "ledger/proof.json"
 MESSAGES = {
-    "missing": ("missing, though entry {n} covers it", "缺失，但第 {n} 条记录涵盖它"),
-    "digest": ("its bytes are not those that entry {n} recorded", "内容与第 {n} 条记录不符"),
-    "extra": ("no ledger entry covers this file as it is", "没有账本记录涵盖此文件的现状"),
-    "special": ("a link or a special file, which no entry can cover", "链接或特殊文件，账本记录无法涵盖"),
+    "missing": ("missing or damaged, though entry {n} covers it", "缺失或损坏，但第 {n} 条记录涵盖它"),
+    "digest": ("not what entry {n} covers", "与第 {n} 条记录所涵盖的不符"),
+    "extra": ("no entry covers this file as it is", "没有账本记录涵盖此文件的现状"),
     "form": ("missing, damaged or not in its form", "缺失、损坏或格式不对"),
-    "entry": ("entry {n} is not canonical, not in its place or against an earlier one", "第 {n} 条记录不规范、错位或与之前矛盾"),
-    "request": ("the sealed request is not the one that entry {n} recorded", "封存的请求与第 {n} 条记录不符"),
-    "plan": ("the plan is not the one that entry {n} recorded", "计划与第 {n} 条记录不符"),
+    "entry": ("entry {n} is malformed, out of place or not under the signed root", "第 {n} 条记录格式不对、错位或不属于签名的树根"),
     "note": ("not a checkpoint signed by {key}", "不是由 {key} 签名的检查点"),
-    "root": ("the {n} entries do not give the signed root", "这 {n} 条记录算不出签名的树根"),
+    "root": ("the first {n} entries do not give the root that was signed", "前 {n} 条记录算不出已签名的树根"),
     "short": ("{n} entries, but {m} were signed: cut back or replaced", "有 {n} 条记录，签名的是 {m} 条：被截短或替换"),
     "tail": ("holds more than the {n} entries that were signed", "多于已签名的 {n} 条记录"),
-    "proof": ("entry {n} is not proven to be under the signed root", "第 {n} 条记录未被证明属于签名的树根"),
-    "rewritten": ("the first {n} entries are not those of the head you kept", "前 {n} 条记录与您保存的检查点不符"),
-    "other": ("the head you kept is of another ledger or key", "您保存的检查点属于另一账本或公钥"),
     "none": ("no ledger here; give an outputs/ folder or an export", "这里没有账本；请给出 outputs/ 文件夹或导出"),
     "unreadable": ("cannot be read: {why}", "无法读取：{why}"),
     "limit": ("larger or deeper than this program accepts", "超出本程序接受的大小或深度"),
-    "unsafe": ("an archive may not hold this path, or not twice", "压缩包中不允许此路径，或重复出现"),
-    "argument": ("not a verifier key or a signed checkpoint", "不是验证公钥或签名的检查点"),
     "size": ("an export is compared with a head of its own size ({n}) only", "导出只能与相同大小（{n}）的检查点比较"),
-    "0": ("INTACT", "完好"), "1": ("ALTERED", "被改动"), "2": ("NOT CHECKED", "未能核验"),
-    "counts": ("entries {entries}, recorded runs {runs}, files {files}, runs without a record {pending}, not looked at "
-               "(unfinished) {passed}", "记录 {entries}，已存档运行 {runs}，文件 {files}，无存档运行 {pending}，未查看（未完成）{passed}"),
+    "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
+    "counts": ("{entries} entries, {runs} recorded runs, {pending} runs without a record, {files} files; "
+               "{unfinished} unfinished ones in .incoming passed over",
+               "{entries} 条记录，{runs} 次已存档的运行，{pending} 次无存档的运行，{files} 个文件；略过 .incoming 中 {unfinished} 项"),
     "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
-    "key": ("key, taken from the ledger itself; compare it with one you were given, or use --key: {key}",
-            "公钥取自账本自身，请与您得到的公钥对照，或使用 --key：{key}"),
+    "trust": ("the key came with the ledger; compare it with one you were given, or use --key: {key}",
+              "公钥取自账本自身，请与您得到的公钥对照，或使用 --key：{key}"),
     "keep": ("keep a copy of ledger/checkpoint elsewhere; next time give it with --head",
              "请另存一份 ledger/checkpoint，下次用 --head 给出"),
 }  # fmt: skip
 IN_FLIGHT = {"missing", "extra", "tail"}  # what a ledger that is being written can look like for a moment
-HEX, WORD = re.compile(r"[0-9a-f]{64}"), re.compile(r"[A-Za-z0-9._:/-]{1,200}")
-RUN_PATH = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_:-][A-Za-z0-9._:-]*")
-HEADING = {"kind": re.compile(r"[a-z]+(\.[a-z]+)+"), "at": re.compile(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z")}
-DIGESTS = {"digest", "plan", "notebook", "files", "html", "manifest"}
-REQUIRED = {  # by kind: what the checks below rely on; the first names what the entry is about
-    "ledger.opened": ("origin",),
-    "request.sealed": ("request", "digest"),
-    "plan.proposed": ("run", "plan"),
-    "run.finished": ("run", "request", "notebook", "files"),
-    "run.recorded": ("run", "path", "html", "manifest"),
-    "run.unrecorded": ("run", "reason"),
-    "site.published": ("files",),
-}
-REPEATABLE = {"plan.proposed", "site.published"}  # the latest one holds
+VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
+FIELD = rf'"[a-z]+":({VALUE}|0|[1-9]\d{{0,15}}|true|false|\{{({VALUE}:{VALUE},?)*\}})'
+ENTRY = re.compile(rf"\{{{FIELD}(,{FIELD})*\}}", re.ASCII)
+RUN_PATH = re.compile(r"\d{4}/\d{2}/\d{2}/[\w:-][\w.:-]*", re.ASCII)
+LATEST = {"plan.proposed", "site.published"}  # may be said again, and the latest holds
 
-# Ed25519, RFC 8032 section 5.1, in extended coordinates.
-P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-Point = tuple[int, int, int, int]  # X, Y, Z, T
-Found = tuple[str, str, "dict[str, Any]"]  # where, a key of MESSAGES, its values
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # Ed25519, RFC 8032 section 5.1
+D = -121665 * pow(121666, -1, P) % P
+Point = tuple[int, int]
+Key = tuple[str, bytes, bytes]  # name, key hash, public key
 
 
 def _add(p: Point, q: Point) -> Point:
-    a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
-    c, d = 2 * p[3] * q[3] * D, 2 * p[2] * q[2]
-    e, f, g, h = b - a, d - c, d + c, b + a
-    return e * f % P, g * h % P, f * g % P, e * h % P
+    (x1, y1), (x2, y2) = p, q
+    t = D * x1 * x2 * y1 * y2
+    return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
 
 
 def _multiply(n: int, p: Point) -> Point:
-    q = (0, 1, 1, 0)
+    q = (0, 1)
     while n:
         q, p, n = _add(q, p) if n & 1 else q, _add(p, p), n >> 1
     return q
@@ -108,37 +90,25 @@ def _point(data: bytes) -> Point:
         x = x * pow(2, (P - 1) // 4, P) % P
     if y >= P or (v * x * x - u) % P or (x == 0 and sign):
         raise ValueError("not the canonical form of a point on the curve")
-    x = x if x & 1 == sign else P - x
-    return x, y, 1, x * y % P
+    return (x if x & 1 == sign else P - x), y
 
 
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether ``signature`` is that of ``public`` over ``message``; no other form of either is accepted."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
     try:
         a, r, s = _point(public), _point(signature[:32]), int.from_bytes(signature[32:], "little")
-    except (ValueError, IndexError):
-        return False
-    if len(public) != 32 or len(signature) != 64 or s >= L or _multiply(8, a)[0] == 0:  # the last: a small-order key
+    except ValueError:
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    p, q = _multiply(s, _point(b"\x58" + b"\x66" * 31)), _add(r, _multiply(k, a))
-    return (p[0] * q[2] - q[0] * p[2]) % P == 0 and (p[1] * q[2] - q[1] * p[2]) % P == 0
+    if s >= L or _multiply(8, a) == (0, 1):  # the second refuses keys of small order
+        return False
+    return _multiply(s, _point(b"\x58" + b"\x66" * 31)) == _add(r, _multiply(k, a))
 
 
 class Stop(Exception):  # noqa: N818 - an outcome, not an error of this program
-    """Nothing behind this point can be checked: where, a key of MESSAGES, its values."""
-
-    def __init__(self, where: str, what: str, **values: Any) -> None:
-        super().__init__(where)
-        self.found = (where, what, values)
-
-
-class Altered(Stop):
-    """Because it was altered."""
-
-
-class Unchecked(Stop):
-    """For another reason."""
+    """Nothing behind this point can be checked; holds a row of :class:`Report`."""
 
 
 class Report:
@@ -147,309 +117,215 @@ class Report:
     def __init__(self, lang: str = "en") -> None:
         self.lang, self.note, self.key = lang, b"", ""
         self.head: dict[str, Any] = {}
-        self.found: list[Found] = []
-        self.failure: list[Found] = []
-        self.counts = {"entries": 0, "runs": 0, "files": 0, "pending": 0, "passed": 0}
+        self.counts = {"entries": 0, "runs": 0, "pending": 0, "files": 0, "unfinished": 0}
+        self.rows: list[tuple[Any, ...]] = []  # 1 altered or 2 not checked, where, a key of MESSAGES, its values
 
     def add(self, where: str, what: str, **values: Any) -> None:
         """Note that something was altered."""
-        self.found.append((where, what, values))
+        self.rows.append((1, where, what, values))
 
-    def text(self, what: str, **values: Any) -> str:
-        """Return a message in the reader's language."""
-        return MESSAGES[what][self.lang == "zh"].format(**values)
+    def text(self, what: str, values: dict[str, Any]) -> str:
+        """Return a message in the reader's language, without anything that a terminal would obey."""
+        text = MESSAGES[what][self.lang == "zh"].format(**values)
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
     @property
     def problems(self) -> list[str]:
-        """Everything bad as text, without anything that a terminal would obey; what could not be checked is last."""
-        rows = [f"{where}: {self.text(what, **values)}" for where, what, values in self.found + self.failure]
-        return ["".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in row) for row in rows]
+        """Everything bad as text."""
+        return [f"{where}: {self.text(what, values)}" for _, where, what, values in self.rows]
 
     @property
     def exit_code(self) -> int:
         """0 intact, 1 altered, 2 could not check."""
-        return 1 if self.found else 2 if self.failure else 0
+        return min((row[0] for row in self.rows), default=0)
 
     @property
     def ok(self) -> bool:
         """Whether all was checked and nothing was altered."""
-        return self.exit_code == 0
+        return not self.rows
 
 
-class Folder:
-    """The files of a directory; no link is followed."""
+class Files:
+    """A folder or a zip: its paths and whether each is a plain file. Nothing is unpacked, no link is followed."""
 
     def __init__(self, root: str) -> None:
-        self.root = root
+        self.root, self.zip, self.unfinished = root, None, 0
+        self.plain: dict[str, bool] = {}
+        if os.path.isdir(root):
+            self._walk()
+        elif os.path.isfile(root) and zipfile.is_zipfile(root):
+            self.zip = zipfile.ZipFile(root)
+            self._index(self.zip.infolist())
+        if len(self.plain) > MAX_FILES or not self.plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
+            raise Stop(2, root, "limit" if len(self.plain) > MAX_FILES else "none", {})
 
-    def listing(self, report: Report) -> Iterator[tuple[str, bool]]:
-        """Yield each path with whether it is a plain file; count what stands in ``.incoming``."""
-        pending = [""]
-        while pending:
-            folder = pending.pop()
+    def _walk(self) -> None:
+        folders = [""]
+        while folders:
+            folder = folders.pop()
             with os.scandir(os.path.join(self.root, folder)) as rows:
                 for row in rows:
                     path = folder + row.name
-                    if row.is_dir(follow_symlinks=False):
-                        pending.append(path + "/")
-                    elif path.startswith(".incoming/"):
-                        report.counts["passed"] += 1
+                    if folder == ".incoming/":
+                        self.unfinished += 1
+                    elif row.is_dir(follow_symlinks=False):
+                        folders.append(path + "/")
                     elif path != ".gitkeep" or row.stat(follow_symlinks=False).st_size:
-                        yield path, row.is_file(follow_symlinks=False)
+                        self.plain[path] = row.is_file(follow_symlinks=False)
+
+    def _index(self, rows: list[zipfile.ZipInfo]) -> None:
+        packed = os.path.getsize(self.root)
+        if sum(row.file_size for row in rows) > min(MAX_ARCHIVE, MAX_RATIO * packed + 2**24):
+            raise Stop(2, self.root, "limit", {})
+        for row in rows:
+            path = row.filename
+            if unsafe(path.rstrip("/")) or path in self.plain or row.flag_bits & 1 or row.compress_type not in {0, 8}:
+                raise Stop(2, path, "form", {})
+            if not path.endswith("/"):
+                self.plain[path] = stat.S_IFMT(row.external_attr >> 16) in {0, stat.S_IFREG}
 
     def open(self, path: str) -> IO[bytes]:
         """Open a plain file."""
-        place = os.path.join(self.root, path)
-        if not stat.S_ISREG(os.lstat(place).st_mode):
+        if not self.zip and not stat.S_ISREG(os.lstat(os.path.join(self.root, path)).st_mode):
             raise FileNotFoundError(path)
-        return open(place, "rb")
+        return self.zip.open(path) if self.zip else open(os.path.join(self.root, path), "rb")
 
-
-class Archive:
-    """The files of a zip; nothing is unpacked to disk."""
-
-    def __init__(self, path: str) -> None:
-        packed = os.stat(path).st_size
-        if not os.path.isfile(path) or not zipfile.is_zipfile(path):
-            raise Unchecked(path, "none")
+    def read(self, path: str, limit: int = MAX_SMALL) -> bytes:
+        """Return the bytes of a file that must be there, at most ``limit``."""
         try:
-            self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise Unchecked(path, "none") from error
-        self.rows: dict[str, zipfile.ZipInfo] = {}
-        for row in self.zip.infolist():
-            stored = row.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} and not row.flag_bits & 1
-            if row.filename in self.rows or unsafe(row.filename.rstrip("/")) or not stored:
-                raise Unchecked(row.filename, "unsafe")
-            self.rows[row.filename] = row
-        total = sum(row.file_size for row in self.rows.values())
-        if packed > MAX_ARCHIVE or total > min(MAX_ARCHIVE, MAX_RATIO * packed + 2**24):
-            raise Unchecked(path, "limit")
+            with self.open(path) as stream:
+                data = stream.read(limit + 1)
+        except GONE as error:
+            raise Stop(1, path, "form", {}) from error
+        if len(data) > limit:
+            raise Stop(2, path, "limit", {})
+        return data
 
-    def listing(self, _: Report) -> Iterator[tuple[str, bool]]:
-        """Yield each path with whether it is a plain file."""
-        for path, row in self.rows.items():
-            if not path.endswith("/"):
-                yield path, stat.S_IFMT(row.external_attr >> 16) in {0, stat.S_IFREG}
-
-    def open(self, path: str) -> IO[bytes]:
-        """Open a file of the archive."""
-        if path not in self.rows:
-            raise FileNotFoundError(path)
-        return self.zip.open(self.rows[path])
+    def measure(self, path: str, salt: str = "") -> tuple[int, str]:
+        """Return a file's size and SHA-256(salt ‖ bytes); size -1 when it is missing or damaged."""
+        size, digest = 0, hashlib.sha256(bytes.fromhex(salt))
+        try:
+            with self.open(path) as stream:
+                for chunk in iter(lambda: stream.read(2**20), b""):
+                    size += len(chunk)
+                    digest.update(chunk)
+        except GONE:
+            return -1, ""
+        return size, digest.hexdigest()
 
 
-Files = Union[Folder, Archive]
-DAMAGED = (FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
+GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
-def unsafe(path: Any) -> bool:
-    """Return whether ``path`` is no relative path below the directory."""
-    return not isinstance(path, str) or "\0" in path or any(part in {"", ".", ".."} for part in path.split("/"))
+def unsafe(path: str) -> bool:
+    """Return whether ``path`` is no relative path below the folder."""
+    return "\0" in path or any(part in {"", ".", ".."} for part in path.split("/"))
 
 
-def measure(files: Files, path: str, salt: str = "") -> tuple[int, str, str] | None:
-    """Return a file's size, SHA-256 and SHA-256(salt ‖ bytes); ``None`` when it is missing or damaged."""
-    size, plain, salted = 0, hashlib.sha256(), hashlib.sha256(bytes.fromhex(salt))
-    try:
-        with files.open(path) as stream:
-            for chunk in iter(lambda: stream.read(2**20), b""):
-                size += len(chunk)
-                plain.update(chunk)
-                salted.update(chunk)
-    except DAMAGED:
-        return None
-    return size, plain.hexdigest(), salted.hexdigest()
+def sha(*parts: bytes) -> bytes:
+    """Return SHA-256; of (0x00, entry) it is an RFC 6962 leaf, of (0x01, left, right) a node."""
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
-def small(files: Files, path: str, limit: int = MAX_SMALL) -> bytes:
-    """Return a file's bytes, at most ``limit`` of them."""
-    try:
-        with files.open(path) as stream:
-            data = stream.read(limit + 1)
-    except DAMAGED as error:
-        raise Altered(path, "form") from error
-    if len(data) > limit:
-        raise Unchecked(path, "limit")
-    return data
+def load(data: bytes) -> Any:
+    """Read JSON for :func:`canonical`: keys in RFC 8785 order, a float as its shortest decimal string."""
+
+    def ordered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return dict(sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be")))
+
+    return json.loads(data, object_pairs_hook=ordered, parse_float=lambda text: repr(float(text)))
 
 
 def canonical(value: Any) -> bytes:
-    """Return the bytes that a digest is taken of: RFC 8785, a float as its shortest decimal string."""
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {k: plain(part[k]) for k in sorted(part, key=lambda k: k.encode("utf-16-be", "surrogatepass"))}
-        if isinstance(part, list):
-            return [plain(item) for item in part]
-        return repr(part) if isinstance(part, float) else part
-
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+    """Return the bytes that digests are taken of."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def unbase64(text: str, length: int) -> bytes:
-    """Return ``length`` bytes from their one canonical base64 form."""
+def merkle_root(level: list[bytes]) -> bytes:
+    """Return the RFC 6962 root over leaves; the last one of an odd row moves up as it is."""
+    while len(level) > 1:
+        odd = level[len(level) & ~1 :]
+        level = [sha(b"\1", level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)] + odd
+    return level[0] if level else sha()
+
+
+def proven_root(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
+    """Return the root that an RFC 6962 inclusion proof (lowest first) gives; one of another length is an error."""
+    if size <= 1:
+        if proof or index or size < 1:
+            raise ValueError("the proof does not fit the tree")
+        return leaf
+    half = 1 << ((size - 1).bit_length() - 1)
+    if index < half:
+        return sha(b"\1", proven_root(leaf, index, half, proof[:-1]), proof[-1])
+    return sha(b"\1", proof[-1], proven_root(leaf, index - half, size - half, proof[:-1]))
+
+
+def unbase64(text: str) -> bytes:
+    """Return the bytes of their one canonical base64 form."""
     data = base64.b64decode(text, validate=True)
-    if len(data) != length or base64.b64encode(data).decode() != text:
+    if base64.b64encode(data).decode() != text:
         raise ValueError(text)
     return data
 
 
-def parse_key(text: str) -> tuple[str, bytes, bytes]:
-    """Return name, key hash and public key of a C2SP verifier key."""
-    name, digest, blob = text.strip().split("+", 2)
-    raw = unbase64(blob, 33)
-    found = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
-    if raw[0] != 1 or found.hex() != digest:
-        raise ValueError(text)
-    return name, found, raw[1:]
+def parse_key(data: bytes) -> Key:
+    """Read a C2SP verifier key."""
+    name, digest, blob = data.decode().strip().split("+", 2)
+    raw = unbase64(blob)
+    key = (name, sha(name.encode(), b"\n", raw)[:4], raw[1:])
+    if raw[:1] != b"\1" or len(raw) != 33 or key[1].hex() != digest:
+        raise ValueError(name)
+    return key
 
 
-def open_checkpoint(note: bytes, key: tuple[str, bytes, bytes]) -> tuple[bool | None, int, bytes]:
-    """Return whether ``key`` signed (``None``: no such signature), size and root of a C2SP checkpoint."""
+def open_checkpoint(note: bytes, key: Key) -> tuple[bool | None, int, bytes]:
+    """Return whether ``key`` signed a C2SP checkpoint (``None``: no signature of it there), its size and root."""
     text, _, lines = note.decode().rpartition("\n\n")
     origin, size, root = text.split("\n")
-    signed = None
+    signed: bool | None = None
     for line in lines[:-1].split("\n"):
         dash, name, blob = line.split(" ")
-        raw = base64.b64decode(blob, validate=True)
-        if dash != "—" or base64.b64encode(raw).decode() != blob:
-            raise ValueError(line)
-        if (name, raw[:4]) == key[:2]:
+        raw = unbase64(blob)
+        if dash == "—" and (name, raw[:4]) == key[:2]:
             signed = signed is not False and ed25519_verify(key[2], text.encode() + b"\n", raw[4:])
-    if not lines.endswith("\n") or not re.fullmatch("0|[1-9][0-9]{0,15}", size) or (signed and origin != key[0]):
+    if lines[-1:] != "\n" or not re.fullmatch("0|[1-9][0-9]{0,15}", size) or (signed and origin != key[0]):
         raise ValueError(text)
-    return signed, int(size), unbase64(root, 32)
+    return signed, int(size), unbase64(root)
 
 
-def leaf_hash(line: bytes) -> bytes:
-    """Return the RFC 6962 leaf hash of an entry."""
-    return hashlib.sha256(b"\0" + line).digest()
+class Pass:
+    """One pass over the evidence: what the entries say, and whether the files are that."""
 
+    def __init__(self, files: Files, key: Key, report: Report) -> None:
+        self.files, self.key, self.report = files, key, report
+        self.said: dict[tuple[str, str], dict[str, Any]] = {}  # by kind and the id that the entry is about
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the RFC 6962 hash of a node."""
-    return hashlib.sha256(b"\1" + left + right).digest()
-
-
-def included(found: bytes, index: int, size: int, proof: list[bytes], root: bytes) -> bool:
-    """Return whether a leaf is under the root, as RFC 9162 section 2.1.3.2 checks it."""
-    at, last = index, size - 1
-    if not 0 <= at <= last:
-        return False
-    for sibling in proof:
-        if last == 0:
-            return False
-        found = node_hash(sibling, found) if at & 1 or at == last else node_hash(found, sibling)
-        while at == last and at and not at & 1:
-            at, last = at >> 1, last >> 1
-        at, last = at >> 1, last >> 1
-    return last == 0 and found == root
-
-
-class Ledger:
-    """The entries, followed from the first: the tree over them, and what they say of files."""
-
-    def __init__(self, report: Report, origin: str) -> None:
-        self.report, self.origin, self.size = report, origin, 0
-        self.nodes: list[bytes] = []
-        self.said: dict[str, dict[str, Any]] = {kind: {} for kind in REQUIRED}
-
-    def push(self, line: bytes) -> None:
-        """Put an entry into the tree."""
-        node, rest = leaf_hash(line), self.size
-        while rest & 1:
-            node, rest = node_hash(self.nodes.pop(), node), rest >> 1
-        self.nodes.append(node)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the root of the tree."""
-        if not self.nodes:
-            return hashlib.sha256(b"").digest()
-        root = self.nodes[-1]
-        for node in self.nodes[-2::-1]:
-            root = node_hash(node, root)
-        return root
-
-    def take(self, line: bytes, index: int) -> None:
-        """Read an entry; note what it says, or that it cannot stand there."""
+    def head(self) -> tuple[int, bytes]:
+        """Return size and root of the signed checkpoint."""
+        self.report.note = self.files.read(CHECKPOINT)
         try:
-            entry = json.loads(line)
-            good = json.dumps(entry, sort_keys=True, separators=(",", ":")).encode() == line
-        except (ValueError, RecursionError):
-            good = False
-        if not good or not is_entry(entry, index) or not self.follows(entry):
-            self.report.add("ledger", "entry", n=index)
-        elif entry["kind"] in REQUIRED:
-            self.said[entry["kind"]][subject(entry)] = entry
+            signed, size, root = open_checkpoint(self.report.note, self.key)
+        except ValueError:
+            signed, size, root = None, 0, b""
+        if not signed or size > MAX_ENTRIES:
+            raise Stop(1, CHECKPOINT, "note", {"key": f"{self.key[0]}+{self.key[1].hex()}"})
+        self.report.head = {"origin": self.key[0], "size": size, "root": root.hex()}
+        return size, root
 
-    def follows(self, entry: dict[str, Any]) -> bool:
-        """Return whether the entry can stand behind those before it."""
-        kind = entry["kind"]
-        if (entry["index"] == 0) != (kind == "ledger.opened") or entry.get("origin", self.origin) != self.origin:
+    def take(self, line: bytes, index: int) -> bool:
+        """Note what an entry says; return whether it is well formed, in its place and follows from those before."""
+        try:
+            entry = load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
+            kind = str(entry["kind"])
+            key = (kind, str(entry.get("run", entry.get("request", ""))))
+            good = canonical(entry) == line and type(entry["index"]) is int and entry["index"] == index
+            if kind == "run.recorded":
+                good = good and ("run.finished", key[1]) in self.said and bool(RUN_PATH.fullmatch(entry["path"]))
+                good = good and entry["path"].endswith("/" + key[1])
+        except MALFORMED:
             return False
-        if kind in REQUIRED and kind not in REPEATABLE and subject(entry) in self.said[kind]:
-            return False
-        return kind != "run.recorded" or (
-            entry["run"] in self.said["run.finished"]
-            and RUN_PATH.fullmatch(entry["path"]) is not None
-            and entry["path"].endswith("/" + entry["run"])
-        )
-
-
-def subject(entry: dict[str, Any]) -> str:
-    """Return the id that an entry is about."""
-    return "" if entry["kind"] == "site.published" else str(entry[REQUIRED[entry["kind"]][0]])
-
-
-def is_entry(entry: Any, index: int) -> bool:
-    """Return whether ``entry`` has the shape of entry ``index``: ids, numbers and digests, and what its kind needs."""
-    if not isinstance(entry, dict) or type(entry.get("index")) is not int or entry["index"] != index:
-        return False
-    if not all(p.fullmatch(str(entry.get(name))) for name, p in HEADING.items()):
-        return False
-    kind = entry["kind"]
-    wanted = dict if kind == "site.published" else str
-    if not all(isinstance(entry.get(name), wanted) for name in REQUIRED.get(kind, ())):
-        return False
-    return all(is_value(name, value) for name, value in entry.items())
-
-
-def is_value(name: str, value: Any) -> bool:
-    """Return whether an entry may hold ``value`` under ``name``."""
-    if isinstance(value, dict):
-        return all(not unsafe(k) and isinstance(v, str) and HEX.fullmatch(v) for k, v in value.items())
-    pattern = HEX if name in DIGESTS else WORD
-    return isinstance(value, int) or (isinstance(value, str) and pattern.fullmatch(value) is not None)
-
-
-def read_log(files: Files, ledger: Ledger, key: tuple[str, bytes, bytes], kept: tuple[int, bytes] | None) -> None:
-    """Follow all entries up to the checkpoint, again while it moves; compare with it and with a kept head."""
-    report, kept_root, more, note = ledger.report, ledger.root(), b"", None
-    with files.open(ENTRIES) as stream:
-        while note != report.note:
-            note = report.note
-            size, root = signed_head(files, key, report)
-            while ledger.size < size:
-                line = more + stream.readline(MAX_LINE + 1)
-                if len(line) > MAX_LINE:
-                    raise Unchecked(ENTRIES, "limit")
-                if not line.endswith(b"\n"):
-                    raise Altered(ENTRIES, "short", n=ledger.size, m=size)
-                ledger.take(line[:-1], ledger.size)
-                ledger.push(line[:-1])
-                more = b""
-                if kept and ledger.size == kept[0]:
-                    kept_root = ledger.root()
-            more = more or stream.read(1)
-            if not more:
-                break
-    if ledger.root() != root:
-        report.add(ENTRIES, "root", n=size)
-    if kept and ledger.size < kept[0]:
-        report.add(ENTRIES, "short", n=ledger.size, m=kept[0])
-    elif kept and kept_root != kept[1]:
-        report.add(ENTRIES, "rewritten", n=kept[0])
-    if more:
-        report.add(ENTRIES, "tail", n=ledger.size)
+        once = kind in {"request.sealed", "run.claimed", "run.finished", "run.recorded"} and key in self.said
+        self.said[key] = entry
+        return good and not once and (index == 0) == (kind == "ledger.opened")

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from opsnb.control.render import sanitize, visible
 
 MAX_OUTPUT = 200_000  # bytes of one output shown in HTML, half from its start and half from its end
+MAX_PIECE = 2000  # characters of a broken line that are left out rather than shown in part
 MAX_OUTPUTS = 200  # outputs of one cell shown, half from the start and half from the end
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 ORDER = (*PICTURES, "text/html", "text/markdown", "application/json", "text/plain", "text/latex")
@@ -97,10 +98,18 @@ def halves(value: str) -> tuple[str, str, int]:
     if len(data) <= MAX_OUTPUT:
         return value, "", 0
     half = MAX_OUTPUT // 2
-    head = data[:half].decode("utf-8", "ignore")
-    tail = data[-half:].decode("utf-8", "ignore")
+    head = _whole_lines(data[:half].decode("utf-8", "ignore"), last=True)
+    tail = _whole_lines(data[-half:].decode("utf-8", "ignore"), last=False)
     kept = len(head.encode("utf-8", "surrogatepass")) + len(tail.encode("utf-8", "surrogatepass"))
     return head, tail, len(data) - kept
+
+
+def _whole_lines(part: str, *, last: bool) -> str:
+    """Return a part without the piece of a line at its cut end, where that line is not overlong."""
+    place = part.rfind("\n") if last else part.find("\n")
+    if place < 0 or (len(part) - place if last else place) > MAX_PIECE:
+        return part
+    return part[: place + 1] if last else part[place + 1 :]
 
 
 def _output(row: object, context: Context) -> list[Fragment]:

@@ -229,7 +229,11 @@ def _host(row: Mapping[str, Any]) -> str:
 
 def _facts(facts: Mapping[str, Any], language: str) -> list[Row]:
     return [
-        Row(name=translate(words.FACTS.get(name, visible.plain(name)), language), value=_value(value))
+        Row(
+            name=translate(words.FACTS.get(name, visible.plain(name)), language),
+            value=visible.text(words.fact_text(value)),
+            code=isinstance(value, dict),
+        )
         for name, value in facts.items()
     ]
 

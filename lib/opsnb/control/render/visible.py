@@ -48,7 +48,14 @@ def plain(value: str) -> str:
 
 def in_html(html: str) -> Markup:
     """Show the hidden characters in text nodes of safe HTML, whose attributes hold none of them."""
-    return Markup(HIDDEN.sub(lambda m: f'<span class="ctl">{_symbols(m[0])}</span>', html))  # noqa: S704  (safe HTML in)
+    return Markup(HIDDEN.sub(_badge, html))  # noqa: S704  (safe HTML in)
+
+
+def _badge(match: re.Match[str]) -> str:
+    """Return the span that shows a run; its title spells out short ones, for a screen without the picture's glyph."""
+    shown = _symbols(match[0])
+    spelt = " ".join(f"U+{ord(c):04X}" for c in match[0][:4])
+    return f'<span class="ctl" title="{spelt}">{shown}</span>'
 
 
 def _symbols(run: str) -> str:

@@ -69,6 +69,18 @@ def value_text(value: Any) -> str:
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}… (+{len(text) - MAX_VALUE})"
 
 
+def fact_text(value: Any) -> str:
+    """Return a fact as it would stand in the front matter: YAML, inner collections on one line."""
+    if not isinstance(value, dict) or not value:
+        return value_text(value)
+    import yaml
+
+    try:
+        return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, default_flow_style=None, width=100).rstrip()
+    except yaml.YAMLError:  # something that JSON has no name for
+        return value_text(value)
+
+
 def compared(value: Any) -> str:
     """Return one side of a check as JSON, so that ``"8"`` and ``8`` look different."""
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -17,6 +17,7 @@ PSEUDO = frozenset({
     "sysfs", "tracefs",
 })  # fmt: skip
 IMAGES = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})  # full and read-only by nature
+KERNEL_TREES = ("/proc/", "/sys/")  # a tmpfs below them holds directories for other mounts only
 COLUMNS = ["mount", "device", "type", "size_gib", "used_gib", "available_gib", "used_percent", "inodes_percent",
            "read_only", "answered"]  # fmt: skip
 
@@ -86,7 +87,8 @@ def parse_mounts(text: str) -> list[Mount]:
 
 def storage(mounts: list[Mount]) -> list[Mount]:
     """Return the mounts that hold files: no kernel interfaces, no images; a device that is mounted twice once."""
-    on_top = {m.point: m for m in mounts if m.kind not in PSEUDO | IMAGES}  # a later mount hides an earlier one
+    kept = (m for m in mounts if m.kind not in PSEUDO | IMAGES and not m.point.startswith(KERNEL_TREES))
+    on_top = {m.point: m for m in kept}  # a later mount hides an earlier one
     chosen: dict[str, Mount] = {}
     for mount in sorted(on_top.values(), key=lambda m: (len(m.point), m.point)):
         device = mount.device if mount.device.startswith("/") else mount.point  # tmpfs, overlay: each is its own
