@@ -151,9 +151,8 @@ def loss_table(plan: CapacityPlan) -> pd.DataFrame:
     """Return what the nodes carry at 1, 1.5 and 2 times the peak with 0, 1 and 2 of all nodes lost.
 
     Columns: ``peak_times``, ``requests_s``, ``nodes_lost``, ``nodes_left``, ``load_percent`` (of the limit of the nodes
-    that are left; NaN without any), ``verdict`` (``within headroom``, ``headroom in use``, ``at the limit``, ``OVERLOADED``),
-    ``short_by`` (nodes missing until the limit holds), ``nodes_wanted`` (working nodes that this rate wants with its
-    headroom).
+    that are left; NaN without any), ``verdict`` (see :func:`verdict`), ``short_by`` (nodes missing
+    until the limit holds), ``nodes_wanted`` (working nodes that this rate wants with its headroom).
     """
     rows = []
     for factor in FACTORS:

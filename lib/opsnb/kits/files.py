@@ -213,9 +213,12 @@ def _read(folder: int, path: str) -> dict[str, str] | None:
     with os.fdopen(descriptor, "rb") as stream:
         info = os.fstat(descriptor)
         _check_kind(info, path)
-        if ACCESS_LIST in os.listxattr(descriptor):
+        if ACCESS_LIST in _attributes(descriptor):
             raise UsageError(f"{path} has an access list, which a rewrite would lose", hint=f"getfacl {path}")
-        data = stream.read(MAX_BYTES + 1)
+        try:
+            data = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise OpsnbError(f"{path} cannot be read: {error.strerror}", hint=_hint(error)) from error
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path} is larger than {MAX_BYTES} bytes, and a plan carries the whole file")
     try:
@@ -225,6 +228,13 @@ def _read(folder: int, path: str) -> dict[str, str] | None:
     if "\0" in content:
         raise UsageError(f"{path} is binary: it holds a NUL")
     return {"content": content, "mode": f"{stat.S_IMODE(info.st_mode):04o}"}
+
+
+def _attributes(descriptor: int) -> list[str]:
+    try:
+        return os.listxattr(descriptor)
+    except OSError:  # a file system without extended attributes
+        return []
 
 
 def _check_kind(info: os.stat_result, path: str) -> None:
@@ -238,7 +248,7 @@ def _check_kind(info: os.stat_result, path: str) -> None:
 
 def _write(folder: int, path: str, state: dict[str, str]) -> None:
     name = PurePosixPath(path).name
-    temporary = f".{name[:200]}.{secrets.token_hex(6)}"
+    temporary = f".opsnb-{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:

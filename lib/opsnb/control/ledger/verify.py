@@ -69,42 +69,38 @@ Point = tuple[int, int]
 Key = tuple[str, bytes, bytes]  # name, key hash, public key
 
 
-def _add(p: Point, q: Point) -> Point:
-    (x1, y1), (x2, y2) = p, q
-    t = D * x1 * x2 * y1 * y2
-    return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
-
-
-def _multiply(n: int, p: Point) -> Point:
-    q = (0, 1)
-    while n:
-        q, p, n = _add(q, p) if n & 1 else q, _add(p, p), n >> 1
-    return q
-
-
-def _point(data: bytes) -> Point:
-    y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
-    u, v = y * y - 1, D * y * y + 1
-    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
-    if (v * x * x - u) % P:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    if y >= P or (v * x * x - u) % P or (x == 0 and sign):
-        raise ValueError("not the canonical form of a point on the curve")
-    return (x if x & 1 == sign else P - x), y
-
-
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether ``signature`` is that of ``public`` over ``message``; no other form of either is accepted."""
-    if len(public) != 32 or len(signature) != 64:
-        return False
+
+    def add(p: Point, q: Point) -> Point:
+        (x1, y1), (x2, y2) = p, q
+        t = D * x1 * x2 * y1 * y2
+        return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
+
+    def multiply(n: int, p: Point) -> Point:
+        q = (0, 1)
+        while n:
+            q, p, n = add(q, p) if n & 1 else q, add(p, p), n >> 1
+        return q
+
+    def point(data: bytes) -> Point:
+        y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
+        u, v = y * y - 1, D * y * y + 1
+        x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+        if (v * x * x - u) % P:
+            x = x * pow(2, (P - 1) // 4, P) % P
+        if y >= P or (v * x * x - u) % P or (x == 0 and sign):
+            raise ValueError("not the canonical form of a point on the curve")
+        return (x if x & 1 == sign else P - x), y
+
     try:
-        a, r, s = _point(public), _point(signature[:32]), int.from_bytes(signature[32:], "little")
-    except ValueError:
+        a, r, s = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
+    except (ValueError, IndexError):
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    if s >= L or _multiply(8, a) == (0, 1):  # the second refuses keys of small order
+    if len(public) != 32 or len(signature) != 64 or s >= L or multiply(8, a) == (0, 1):  # the last: of small order
         return False
-    return _multiply(s, _point(b"\x58" + b"\x66" * 31)) == _add(r, _multiply(k, a))
+    return multiply(s, point(b"\x58" + b"\x66" * 31)) == add(r, multiply(k, a))
 
 
 class Stop(Exception):  # noqa: N818 - an outcome, not an error of this program
@@ -201,7 +197,7 @@ class Files:
             raise Stop(2, path, "limit", {})
         return data
 
-    def measure(self, path: str, salt: str = "") -> tuple[int, str]:
+    def measure(self, path: str, salt: str) -> tuple[int, str]:
         """Return a file's size and SHA-256(salt ‖ bytes); size -1 when it is missing or damaged."""
         size, digest = 0, hashlib.sha256(bytes.fromhex(salt))
         try:
@@ -301,6 +297,7 @@ class Pass:
     def __init__(self, files: Files, key: Key, report: Report) -> None:
         self.files, self.key, self.report = files, key, report
         self.said: dict[tuple[str, str], dict[str, Any]] = {}  # by kind and the id that the entry is about
+        self.covered = {CHECKPOINT}
 
     def head(self) -> tuple[int, bytes]:
         """Return size and root of the signed checkpoint."""
@@ -318,14 +315,101 @@ class Pass:
         """Note what an entry says; return whether it is well formed, in its place and follows from those before."""
         try:
             entry = load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
-            kind = str(entry["kind"])
-            key = (kind, str(entry.get("run", entry.get("request", ""))))
+            key = (entry["kind"], str(entry.get("run", entry.get("request", ""))))
             good = canonical(entry) == line and type(entry["index"]) is int and entry["index"] == index
-            if kind == "run.recorded":
+            if key[0] == "run.recorded":
                 good = good and ("run.finished", key[1]) in self.said and bool(RUN_PATH.fullmatch(entry["path"]))
                 good = good and entry["path"].endswith("/" + key[1])
+            once, self.said[key] = key[0] in ONCE and key in self.said, entry
         except MALFORMED:
             return False
-        once = kind in {"request.sealed", "run.claimed", "run.finished", "run.recorded"} and key in self.said
-        self.said[key] = entry
-        return good and not once and (index == 0) == (kind == "ledger.opened")
+        return good and not once and (index == 0) == (key[0] == "ledger.opened")
+
+    def log(self, kept: tuple[int, bytes] | None) -> None:
+        """Read all entries, and compare with the checkpoint and with a head that was kept."""
+        (size, root), lines = self.head(), list[bytes]()
+        with self.files.open(ENTRIES) as stream:
+            while len(lines) < size and (line := stream.readline(MAX_LINE)).endswith(b"\n"):
+                lines.append(line[:-1])
+            more = stream.read(1)
+        bad = [index for index, line in enumerate(lines) if not self.take(line, index)]
+        if bad:
+            self.report.add(ENTRIES, "entry", n=bad[0])
+        leaves = [sha(b"\0", line) for line in lines]
+        for where, n, wanted in ((ENTRIES, size, root), ("--head", *kept)) if kept else ((ENTRIES, size, root),):
+            if n > len(lines):
+                self.report.add(where, "short", n=len(lines), m=n)
+            elif merkle_root(leaves[:n]) != wanted:
+                self.report.add(where, "root", n=n)
+        if more and len(lines) == size:
+            self.report.add(ENTRIES, "tail", n=size)
+        self.covered.add(ENTRIES)
+
+    def proofs(self, kept: tuple[int, bytes] | None) -> str:
+        """Read the entries of an export with their proofs; return the run that it is of."""
+        size, root = self.head()
+        if kept and kept[0] != size:
+            raise Stop(2, "--head", "size", {"n": size})
+        if kept and kept[1] != root:
+            self.report.add("--head", "root", n=size)
+        try:
+            value, last = load(data := self.files.read(PROOF, MAX_JSON)), -1
+            if canonical(value) != data or value.keys() != {"entries", "run", "schema"} or value["schema"] != 1:
+                raise ValueError(PROOF)
+            for row in value["entries"]:
+                index, line, proof = row["index"], row["data"].encode(), [bytes.fromhex(h) for h in row["proof"]]
+                good = row.keys() == {"data", "index", "proof"} and [h.hex() for h in proof] == row["proof"]
+                good = self.take(line, index) and good and index > last
+                if not good or proven_root(sha(b"\0", line), index, size, proof) != root:
+                    self.report.add(PROOF, "entry", n=index)
+                last = index
+        except MALFORMED as error:
+            raise Stop(1, PROOF, "form", {}) from error
+        self.covered.add(PROOF)
+        return str(value["run"])
+
+    def same(self, path: str, digest: str, n: int, salt: str = "", size: int | None = None) -> bool:
+        """Return whether a file has the digest (and size) that entry ``n`` covers; note it if not."""
+        found = self.files.measure(path, salt)
+        good = found[1] == digest and size in {None, found[0]}
+        if not good:
+            self.report.add(path, "missing" if found[0] < 0 else "digest", n=n)
+        self.covered.add(path)
+        return good
+
+    def run(self, entry: dict[str, Any]) -> None:
+        """Check one recorded run: its folder against its manifest, both against their entries."""
+        folder, n, finished = entry["path"], entry["index"], self.said["run.finished", entry["run"]]
+        path, rows = folder + "/manifest.json", dict[str, Any]()
+        if not self.same(path, entry["manifest"], n):  # without it nobody can say which files belong here
+            self.covered.update(p for p in self.files.plain if p.startswith(folder + "/"))
+            return
+        try:
+            manifest = load(self.files.read(path, MAX_JSON))
+            rows.update((row["path"], row) for row in manifest["files"])
+            salts, request = manifest["salts"], canonical(manifest["request"])
+            proposed = self.said.get(("plan.proposed", entry["run"]))
+            head = (manifest["schema"], manifest["run"], manifest["request_digest"], len(rows))
+            if head != (1, entry["run"], sha(request).hex(), len(manifest["files"])) or any(map(unsafe, rows)):
+                raise ValueError(path)
+            for name, row in rows.items():
+                self.same(f"{folder}/{name}", row["sha256"], n, size=row["size"])
+            self.same(folder + "/run.ipynb", finished["notebook"], finished["index"], salts["notebook"])
+            self.same(folder + "/run.html", entry["html"], n, salts["html"])
+            left = canonical([rows[name] for name in sorted(rows) if name.startswith("files/")])
+            for what, data, said, field in (
+                ("files", left, finished, "files"),
+                ("request", request, self.said["request.sealed", finished["request"]], "digest"),
+                ("plan", str(manifest["plan_digest"]).encode(), proposed, "plan"),
+            ):
+                if said and sha(bytes.fromhex(salts[what]), data).hex() != said[field]:
+                    self.report.add(f"{path} ({what})", "digest", n=said["index"])
+        except MALFORMED:
+            self.report.add(path, "form")
+
+    def everything(self, kept: tuple[int, bytes] | None) -> None:
+        """Check the ledger, each recorded run, the site, and that nothing else is there."""
+        plain, report = self.files.plain, self.report
+        only = self.proofs(kept) if PROOF in plain and ENTRIES not in plain else self.log(kept)
+        for (kind, run), entry in self.said.items():
+            ...

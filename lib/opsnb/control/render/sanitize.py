@@ -58,7 +58,8 @@ MAX_SPAN = 200  # columns or rows that one cell may cover
 _LINK = re.compile(r"(?:https?://|mailto:|#)[^\s\x00-\x20]*", re.IGNORECASE)
 _RASTER = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})")
 _SVG_URI = re.compile(r"data:image/svg\+xml;base64,([A-Za-z0-9+/]+={0,2})")
-_C0 = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+# What a parser drops or replaces, and lone surrogates, which have no UTF-8 form.
+_C0 = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 _IMAGE = re.compile(r"<img([^>]*)>")  # the cleaner writes ">" inside an attribute as "&gt;"
 _ALT = re.compile(r' alt="([^"]*)"')
@@ -106,7 +107,7 @@ def svg_uri(source: str) -> str | None:
     """Return an SVG's text, cleaned, as a ``data:`` URI; ``None`` if no SVG is left of it."""
     if len(source) > MAX_PICTURE:
         return None
-    clean = _svg_cleaner().clean(source)
+    clean = _svg_cleaner().clean(_C0.sub("", source))
     start, end = clean.find("<svg"), clean.rfind("</svg>")
     if start < 0 or end < start:
         return None
