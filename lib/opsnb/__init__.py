@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opsnb.base.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from opsnb.runbook import begin, show
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "begin", "show"]
 
 

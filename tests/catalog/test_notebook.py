@@ -96,7 +96,7 @@ def test_shapes_that_are_no_notebook(workspace, change, field, cell):
     assert (caught.value.field, caught.value.cell) == (field, cell)
 
 
-def test_a_file_that_is_too_large_is_not_read_whole(workspace):
+def test_a_file_that_is_too_large_is_refused(workspace):
     """21 MiB are refused with the way out."""
     file = workspace.write("big.ipynb", b" " * (21 * 2**20))
     with pytest.raises(NotebookError, match="larger than 20 MiB") as caught:

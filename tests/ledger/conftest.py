@@ -74,7 +74,13 @@ class Log:
     def request(self) -> dict[str, Any]:
         """Seal a request."""
         name = f"q-{secrets.token_hex(4)}"
-        body = {"schema": 1, "request": name, "parameters": {"hosts": "web*"}, "title": "检查", "nonce": secrets.token_hex(8)}
+        body = {
+            "schema": 1,
+            "request": name,
+            "parameters": {"hosts": "web*"},
+            "title": "检查",
+            "nonce": secrets.token_hex(8),
+        }
         salts = {salt: secrets.token_hex(32) for salt in SALTS}
         sealed = salted(salts["request"], canonical(body))
         self.append(RequestSealed(request=name, risk=Risk.CHANGE, digest=sealed))

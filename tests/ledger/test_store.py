@@ -68,6 +68,7 @@ def test_a_rollback_leaves_no_gap(log: Any) -> None:
 
 def test_threads_take_turns(log: Any) -> None:
     """Many threads append at once: every index once, and the root is that of the whole."""
+
     def work(number: int) -> None:
         for n in range(10):
             log.append(stopped(f"r-{number}-{n}"))

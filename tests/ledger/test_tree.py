@@ -44,9 +44,7 @@ ALL = [leaf_hash(b"entry %d" % n) for n in range(SIZES + 1)]
 
 def flips(proof: list[bytes]) -> list[list[bytes]]:
     """Return the proof with one bit changed, once for every hash in it."""
-    return [
-        [*proof[:n], bytes([h[0] ^ (1 << n % 8)]) + h[1:], *proof[n + 1 :]] for n, h in enumerate(proof)
-    ]
+    return [[*proof[:n], bytes([h[0] ^ (1 << n % 8)]) + h[1:], *proof[n + 1 :]] for n, h in enumerate(proof)]
 
 
 def test_known_roots() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from opsnb import __version__
 from opsnb.base.errors import OpsnbError
+from opsnb.base.version import VERSION
 
 COMMANDS = {
     "init": ("opsnb.cli.workspace", "Make a workspace."),
@@ -59,7 +59,7 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="opsnb")
+@click.version_option(VERSION, prog_name="opsnb")
 @click.option("--workspace", "-w", metavar="DIR", default=".", help="A directory in the workspace (default: here).")
 @click.pass_context
 def cli(ctx: click.Context, workspace: str) -> None:

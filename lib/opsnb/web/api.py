@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from opsnb import __version__
 from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, UnavailableError, UsageError
+from opsnb.base.version import VERSION
 from opsnb.control.app import App
 from opsnb.control.flows.seal import Asked
 from opsnb.control.records import Mode
@@ -51,7 +51,7 @@ class Activity:
 
 def create(app: App, activity: Activity) -> FastAPI:
     """Return the API of one workspace."""
-    api = FastAPI(title="opsnb", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    api = FastAPI(title="opsnb", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None)
     _errors(api)
     _guard(api, app, activity)
     _run_routes(api, app)
@@ -116,7 +116,7 @@ def _run_routes(api: FastAPI, app: App) -> None:
 def _other_routes(api: FastAPI, app: App) -> None:
     @api.get("/healthz")
     def health() -> dict[str, Any]:
-        return {"ok": True, "version": __version__}
+        return {"ok": True, "version": VERSION}
 
     @api.post("/api/audit/checkpoint")
     def checkpoint() -> dict[str, Any]:

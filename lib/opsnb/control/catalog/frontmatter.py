@@ -211,9 +211,9 @@ def _paths(value: JSON) -> tuple[str, ...]:
         raise ParameterError(f"found {value!r:.60}, wanted a list of at most {MAX_PATHS} paths")
     paths = tuple(_template(item) for item in value)
     for path in paths:
-        if ".." in path.split("/") or path.startswith("~"):
-            hint = "write an absolute path, one inside the workspace, or {parameter}"
-            raise ParameterError(f"found {path[:60]!r}: neither '..' nor '~' is followed", hint=hint)
+        if ".." in path.split("/") or not path.startswith(("/", "{")):
+            hint = "write /srv/data, {parameter} or {parameter}/data"
+            raise ParameterError(f"found {path[:60]!r}, wanted an absolute path without '..'", hint=hint)
     return paths
 
 

@@ -17,7 +17,7 @@ from opsnb.base.canonical import canonical, digest, digestible, salted, sha256
 from opsnb.base.clock import new_id
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
-from opsnb.control.catalog import Runbook, read_runbook
+from opsnb.control.catalog import Runbook
 from opsnb.control.files import write_atomic
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
@@ -93,15 +93,7 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
         NotebookError: If it is not a runbook.
     """
     services.catalog.refresh()
-    for base in (folder, str(services.workspace.root)):
-        file = Path(base or "/", name)
-        if name.endswith(".ipynb") and base and file.is_file():
-            runbook = read_runbook(file.resolve(), services.workspace.root.resolve())
-            shared = [r for r in services.catalog.broken if r.path == runbook.path]
-            if shared:
-                raise shared[0].error
-            return runbook
-    return services.catalog.find(name)
+    return services.catalog.find(name, folder)
 
 
 def blob_path(services: Services, notebook: str) -> Path:

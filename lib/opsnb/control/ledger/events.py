@@ -9,6 +9,7 @@ Rules without I/O:
 * A value that breaks a rule is refused when the event is made, long before it reaches the ledger.
 """
 
+# ruff: noqa: RUF009 - _one_of() is dataclasses.field() with a check; it is meant to be called once, for the class
 from __future__ import annotations
 
 import re

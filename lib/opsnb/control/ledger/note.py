@@ -115,7 +115,9 @@ class SigningKey:
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        name, digest, seed = _split_key(text.removeprefix(PRIVATE_PREFIX), text.startswith(PRIVATE_PREFIX), "signing")
+        name, digest, seed = _split_key(
+            text.removeprefix(PRIVATE_PREFIX), "signing", prefixed=text.startswith(PRIVATE_PREFIX)
+        )
         key = cls(name, Ed25519PrivateKey.from_private_bytes(seed))
         if key.verifier.hash != digest:
             raise UsageError(f"the signing key '{name}' is damaged: its hash does not fit")
@@ -144,7 +146,7 @@ def parse_vkey(text: str) -> VerifierKey:
     Raises:
         UsageError: If it is not one, is not Ed25519, or its hash does not fit.
     """
-    name, digest, public = _split_key(text, True, "verifier")
+    name, digest, public = _split_key(text, "verifier", prefixed=True)
     key = VerifierKey(name=name, public=public)
     if key.hash != digest:
         raise UsageError(f"the verifier key '{name}' is damaged: its hash is {key.hash.hex()}, it says {digest.hex()}")
@@ -230,7 +232,7 @@ def _signature(row: str) -> Signature:
     return Signature(name=match["name"], hash=blob[:HASH_BYTES], value=blob[HASH_BYTES:])
 
 
-def _split_key(text: str, prefixed: bool, kind: str) -> tuple[str, bytes, bytes]:  # noqa: FBT001 - private, one caller each
+def _split_key(text: str, kind: str, *, prefixed: bool) -> tuple[str, bytes, bytes]:
     parts = text.split("+", 2)
     match = len(parts) == 3 and re.fullmatch(r"[0-9a-f]{8}", parts[1])  # noqa: PLR2004 - name, hash, key
     blob = _unb64(parts[2]) if match else b""

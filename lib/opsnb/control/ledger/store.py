@@ -12,9 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger, CheckConstraint, Column, Connection, Integer, LargeBinary, Row, String, Table, Text, insert, or_,
-    select, update,
-)  # fmt: skip
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from opsnb.base.clock import stamp
 from opsnb.base.errors import AlteredError, OpsnbError, UsageError
@@ -198,12 +210,12 @@ def require_committed(connection: Connection) -> None:
         raise OpsnbError("a checkpoint was asked for inside the transaction that appends; commit first, then sign")
 
 
-def _head_row(connection: Connection, *, lock: bool) -> Row[Any] | None:
+def _head_row(connection: Connection, *, lock: bool) -> Any:  # Row's type parameters are others in 2.0 than in 2.1
     query = select(ledger_head.c.size, ledger_head.c.frontier, ledger_head.c.root)
     return connection.execute(query.with_for_update() if lock else query).first()
 
 
-def _head(row: Row[Any] | None) -> Head:
+def _head(row: Any) -> Head:
     if row is None:
         empty = Frontier()
         return Head(size=0, frontier=empty, root=empty.root)
@@ -217,4 +229,6 @@ def _head(row: Row[Any] | None) -> Head:
 
 
 def _entry(row: Row[Any]) -> Entry:
+    if not isinstance(row.data, bytes) or not isinstance(row.leaf, bytes):  # SQLite keeps any type in any column
+        raise AlteredError(f"ledger entry {row.idx} was altered in the database: it is not bytes")
     return Entry(index=row.idx, data=row.data, leaf=row.leaf, end=row.end)

@@ -1,14 +1,11 @@
 #!/usr/bin/env python3
 """Check opsnb's evidence offline: ``python3 -I verify.py [PATH] [--head FILE] [--key KEY] [--json] [--lang en|zh]``.
 
-PATH is an ``outputs/`` folder or an export (zip or unpacked). One file, standard library only, Python 3.9 or later;
-it only reads. Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check.
-
-1. The checkpoint is a C2SP signed note of the ledger's Ed25519 key.
-2. The entries are canonical, in order, and give the signed RFC 6962 root; in an export each has its inclusion proof.
-   A head that was kept earlier must be a prefix of the ledger.
-3. Each recorded run: manifest, notebook, HTML, files, sealed request and plan have the digests that its entries hold.
-4. No file is there that no entry covers. ``.incoming/``, where runs are being written, is passed over.
+PATH is an ``outputs/`` folder or an export (zip or unpacked). Standard library only, Python 3.9 or later; only reads.
+Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check. The checkpoint is signed by the
+ledger's key; the entries are canonical, in order, and under its root; a head that was kept is a prefix of them; each
+recorded run has the digests that its entries hold; no entry leaves a file uncovered. ``.incoming/``, where runs are
+being written, is passed over.
 """
 # ruff: noqa: PTH - paths are names to be compared, in folders and archives alike
 
@@ -28,16 +25,16 @@ import zlib
 from typing import IO, Any
 
 MAX_SMALL, MAX_LINE, MAX_JSON = 2**16, 2**20, 2**26  # bytes: a checkpoint or key, an entry, a manifest or the proofs
-MAX_ENTRIES, MAX_FILES = 5_000_000, 2_000_000
-MAX_ARCHIVE, MAX_RATIO = 2**32, 200  # bytes; unpacked to packed, beyond the first 16 MiB
-RESTARTS, GRACE, POLL = 5, 1.0, 0.05  # times, seconds, seconds: for a ledger that is being written meanwhile
+MAX_ENTRIES, MAX_FILES, MAX_ARCHIVE = 5_000_000, 2_000_000, 2**32  # the last in bytes
+MAX_RATIO = 200  # unpacked to packed, beyond the first 16 MiB
+RESTARTS, GRACE = 5, 1.0  # times, seconds: for a ledger that is being written meanwhile
 CHECKPOINT, ENTRIES, PROOF = "ledger/checkpoint", "ledger/entries.jsonl", "ledger/proof.json"
 MESSAGES = {
     "missing": ("missing or damaged, though entry {n} covers it", "缺失或损坏，但第 {n} 条记录涵盖它"),
     "digest": ("not what entry {n} covers", "与第 {n} 条记录所涵盖的不符"),
     "extra": ("no entry covers this file as it is", "没有账本记录涵盖此文件的现状"),
     "form": ("missing, damaged or not in its form", "缺失、损坏或格式不对"),
-    "entry": ("entry {n} is malformed, out of place or not under the signed root", "第 {n} 条记录格式不对、错位或不属于签名的树根"),
+    "entry": ("entry {n} is malformed, out of place or not proven", "第 {n} 条记录格式不对、错位或未被证明"),
     "note": ("not a checkpoint signed by {key}", "不是由 {key} 签名的检查点"),
     "root": ("the first {n} entries do not give the root that was signed", "前 {n} 条记录算不出已签名的树根"),
     "short": ("{n} entries, but {m} were signed: cut back or replaced", "有 {n} 条记录，签名的是 {m} 条：被截短或替换"),
@@ -47,26 +44,28 @@ MESSAGES = {
     "limit": ("larger or deeper than this program accepts", "超出本程序接受的大小或深度"),
     "size": ("an export is compared with a head of its own size ({n}) only", "导出只能与相同大小（{n}）的检查点比较"),
     "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
-    "counts": ("{entries} entries, {runs} recorded runs, {pending} runs without a record, {files} files; "
-               "{unfinished} unfinished ones in .incoming passed over",
-               "{entries} 条记录，{runs} 次已存档的运行，{pending} 次无存档的运行，{files} 个文件；略过 .incoming 中 {unfinished} 项"),
+    "counts": ("{entries} entries, {runs} recorded runs, {pending} runs without a record, {files} files",
+               "{entries} 条记录，{runs} 次已存档的运行，{pending} 次无存档的运行，{files} 个文件"),
+    "unfinished": ("{n} unfinished things in .incoming passed over", "略过 .incoming 中 {n} 项未完成的内容"),
     "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
-    "trust": ("the key came with the ledger; compare it with one you were given, or use --key: {key}",
-              "公钥取自账本自身，请与您得到的公钥对照，或使用 --key：{key}"),
-    "keep": ("keep a copy of ledger/checkpoint elsewhere; next time give it with --head",
+    "trust": ("this key came with the ledger; compare it with one you were given: {key}", "公钥取自账本自身，请对照：{key}"),
+    "keep": ("keep a copy of ledger/checkpoint elsewhere and give it next time with --head",
              "请另存一份 ledger/checkpoint，下次用 --head 给出"),
 }  # fmt: skip
 IN_FLIGHT = {"missing", "extra", "tail"}  # what a ledger that is being written can look like for a moment
 VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
 FIELD = rf'"[a-z]+":({VALUE}|0|[1-9]\d{{0,15}}|true|false|\{{({VALUE}:{VALUE},?)*\}})'
 ENTRY = re.compile(rf"\{{{FIELD}(,{FIELD})*\}}", re.ASCII)
+UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\0")  # in a path: leaves the folder, or is no name
 RUN_PATH = re.compile(r"\d{4}/\d{2}/\d{2}/[\w:-][\w.:-]*", re.ASCII)
-LATEST = {"plan.proposed", "site.published"}  # may be said again, and the latest holds
+ONCE = {"request.sealed", "run.claimed", "run.finished", "run.recorded"}  # of others the latest holds
+GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # Ed25519, RFC 8032 section 5.1
 D = -121665 * pow(121666, -1, P) % P
 Point = tuple[int, int]
-Key = tuple[str, bytes, bytes]  # name, key hash, public key
+Head = tuple[int, bytes]  # size and root
 
 
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -104,59 +103,24 @@ def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 class Stop(Exception):  # noqa: N818 - an outcome, not an error of this program
-    """Nothing behind this point can be checked; holds a row of :class:`Report`."""
-
-
-class Report:
-    """What was found: ``problems`` (text, the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
-
-    def __init__(self, lang: str = "en") -> None:
-        self.lang, self.note, self.key = lang, b"", ""
-        self.head: dict[str, Any] = {}
-        self.counts = {"entries": 0, "runs": 0, "pending": 0, "files": 0, "unfinished": 0}
-        self.rows: list[tuple[Any, ...]] = []  # 1 altered or 2 not checked, where, a key of MESSAGES, its values
-
-    def add(self, where: str, what: str, **values: Any) -> None:
-        """Note that something was altered."""
-        self.rows.append((1, where, what, values))
-
-    def text(self, what: str, values: dict[str, Any]) -> str:
-        """Return a message in the reader's language, without anything that a terminal would obey."""
-        text = MESSAGES[what][self.lang == "zh"].format(**values)
-        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-    @property
-    def problems(self) -> list[str]:
-        """Everything bad as text."""
-        return [f"{where}: {self.text(what, values)}" for _, where, what, values in self.rows]
-
-    @property
-    def exit_code(self) -> int:
-        """0 intact, 1 altered, 2 could not check."""
-        return min((row[0] for row in self.rows), default=0)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all was checked and nothing was altered."""
-        return not self.rows
+    """Nothing behind this point can be checked; its arguments are a row of ``Report.rows``."""
 
 
 class Files:
     """A folder or a zip: its paths and whether each is a plain file. Nothing is unpacked, no link is followed."""
 
     def __init__(self, root: str) -> None:
-        self.root, self.zip, self.unfinished = root, None, 0
+        self.root, self.unfinished = root, 0
         self.plain: dict[str, bool] = {}
-        if os.path.isdir(root):
-            self._walk()
-        elif os.path.isfile(root) and zipfile.is_zipfile(root):
-            self.zip = zipfile.ZipFile(root)
+        self.zip = None if os.path.isdir(root) or not os.path.isfile(root) else zipfile.ZipFile(root)
+        if self.zip:
             self._index(self.zip.infolist())
-        if len(self.plain) > MAX_FILES or not self.plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
-            raise Stop(2, root, "limit" if len(self.plain) > MAX_FILES else "none", {})
+        else:
+            self._walk([""])
+        if len(self.plain) > MAX_FILES:
+            raise Stop(2, root, "limit", {})
 
-    def _walk(self) -> None:
-        folders = [""]
+    def _walk(self, folders: list[str]) -> None:
         while folders:
             folder = folders.pop()
             with os.scandir(os.path.join(self.root, folder)) as rows:
@@ -175,24 +139,26 @@ class Files:
             raise Stop(2, self.root, "limit", {})
         for row in rows:
             path = row.filename
-            if unsafe(path.rstrip("/")) or path in self.plain or row.flag_bits & 1 or row.compress_type not in {0, 8}:
+            if UNSAFE.search(path.rstrip("/")) or path in self.plain or row.flag_bits & 1 or row.compress_type not in {0, 8}:
                 raise Stop(2, path, "form", {})
             if not path.endswith("/"):
                 self.plain[path] = stat.S_IFMT(row.external_attr >> 16) in {0, stat.S_IFREG}
 
     def open(self, path: str) -> IO[bytes]:
         """Open a plain file."""
-        if not self.zip and not stat.S_ISREG(os.lstat(os.path.join(self.root, path)).st_mode):
+        if self.zip:
+            return self.zip.open(path)
+        if not stat.S_ISREG(os.lstat(os.path.join(self.root, path)).st_mode):
             raise FileNotFoundError(path)
-        return self.zip.open(path) if self.zip else open(os.path.join(self.root, path), "rb")
+        return open(os.path.join(self.root, path), "rb")
 
     def read(self, path: str, limit: int = MAX_SMALL) -> bytes:
-        """Return the bytes of a file that must be there, at most ``limit``."""
+        """Return a file's bytes, at most ``limit``; none when it is missing or damaged."""
         try:
             with self.open(path) as stream:
                 data = stream.read(limit + 1)
-        except GONE as error:
-            raise Stop(1, path, "form", {}) from error
+        except GONE:
+            return b""
         if len(data) > limit:
             raise Stop(2, path, "limit", {})
         return data
@@ -202,21 +168,12 @@ class Files:
         size, digest = 0, hashlib.sha256(bytes.fromhex(salt))
         try:
             with self.open(path) as stream:
-                for chunk in iter(lambda: stream.read(2**20), b""):
+                while chunk := stream.read(2**20):
                     size += len(chunk)
                     digest.update(chunk)
         except GONE:
             return -1, ""
         return size, digest.hexdigest()
-
-
-GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
-MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
-
-
-def unsafe(path: str) -> bool:
-    """Return whether ``path`` is no relative path below the folder."""
-    return "\0" in path or any(part in {"", ".", ".."} for part in path.split("/"))
 
 
 def sha(*parts: bytes) -> bytes:
@@ -226,10 +183,7 @@ def sha(*parts: bytes) -> bytes:
 
 def load(data: bytes) -> Any:
     """Read JSON for :func:`canonical`: keys in RFC 8785 order, a float as its shortest decimal string."""
-
-    def ordered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return dict(sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be")))
-
+    ordered = lambda pairs: dict(sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be")))  # noqa: E731 - one use
     return json.loads(data, object_pairs_hook=ordered, parse_float=lambda text: repr(float(text)))
 
 
@@ -248,9 +202,7 @@ def merkle_root(level: list[bytes]) -> bytes:
 
 def proven_root(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
     """Return the root that an RFC 6962 inclusion proof (lowest first) gives; one of another length is an error."""
-    if size <= 1:
-        if proof or index or size < 1:
-            raise ValueError("the proof does not fit the tree")
+    if size == 1 and index == 0 and not proof:
         return leaf
     half = 1 << ((size - 1).bit_length() - 1)
     if index < half:
@@ -258,158 +210,47 @@ def proven_root(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes
     return sha(b"\1", proof[-1], proven_root(leaf, index - half, size - half, proof[:-1]))
 
 
-def unbase64(text: str) -> bytes:
-    """Return the bytes of their one canonical base64 form."""
-    data = base64.b64decode(text, validate=True)
-    if base64.b64encode(data).decode() != text:
-        raise ValueError(text)
-    return data
+class Report:
+    """One check and what it found: ``problems`` (the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
 
+    def __init__(self, files: Files | None, lang: str) -> None:
+        self.files, self.lang, self.note, self.vkey = files, lang, b"", ""
+        self.ok, self.exit_code, self.problems, self.head = True, 0, list[str](), dict[str, Any]()
+        self.rows: list[tuple[Any, ...]] = []  # 1 altered or 2 not checked, where, a key of MESSAGES, its values
+        self.said: dict[tuple[str, str], dict[str, Any]] = {}  # entries, by kind and the id that they are about
+        self.covered, self.counts = {CHECKPOINT}, dict[str, int]()
 
-def parse_key(data: bytes) -> Key:
-    """Read a C2SP verifier key."""
-    name, digest, blob = data.decode().strip().split("+", 2)
-    raw = unbase64(blob)
-    key = (name, sha(name.encode(), b"\n", raw)[:4], raw[1:])
-    if raw[:1] != b"\1" or len(raw) != 33 or key[1].hex() != digest:
-        raise ValueError(name)
-    return key
+    def text(self, what: str, **values: Any) -> str:
+        """Return a message in the reader's language."""
+        return MESSAGES[what][self.lang == "zh"].format(**values)
 
+    def add(self, code: int, where: str, what: str, values: dict[str, Any]) -> None:
+        """Note what is wrong, without anything that a terminal would obey."""
+        row = f"{where}: {self.text(what, **values)}"
+        self.problems.append("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in row))
+        self.rows.append((code, where, what))
+        self.ok, self.exit_code = False, min(code, self.exit_code or code)
 
-def open_checkpoint(note: bytes, key: Key) -> tuple[bool | None, int, bytes]:
-    """Return whether ``key`` signed a C2SP checkpoint (``None``: no signature of it there), its size and root."""
-    text, _, lines = note.decode().rpartition("\n\n")
-    origin, size, root = text.split("\n")
-    signed: bool | None = None
-    for line in lines[:-1].split("\n"):
-        dash, name, blob = line.split(" ")
-        raw = unbase64(blob)
-        if dash == "—" and (name, raw[:4]) == key[:2]:
-            signed = signed is not False and ed25519_verify(key[2], text.encode() + b"\n", raw[4:])
-    if lines[-1:] != "\n" or not re.fullmatch("0|[1-9][0-9]{0,15}", size) or (signed and origin != key[0]):
-        raise ValueError(text)
-    return signed, int(size), unbase64(root)
-
-
-class Pass:
-    """One pass over the evidence: what the entries say, and whether the files are that."""
-
-    def __init__(self, files: Files, key: Key, report: Report) -> None:
-        self.files, self.key, self.report = files, key, report
-        self.said: dict[tuple[str, str], dict[str, Any]] = {}  # by kind and the id that the entry is about
-        self.covered = {CHECKPOINT}
-
-    def head(self) -> tuple[int, bytes]:
-        """Return size and root of the signed checkpoint."""
-        self.report.note = self.files.read(CHECKPOINT)
-        try:
-            signed, size, root = open_checkpoint(self.report.note, self.key)
-        except ValueError:
-            signed, size, root = None, 0, b""
-        if not signed or size > MAX_ENTRIES:
-            raise Stop(1, CHECKPOINT, "note", {"key": f"{self.key[0]}+{self.key[1].hex()}"})
-        self.report.head = {"origin": self.key[0], "size": size, "root": root.hex()}
-        return size, root
-
-    def take(self, line: bytes, index: int) -> bool:
-        """Note what an entry says; return whether it is well formed, in its place and follows from those before."""
-        try:
-            entry = load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
-            key = (entry["kind"], str(entry.get("run", entry.get("request", ""))))
-            good = canonical(entry) == line and type(entry["index"]) is int and entry["index"] == index
-            if key[0] == "run.recorded":
-                good = good and ("run.finished", key[1]) in self.said and bool(RUN_PATH.fullmatch(entry["path"]))
-                good = good and entry["path"].endswith("/" + key[1])
-            once, self.said[key] = key[0] in ONCE and key in self.said, entry
-        except MALFORMED:
-            return False
-        return good and not once and (index == 0) == (key[0] == "ledger.opened")
-
-    def log(self, kept: tuple[int, bytes] | None) -> None:
-        """Read all entries, and compare with the checkpoint and with a head that was kept."""
-        (size, root), lines = self.head(), list[bytes]()
-        with self.files.open(ENTRIES) as stream:
-            while len(lines) < size and (line := stream.readline(MAX_LINE)).endswith(b"\n"):
-                lines.append(line[:-1])
-            more = stream.read(1)
-        bad = [index for index, line in enumerate(lines) if not self.take(line, index)]
-        if bad:
-            self.report.add(ENTRIES, "entry", n=bad[0])
-        leaves = [sha(b"\0", line) for line in lines]
-        for where, n, wanted in ((ENTRIES, size, root), ("--head", *kept)) if kept else ((ENTRIES, size, root),):
-            if n > len(lines):
-                self.report.add(where, "short", n=len(lines), m=n)
-            elif merkle_root(leaves[:n]) != wanted:
-                self.report.add(where, "root", n=n)
-        if more and len(lines) == size:
-            self.report.add(ENTRIES, "tail", n=size)
-        self.covered.add(ENTRIES)
-
-    def proofs(self, kept: tuple[int, bytes] | None) -> str:
-        """Read the entries of an export with their proofs; return the run that it is of."""
-        size, root = self.head()
-        if kept and kept[0] != size:
-            raise Stop(2, "--head", "size", {"n": size})
-        if kept and kept[1] != root:
-            self.report.add("--head", "root", n=size)
-        try:
-            value, last = load(data := self.files.read(PROOF, MAX_JSON)), -1
-            if canonical(value) != data or value.keys() != {"entries", "run", "schema"} or value["schema"] != 1:
-                raise ValueError(PROOF)
-            for row in value["entries"]:
-                index, line, proof = row["index"], row["data"].encode(), [bytes.fromhex(h) for h in row["proof"]]
-                good = row.keys() == {"data", "index", "proof"} and [h.hex() for h in proof] == row["proof"]
-                good = self.take(line, index) and good and index > last
-                if not good or proven_root(sha(b"\0", line), index, size, proof) != root:
-                    self.report.add(PROOF, "entry", n=index)
-                last = index
-        except MALFORMED as error:
-            raise Stop(1, PROOF, "form", {}) from error
-        self.covered.add(PROOF)
-        return str(value["run"])
-
-    def same(self, path: str, digest: str, n: int, salt: str = "", size: int | None = None) -> bool:
-        """Return whether a file has the digest (and size) that entry ``n`` covers; note it if not."""
-        found = self.files.measure(path, salt)
-        good = found[1] == digest and size in {None, found[0]}
-        if not good:
-            self.report.add(path, "missing" if found[0] < 0 else "digest", n=n)
-        self.covered.add(path)
-        return good
-
-    def run(self, entry: dict[str, Any]) -> None:
-        """Check one recorded run: its folder against its manifest, both against their entries."""
-        folder, n, finished = entry["path"], entry["index"], self.said["run.finished", entry["run"]]
-        path, rows = folder + "/manifest.json", dict[str, Any]()
-        if not self.same(path, entry["manifest"], n):  # without it nobody can say which files belong here
-            self.covered.update(p for p in self.files.plain if p.startswith(folder + "/"))
-            return
-        try:
-            manifest = load(self.files.read(path, MAX_JSON))
-            rows.update((row["path"], row) for row in manifest["files"])
-            salts, request = manifest["salts"], canonical(manifest["request"])
-            proposed = self.said.get(("plan.proposed", entry["run"]))
-            head = (manifest["schema"], manifest["run"], manifest["request_digest"], len(rows))
-            if head != (1, entry["run"], sha(request).hex(), len(manifest["files"])) or any(map(unsafe, rows)):
-                raise ValueError(path)
-            for name, row in rows.items():
-                self.same(f"{folder}/{name}", row["sha256"], n, size=row["size"])
-            self.same(folder + "/run.ipynb", finished["notebook"], finished["index"], salts["notebook"])
-            self.same(folder + "/run.html", entry["html"], n, salts["html"])
-            left = canonical([rows[name] for name in sorted(rows) if name.startswith("files/")])
-            for what, data, said, field in (
-                ("files", left, finished, "files"),
-                ("request", request, self.said["request.sealed", finished["request"]], "digest"),
-                ("plan", str(manifest["plan_digest"]).encode(), proposed, "plan"),
-            ):
-                if said and sha(bytes.fromhex(salts[what]), data).hex() != said[field]:
-                    self.report.add(f"{path} ({what})", "digest", n=said["index"])
-        except MALFORMED:
-            self.report.add(path, "form")
-
-    def everything(self, kept: tuple[int, bytes] | None) -> None:
+    def check(self, head: bytes | None, key: bytes | None) -> None:
         """Check the ledger, each recorded run, the site, and that nothing else is there."""
-        plain, report = self.files.plain, self.report
-        only = self.proofs(kept) if PROOF in plain and ENTRIES not in plain else self.log(kept)
-        for (kind, run), entry in self.said.items():
-            ...
+        plain = self.files.plain
+        if not plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
+            raise Stop(2, self.files.root, "none", {})
+        self.vkey = (key or self.files.read("ledger/vkey")).decode("ascii", "replace").strip()
+        kept = None if head is None else self._checkpoint("--head", head)
+        self.note = self.files.read(CHECKPOINT)
+        size, root = self._checkpoint(CHECKPOINT, self.note)
+        self.head = {"origin": self.vkey.split("+")[0], "size": size, "root": root.hex()}
+        export = PROOF in plain and ENTRIES not in plain
+        only = self._proofs(size, root, kept) if export else self._log(size, root, kept)
+        of = {kind: [e for (k, _), e in self.said.items() if k == kind] for kind in LOOKED_AT}
+        for entry in of["run.recorded"]:
+            if entry["run"] == (only or entry["run"]):
+                self._run(entry)
+        for entry in of["site.published"]:
+            for path in entry["files"]:
+                if path in plain or not only:
+                    self._same(path, entry["files"][path], entry["index"])
+        for path in sorted(plain):
+            if path not in self.covered or not plain[path]:
+                self.add(1, path, "extra", {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import opsnb
 from opsnb.base.canonical import digest, sha256
 
 PACKAGES = ("base", "fleet", "kits", "runbook")
@@ -15,7 +14,7 @@ class Toolkit:
     """Computes the digest, and again only when a file's size or time has changed."""
 
     def __init__(self) -> None:
-        self.root = Path(opsnb.__file__).parent
+        self.root = Path(__file__).resolve().parents[2]
         self._lock = threading.Lock()
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self._digest = ""
