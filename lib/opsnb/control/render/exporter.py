@@ -20,6 +20,10 @@ from opsnb.control.render import sanitize, visible
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_SOURCE = 60_000  # characters of one cell that are highlighted or read as Markdown; longer ones are shown as text
 
+# The openings of LaTeX that nbconvert seeks the ends of anew at each one: many without an end would take a minute.
+FORMULAS = ("\\begin{", "\\\\[", "\\\\(")
+MAX_FORMULAS = 200
+
 
 @cache
 def stylesheet() -> tuple[Markup, str]:
@@ -85,7 +89,7 @@ def markdown(source: str, attachments: object = None) -> str:
     """Return Markdown as HTML that is **not** safe yet; LaTeX stays text, a picture that is not inside stays words."""
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
-    if len(source) > MAX_SOURCE:
+    if len(source) > MAX_SOURCE or sum(source.count(opening) for opening in FORMULAS) > MAX_FORMULAS:
         return str(Markup("<pre>{}</pre>").format(source))
     try:
         return str(MarkdownWithMath(renderer=_renderer(attachments)).render(source))

@@ -129,8 +129,9 @@ def parse_uptime(text: str) -> float:
         UsageError: If the text is not two numbers.
     """
     try:
-        return float(text.split(maxsplit=1)[0])
-    except (ValueError, IndexError) as error:
+        up, _idle = text.split()
+        return float(up)
+    except ValueError as error:
         raise UsageError(f"/proc/uptime has another form than '4002.01 7804.31': {text[:80]!r}") from error
 
 

@@ -73,13 +73,13 @@ def parse_mounts(text: str) -> list[Mount]:
     """Return what is mounted, in order; blanks in names come as octal escapes and are turned back.
 
     Raises:
-        UsageError: If a line has fewer than four columns.
+        UsageError: If a line has another number of columns than six.
     """
     mounts = []
     for line in text.strip("\n").split("\n"):  # not splitlines(): a name may hold other line ends
         words = line.split(" ")
-        if len(words) < 4:  # noqa: PLR2004  (device, point, type, options)
-            raise UsageError(f"/proc/mounts has a line without four columns: {line[:80]!r}")
+        if len(words) != 6:  # noqa: PLR2004  (device, point, type, options, and two numbers of fstab)
+            raise UsageError(f"/proc/mounts has a line without six columns: {line[:80]!r}")
         device, point, kind, options = (_unescape(word) for word in words[:4])
         mounts.append(Mount(device=device, point=point, kind=kind, options=tuple(options.split(","))))
     return mounts
