@@ -231,7 +231,7 @@ def test_a_wrong_argument_is_refused_before_anything_is_read_or_written(tmp_path
 @pytest.mark.parametrize("target", [None, {}, {"path": 5}, ["path"]])
 def test_a_target_without_a_path_is_refused(target):
     """A plan that was tampered with does not become a traceback."""
-    with pytest.raises(UsageError, match="the target of linux.file"):
+    with pytest.raises(UsageError, match=r"the target of linux\.file"):
         files.observe("localhost", target)
 
 

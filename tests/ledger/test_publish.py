@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +54,10 @@ def test_what_is_published(log: Any) -> None:
 def test_publishing_again_writes_nothing(log: Any) -> None:
     """Without new entries no file is touched."""
     log.publish()
-    before = {path: os.stat(log.outputs / path).st_mtime_ns for path in snapshot(log.outputs)}
+    before = {path: (log.outputs / path).stat().st_mtime_ns for path in snapshot(log.outputs)}
     done = log.publish()
     assert (done.written, done.repaired) == (0, False)
-    assert {path: os.stat(log.outputs / path).st_mtime_ns for path in snapshot(log.outputs)} == before
+    assert {path: (log.outputs / path).stat().st_mtime_ns for path in snapshot(log.outputs)} == before
 
 
 def test_only_new_entries_are_written(log: Any) -> None:

@@ -75,8 +75,7 @@ def test_a_restored_older_database_is_refused(log: Any) -> None:
         "UPDATE ledger_entries SET data = CAST(replace(data, 'p-1', 'p-2') AS BLOB) WHERE idx = 1",
         "UPDATE ledger_entries SET leaf = zeroblob(32) WHERE idx = 1",
         "DELETE FROM ledger_entries WHERE idx = 1",
-        "UPDATE ledger_entries SET data = (SELECT data FROM ledger_entries WHERE idx = 2), "
-        "leaf = (SELECT leaf FROM ledger_entries WHERE idx = 2) WHERE idx = 1",
+        "UPDATE ledger_entries SET (data, leaf) = (SELECT data, leaf FROM ledger_entries WHERE idx = 2) WHERE idx = 1",
     ],
 )
 @pytest.mark.parametrize("signed", [True, False])
@@ -87,7 +86,7 @@ def test_an_altered_entry_is_found_at_start(log: Any, statement: str, signed: bo
         log.checkpoint()
     with log.transaction() as connection:
         connection.execute(text(statement))
-    with log.engine.connect() as connection, pytest.raises(AlteredError, match="entry|entries"):
+    with log.engine.connect() as connection, pytest.raises(AlteredError, match="ledger entr"):
         reopened(log).check(connection)
 
 

@@ -57,9 +57,13 @@ def test_a_rollback_leaves_no_gap(log: Any) -> None:
     class ChangedMyMindError(Exception):
         pass
 
-    with pytest.raises(ChangedMyMindError), log.transaction() as connection:
-        assert store.append(connection, stopped("r-lost")).index == 1
-        raise ChangedMyMindError
+    def lost() -> None:
+        with log.transaction() as connection:
+            assert store.append(connection, stopped("r-lost")).index == 1
+            raise ChangedMyMindError
+
+    with pytest.raises(ChangedMyMindError):
+        lost()
     (position,) = log.append(stopped("r-kept"))
     assert position.index == 1
     with log.transaction() as connection:

@@ -105,7 +105,7 @@ def test_pymerkle_agrees() -> None:
     other = pymerkle.InmemoryTree(algorithm="sha256")
     entries = [b"entry %d" % n for n in range(SIZES)]
     leaves: list[bytes] = []
-    for size, entry in enumerate(entries, 1):
+    for entry in entries:
         other.append_entry(entry)
         leaves.append(leaf_hash(entry))
         assert other.get_root() == root(leaves)

@@ -97,7 +97,8 @@ def test_the_tables_hold_the_record(page):
     for words in ("li.wei", "evening peak", "web-lb-1", "SHA256:Vn0t0cR5t0", "2026-11-23 11:45:01 UTC", "1 min 13 s"):
         assert words in about
     assert "self-approval, the requester approved their own request" in about
-    assert "web-ops" in table(page, "facts") and "strategy: {choices: [round_robin" in table(page, "facts").replace("\n  ", "")
+    assert "web-ops" in table(page, "facts")
+    assert "choices: [round_robin, weighted, least_conn, ip_hash]" in table(page, "facts")
     assert "not the default" in table(page, "parameters")
     plan = table(page, "plan")
     assert "-  server 10.0.0.1:8000;" in plan and "+  server 10.0.0.1:8000 weight=3;" in plan

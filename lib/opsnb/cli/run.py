@@ -121,11 +121,6 @@ class View:
         for line in safe(event["text"]).rstrip("\n").split("\n"):
             click.echo(click.style("  │ ", dim=True) + line, err=True)
 
-    def _check(self, event: dict[str, Any]) -> None:
-        self._line()
-        mark = click.style("PASS", fg="green") if event["ok"] else click.style("FAIL", fg="red", bold=True)
-        click.echo(f"  {mark}  {safe(event['what'])}", err=True)
-
     def _progress(self, event: dict[str, Any]) -> None:
         self._line()
         progress(f"  {event['done']}/{event['total']}  {event['what']}")

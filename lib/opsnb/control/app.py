@@ -54,7 +54,7 @@ class App:
         toolkit = Toolkit()
         launcher = Launcher(
             scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
-            fork=self.settings.kernel == "fork", toolkit=toolkit.digest,
+            fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
         )  # fmt: skip
         launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
         self.services = Services(
@@ -212,6 +212,7 @@ class App:
                 execute(self.services, run)
             except Exception:
                 LOG.exception("run %s", run)
+            self.services.launcher.refill()
             self._trim_feeds()
 
     def _claim(self) -> str | None:

@@ -98,7 +98,7 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
 
 def blob_path(services: Services, notebook: str) -> Path:
     """Return where the sealed bytes of a notebook with this digest lie."""
-    return services.workspace.state / "blobs" / notebook
+    return services.workspace.state / "blobs" / f"{notebook}.ipynb"
 
 
 def machine_key() -> str:

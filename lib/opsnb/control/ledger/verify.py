@@ -1,14 +1,15 @@
-#!/usr/bin/env python3
 """Check opsnb's evidence offline: ``python3 -I verify.py [PATH] [--head FILE] [--key KEY] [--json] [--lang en|zh]``.
 
 PATH is an ``outputs/`` folder or an export (zip or unpacked). Standard library only, Python 3.9 or later; only reads.
 Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check. The checkpoint is signed by the
 ledger's key; the entries are canonical, in order, and under its root; a head that was kept is a prefix of them; each
-recorded run has the digests that its entries hold; no entry leaves a file uncovered. ``.incoming/``, where runs are
-being written, is passed over.
+recorded run has the digests that its entries hold; no file is there that no entry covers. ``.incoming/``, where runs
+are being written, is passed over.
 """
-# ruff: noqa: PTH - paths are names to be compared, in folders and archives alike
-
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH123, PTH202, PLR2004
+# Paths are names to be compared, in folders and archives alike; lengths are those of Ed25519 and SHA-256.
+# fmt: off
+# (An auditor reads at most 400 lines: one empty line between definitions.)
 from __future__ import annotations
 
 import argparse
@@ -41,70 +42,99 @@ MESSAGES = {
     "tail": ("holds more than the {n} entries that were signed", "多于已签名的 {n} 条记录"),
     "none": ("no ledger here; give an outputs/ folder or an export", "这里没有账本；请给出 outputs/ 文件夹或导出"),
     "unreadable": ("cannot be read: {why}", "无法读取：{why}"),
-    "limit": ("larger or deeper than this program accepts", "超出本程序接受的大小或深度"),
+    "limit": ("larger than this program accepts", "超出本程序接受的大小"),
     "size": ("an export is compared with a head of its own size ({n}) only", "导出只能与相同大小（{n}）的检查点比较"),
     "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
-    "counts": ("{entries} entries, {runs} recorded runs, {pending} runs without a record, {files} files",
-               "{entries} 条记录，{runs} 次已存档的运行，{pending} 次无存档的运行，{files} 个文件"),
-    "unfinished": ("{n} unfinished things in .incoming passed over", "略过 .incoming 中 {n} 项未完成的内容"),
+    "counts": ("{entries} entries, {runs} recorded runs, {files} files; {pending} runs have no record, {unfinished} are "
+               "being written", "{entries} 条记录，{runs} 次已存档的运行，{files} 个文件；{pending} 次无存档，{unfinished} 项在写"),
     "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
     "trust": ("this key came with the ledger; compare it with one you were given: {key}", "公钥取自账本自身，请对照：{key}"),
-    "keep": ("keep a copy of ledger/checkpoint elsewhere and give it next time with --head",
+    "keep": ("keep a copy of ledger/checkpoint elsewhere; next time give it with --head",
              "请另存一份 ledger/checkpoint，下次用 --head 给出"),
-}  # fmt: skip
+}
 IN_FLIGHT = {"missing", "extra", "tail"}  # what a ledger that is being written can look like for a moment
 VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
 FIELD = rf'"[a-z]+":({VALUE}|0|[1-9]\d{{0,15}}|true|false|\{{({VALUE}:{VALUE},?)*\}})'
 ENTRY = re.compile(rf"\{{{FIELD}(,{FIELD})*\}}", re.ASCII)
-UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\0")  # in a path: leaves the folder, or is no name
 RUN_PATH = re.compile(r"\d{4}/\d{2}/\d{2}/[\w:-][\w.:-]*", re.ASCII)
-ONCE = {"request.sealed", "run.claimed", "run.finished", "run.recorded"}  # of others the latest holds
+UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\0")  # in a path: it leaves the folder, or is no name
+ONCE = {"request.sealed", "run.claimed", "run.finished", "run.recorded"}  # of the other kinds the latest holds
 GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+Head = tuple[int, bytes]  # size and root
+Key = tuple[str, bytes, bytes]  # name, key hash, public key
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # Ed25519, RFC 8032 section 5.1
 D = -121665 * pow(121666, -1, P) % P
 Point = tuple[int, int]
-Head = tuple[int, bytes]  # size and root
 
+def _add(p: Point, q: Point) -> Point:
+    (x1, y1), (x2, y2) = p, q
+    t = D * x1 * x2 * y1 * y2
+    return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
+
+def _multiply(n: int, p: Point) -> Point:
+    q = (0, 1)
+    while n:
+        q, p, n = _add(q, p) if n & 1 else q, _add(p, p), n >> 1
+    return q
+
+def _point(data: bytes) -> Point:
+    y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or x * x % P != square or (x == 0 and sign):
+        raise ValueError("not the canonical form of a point on the curve")
+    return (x if x & 1 == sign else P - x), y
 
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether ``signature`` is that of ``public`` over ``message``; no other form of either is accepted."""
-
-    def add(p: Point, q: Point) -> Point:
-        (x1, y1), (x2, y2) = p, q
-        t = D * x1 * x2 * y1 * y2
-        return (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
-
-    def multiply(n: int, p: Point) -> Point:
-        q = (0, 1)
-        while n:
-            q, p, n = add(q, p) if n & 1 else q, add(p, p), n >> 1
-        return q
-
-    def point(data: bytes) -> Point:
-        y, sign = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
-        u, v = y * y - 1, D * y * y + 1
-        x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
-        if (v * x * x - u) % P:
-            x = x * pow(2, (P - 1) // 4, P) % P
-        if y >= P or (v * x * x - u) % P or (x == 0 and sign):
-            raise ValueError("not the canonical form of a point on the curve")
-        return (x if x & 1 == sign else P - x), y
-
+    if len(public) != 32 or len(signature) != 64:
+        return False
     try:
-        a, r, s = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
-    except (ValueError, IndexError):
+        a, r, s = _point(public), _point(signature[:32]), int.from_bytes(signature[32:], "little")
+    except ValueError:
+        return False
+    if s >= L or _multiply(8, a) == (0, 1):  # the second: a key of small order
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    if len(public) != 32 or len(signature) != 64 or s >= L or multiply(8, a) == (0, 1):  # the last: of small order
-        return False
-    return multiply(s, point(b"\x58" + b"\x66" * 31)) == add(r, multiply(k, a))
+    return _multiply(s, _point(b"\x58" + b"\x66" * 31)) == _add(r, _multiply(k, a))
 
+def _sha(*parts: bytes) -> bytes:  # of (0x00, entry) it is an RFC 6962 leaf, of (0x01, left, right) a node
+    return hashlib.sha256(b"".join(parts)).digest()
+
+def _load(data: bytes) -> Any:  # keys in RFC 8785 order, a float as its shortest decimal string: ready for _canonical
+    return json.loads(data, parse_float=lambda text: repr(float(text)), object_pairs_hook=lambda pairs: dict(
+        sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be"))))
+
+def _canonical(value: Any) -> bytes:  # what digests are taken of
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+def _root(level: list[bytes]) -> bytes:  # RFC 6962 over leaves; the last one of an odd row moves up as it is
+    while len(level) > 1:
+        odd = level[len(level) & ~1:]
+        level = [_sha(b"\1", level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)] + odd
+    return level[0] if level else _sha()
+
+def _proven(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:  # the root; another length is an error
+    if size == 1 and index == 0 and not proof:
+        return leaf
+    half = 1 << ((size - 1).bit_length() - 1)
+    if index < half:
+        return _sha(b"\1", _proven(leaf, index, half, proof[:-1]), proof[-1])
+    return _sha(b"\1", proof[-1], _proven(leaf, index - half, size - half, proof[:-1]))
+
+def _key(text: str) -> Key:  # a C2SP verifier key
+    name, _, blob = text.split("+", 2)
+    raw = base64.b64decode(blob)
+    key = (name, _sha(name.encode(), b"\n", raw)[:4], raw[1:])
+    if raw[:1] != b"\1" or f"{name}+{key[1].hex()}+{base64.b64encode(raw).decode()}" != text:
+        raise ValueError(text)
+    return key
 
 class Stop(Exception):  # noqa: N818 - an outcome, not an error of this program
-    """Nothing behind this point can be checked; its arguments are a row of ``Report.rows``."""
-
+    """Nothing behind this point can be checked: 1 altered or 2 for another reason, where, a key of MESSAGES, values."""
 
 class Files:
     """A folder or a zip: its paths and whether each is a plain file. Nothing is unpacked, no link is followed."""
@@ -112,13 +142,13 @@ class Files:
     def __init__(self, root: str) -> None:
         self.root, self.unfinished = root, 0
         self.plain: dict[str, bool] = {}
-        self.zip = None if os.path.isdir(root) or not os.path.isfile(root) else zipfile.ZipFile(root)
+        self.zip = zipfile.ZipFile(root) if os.path.isfile(root) else None
         if self.zip:
             self._index(self.zip.infolist())
         else:
             self._walk([""])
-        if len(self.plain) > MAX_FILES:
-            raise Stop(2, root, "limit", {})
+        if len(self.plain) > MAX_FILES or not self.plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
+            raise Stop(2, root, "limit" if len(self.plain) > MAX_FILES else "none", {})
 
     def _walk(self, folders: list[str]) -> None:
         while folders:
@@ -134,8 +164,7 @@ class Files:
                         self.plain[path] = row.is_file(follow_symlinks=False)
 
     def _index(self, rows: list[zipfile.ZipInfo]) -> None:
-        packed = os.path.getsize(self.root)
-        if sum(row.file_size for row in rows) > min(MAX_ARCHIVE, MAX_RATIO * packed + 2**24):
+        if sum(row.file_size for row in rows) > min(MAX_ARCHIVE, MAX_RATIO * os.path.getsize(self.root) + 2**24):
             raise Stop(2, self.root, "limit", {})
         for row in rows:
             path = row.filename
@@ -175,82 +204,218 @@ class Files:
             return -1, ""
         return size, digest.hexdigest()
 
-
-def sha(*parts: bytes) -> bytes:
-    """Return SHA-256; of (0x00, entry) it is an RFC 6962 leaf, of (0x01, left, right) a node."""
-    return hashlib.sha256(b"".join(parts)).digest()
-
-
-def load(data: bytes) -> Any:
-    """Read JSON for :func:`canonical`: keys in RFC 8785 order, a float as its shortest decimal string."""
-    ordered = lambda pairs: dict(sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be")))  # noqa: E731 - one use
-    return json.loads(data, object_pairs_hook=ordered, parse_float=lambda text: repr(float(text)))
-
-
-def canonical(value: Any) -> bytes:
-    """Return the bytes that digests are taken of."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def merkle_root(level: list[bytes]) -> bytes:
-    """Return the RFC 6962 root over leaves; the last one of an odd row moves up as it is."""
-    while len(level) > 1:
-        odd = level[len(level) & ~1 :]
-        level = [sha(b"\1", level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)] + odd
-    return level[0] if level else sha()
-
-
-def proven_root(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
-    """Return the root that an RFC 6962 inclusion proof (lowest first) gives; one of another length is an error."""
-    if size == 1 and index == 0 and not proof:
-        return leaf
-    half = 1 << ((size - 1).bit_length() - 1)
-    if index < half:
-        return sha(b"\1", proven_root(leaf, index, half, proof[:-1]), proof[-1])
-    return sha(b"\1", proof[-1], proven_root(leaf, index - half, size - half, proof[:-1]))
-
-
 class Report:
     """One check and what it found: ``problems`` (the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
 
-    def __init__(self, files: Files | None, lang: str) -> None:
-        self.files, self.lang, self.note, self.vkey = files, lang, b"", ""
+    files: Files
+
+    def __init__(self, lang: str) -> None:
+        self.lang, self.note, self.key, self.covered = lang, b"", "", {CHECKPOINT}
         self.ok, self.exit_code, self.problems, self.head = True, 0, list[str](), dict[str, Any]()
-        self.rows: list[tuple[Any, ...]] = []  # 1 altered or 2 not checked, where, a key of MESSAGES, its values
+        self.counts = {"entries": 0, "runs": 0, "pending": 0, "files": 0, "unfinished": 0}
+        self.kinds: set[str] = set()  # of what was found, keys of MESSAGES
         self.said: dict[tuple[str, str], dict[str, Any]] = {}  # entries, by kind and the id that they are about
-        self.covered, self.counts = {CHECKPOINT}, dict[str, int]()
 
     def text(self, what: str, **values: Any) -> str:
         """Return a message in the reader's language."""
         return MESSAGES[what][self.lang == "zh"].format(**values)
 
-    def add(self, code: int, where: str, what: str, values: dict[str, Any]) -> None:
-        """Note what is wrong, without anything that a terminal would obey."""
+    def add(self, code: int, where: str, what: str, **values: Any) -> None:
+        """Note that something was altered (1) or cannot be checked (2), without anything that a terminal would obey."""
         row = f"{where}: {self.text(what, **values)}"
         self.problems.append("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in row))
-        self.rows.append((code, where, what))
         self.ok, self.exit_code = False, min(code, self.exit_code or code)
+        self.kinds.add(what)
 
-    def check(self, head: bytes | None, key: bytes | None) -> None:
+    def check(self, files: Files, head: bytes | None, key: bytes | None) -> None:
         """Check the ledger, each recorded run, the site, and that nothing else is there."""
-        plain = self.files.plain
-        if not plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
-            raise Stop(2, self.files.root, "none", {})
-        self.vkey = (key or self.files.read("ledger/vkey")).decode("ascii", "replace").strip()
-        kept = None if head is None else self._checkpoint("--head", head)
-        self.note = self.files.read(CHECKPOINT)
-        size, root = self._checkpoint(CHECKPOINT, self.note)
-        self.head = {"origin": self.vkey.split("+")[0], "size": size, "root": root.hex()}
-        export = PROOF in plain and ENTRIES not in plain
-        only = self._proofs(size, root, kept) if export else self._log(size, root, kept)
-        of = {kind: [e for (k, _), e in self.said.items() if k == kind] for kind in LOOKED_AT}
-        for entry in of["run.recorded"]:
-            if entry["run"] == (only or entry["run"]):
+        self.files, plain = files, files.plain
+        try:
+            self.key = (files.read("ledger/vkey") if key is None else key).decode().strip()
+            parsed = _key(self.key)
+        except ValueError as error:
+            raise Stop(1 if key is None else 2, "ledger/vkey" if key is None else "--key", "form", {}) from error
+        kept = None if head is None else self._signed("--head", head, parsed)
+        self.note = files.read(CHECKPOINT)
+        size, root = self._signed(CHECKPOINT, self.note, parsed)
+        self.head = {"origin": parsed[0], "size": size, "root": root.hex()}
+        whole = ENTRIES in plain or PROOF not in plain
+        only = self._log(size, root, kept or (size, root)) if whole else self._proofs(size, root, kept or (size, root))
+        runs = {run: entry for (kind, run), entry in self.said.items() if kind == "run.recorded"}
+        for run, entry in runs.items():
+            if whole or run == only:
                 self._run(entry)
-        for entry in of["site.published"]:
-            for path in entry["files"]:
-                if path in plain or not only:
-                    self._same(path, entry["files"][path], entry["index"])
+        site = self.said.get(("site.published", ""), {"files": {}, "index": 0})
+        for path, digest in site["files"].items():
+            if whole or path in plain:
+                self._same(path, digest, site["index"], what="extra")
         for path in sorted(plain):
             if path not in self.covered or not plain[path]:
-                self.add(1, path, "extra", {})
+                self.add(1, path, "extra")
+        pending = {run for kind, run in self.said if kind == "run.finished"} - runs.keys()
+        self.counts.update(runs=len(runs), pending=len(pending), files=len(plain), unfinished=files.unfinished)
+
+    def _signed(self, where: str, note: bytes, key: Key) -> Head:
+        """Return size and root of a C2SP checkpoint that ``key`` signed."""
+        signed = False
+        try:
+            text, _, lines = note.decode().rpartition("\n\n")
+            origin, size, root = text.split("\n")
+            for line in lines[:-1].split("\n"):
+                _, name, blob = line.split(" ")
+                raw = base64.b64decode(blob)
+                if f"— {name} {base64.b64encode(raw).decode()}" != line or lines[-1] != "\n":
+                    raise ValueError(line)
+                if (name, raw[:4]) == key[:2]:
+                    signed = ed25519_verify(key[2], text.encode() + b"\n", raw[4:])
+            found = (int(size), base64.b64decode(root))
+        except ValueError as error:
+            raise Stop(1 if where == CHECKPOINT else 2, where, "form", {}) from error
+        if not signed or origin != key[0] or found[0] > MAX_ENTRIES:
+            raise Stop(1, where, "note", {"key": self.key})
+        return found
+
+    def _take(self, line: bytes, index: int) -> bool:
+        """Note what an entry says; return whether it is well formed, in its place and follows from those before."""
+        try:
+            entry = _load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
+            kind, about = key = entry["kind"], str(entry.get("run", entry.get("request", "")))
+            good = _canonical(entry) == line and type(entry["index"]) is int and entry["index"] == index
+            good = good and (index == 0) == (kind == "ledger.opened") and not (kind in ONCE and key in self.said)
+            if kind == "run.recorded":
+                good = good and ("run.finished", about) in self.said and RUN_PATH.fullmatch(entry["path"]) is not None
+                good = good and entry["path"].endswith("/" + about)
+            self.said[key] = entry
+        except MALFORMED:
+            return False
+        return good
+
+    def _log(self, size: int, root: bytes, kept: Head) -> str:
+        """Read all entries; compare with the checkpoint and with a head that was kept."""
+        lines: list[bytes] = []
+        with self.files.open(ENTRIES) as stream:
+            while len(lines) < size and (line := stream.readline(MAX_LINE)).endswith(b"\n"):
+                lines.append(line[:-1])
+            if len(lines) == size and stream.read(1):
+                self.add(1, ENTRIES, "tail", n=size)
+        bad = [index for index, line in enumerate(lines) if not self._take(line, index)]
+        if bad:
+            self.add(1, ENTRIES, "entry", n=bad[0])
+        leaves = [_sha(b"\0", line) for line in lines]
+        for where, (n, wanted) in {"--head": kept, ENTRIES: (size, root)}.items():
+            if n > len(lines):
+                self.add(1, where, "short", n=len(lines), m=n)
+            elif _root(leaves[:n]) != wanted:
+                self.add(1, where, "root", n=n)
+        self.covered.add(ENTRIES)
+        self.counts["entries"] = len(lines)
+        return ""
+
+    def _proofs(self, size: int, root: bytes, kept: Head) -> str:
+        """Read the entries of an export with their inclusion proofs; return the run that it is of."""
+        if kept != (size, root):
+            raise Stop(*((2, "--head", "size") if kept[0] != size else (1, "--head", "root")), {"n": size})
+        last, data = -1, self.files.read(PROOF, MAX_JSON)
+        try:
+            value = _load(data)
+            if _canonical(value) != data or value.keys() != {"entries", "run", "schema"} or value["schema"] != 1:
+                raise ValueError(PROOF)
+            for row in value["entries"]:
+                index, line, proof = row["index"], row["data"].encode(), [bytes.fromhex(h) for h in row["proof"]]
+                good = row.keys() == {"data", "index", "proof"} and [h.hex() for h in proof] == row["proof"]
+                good = self._take(line, index) and good and index > last
+                if not good or _proven(_sha(b"\0", line), index, size, proof) != root:
+                    self.add(1, PROOF, "entry", n=index)
+                last = index
+            if ("run.recorded", value["run"]) not in self.said:
+                raise ValueError(PROOF)
+        except MALFORMED as error:
+            raise Stop(1, PROOF, "form", {}) from error
+        self.covered.add(PROOF)
+        self.counts["entries"] = len(value["entries"])
+        return str(value["run"])
+
+    def _same(self, path: str, digest: str, n: int, *, salt: str = "", size: int = -1, what: str = "digest") -> bool:
+        """Return whether a file has the digest (and size) that entry ``n`` covers; note it if not."""
+        found = self.files.measure(path, salt)
+        good = found[1] == digest and size in {-1, found[0]}
+        if not good:
+            self.add(1, path, "missing" if found[0] < 0 else what, n=n)
+        self.covered.add(path)
+        return good
+
+    def _run(self, entry: dict[str, Any]) -> None:
+        """Check one recorded run: its folder against its manifest, both against its entries."""
+        run, folder, n = entry["run"], entry["path"] + "/", entry["index"]
+        path, finished = folder + "manifest.json", self.said["run.finished", run]
+        if not self._same(path, entry["manifest"], n):  # without it nobody can say which files belong here
+            self.covered.update(p for p in self.files.plain if p.startswith(folder))
+            return
+        try:
+            manifest = _load(self.files.read(path, MAX_JSON))
+            rows, salts = {row["path"]: row for row in manifest["files"]}, manifest["salts"]
+            head = (manifest["schema"], manifest["run"], len(manifest["files"]))
+            if head != (1, run, len(rows)) or any(UNSAFE.search(name) for name in rows):
+                raise ValueError(path)
+            for name, row in rows.items():
+                self._same(folder + name, row["sha256"], n, size=row["size"])
+            self._same(folder + "run.ipynb", finished["notebook"], finished["index"], salt=salts["notebook"])
+            self._same(folder + "run.html", entry["html"], n, salt=salts["html"])
+            left = _canonical([rows[name] for name in sorted(rows) if name.startswith("files/")])
+            for what, data, said, field in (
+                ("files", left, finished, "files"),
+                ("request", _canonical(manifest["request"]), self.said["request.sealed", finished["request"]], "digest"),
+                ("plan", str(manifest["plan_digest"]).encode(), self.said.get(("plan.proposed", run)), "plan"),
+            ):
+                if said and _sha(bytes.fromhex(salts[what]), data).hex() != said[field]:
+                    self.add(1, f"{path} ({what})", "digest", n=said["index"])
+        except MALFORMED:
+            self.add(1, path, "form")
+
+def verify_path(path: str, head: str | bytes | None = None, key: str | None = None, lang: str = "en") -> Report:
+    """Check an outputs folder or an export; head (kept earlier) and key are the thing itself or a file that holds it."""
+    for _ in range(RESTARTS):
+        report = Report(lang)
+        try:
+            given = [v if v is None or not os.path.isfile(v) else open(v, "rb").read(MAX_SMALL) for v in (head, key)]
+            files = Files(os.fspath(path))
+            try:
+                report.check(files, *(None if v is None else os.fsencode(v) for v in given))
+            except Stop as stop:
+                report.add(*stop.args[:3], **stop.args[3])
+            if report.exit_code != 1 or files.zip:
+                break
+            time.sleep(GRACE if report.kinds <= IN_FLIGHT else 0)  # the checkpoint is replaced last: give it the time
+            if files.read(CHECKPOINT) == report.note:
+                break
+        except Stop as stop:
+            report.add(*stop.args[:3], **stop.args[3])
+            break
+        except (OSError, *GONE, RuntimeError, MemoryError, ValueError) as error:
+            report.add(2, os.fspath(path), "unreadable", why=repr(error))
+            break
+    return report
+
+def main(argv: list[str] | None = None) -> int:
+    """Check what the command line names, say what was found, return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("path", nargs="?", default=".", help="outputs/ folder or export; default: this folder")
+    parser.add_argument("--head", help="a checkpoint that you kept earlier (file)")
+    parser.add_argument("--key", help="the verifier key that you were given (text or file)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--lang", choices=("en", "zh"), help="default: LC_ALL, LC_MESSAGES or LANG")
+    args, env = parser.parse_args(argv), os.environ
+    lang = args.lang or (env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or "en")[:2]
+    report = verify_path(args.path, args.head, args.key, lang)
+    lines = [*report.problems, f"{report.text(f'verdict{report.exit_code}')}: {report.text('counts', **report.counts)}"]
+    if report.head:
+        lines += [report.text("head", **report.head), report.text("keep")]
+        lines += [] if args.key else [report.text("trust", key=report.key)]
+    if args.json:
+        fields = ("ok", "exit_code", "problems", "counts", "head", "key")
+        lines = [json.dumps({name: getattr(report, name) for name in fields})]
+    sys.stdout.buffer.write("\n".join([*lines, ""]).encode("utf-8", "backslashreplace"))
+    return report.exit_code
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from opsnb.control.render import sanitize, visible
+from opsnb.control.render import sanitize, visible, words
 
 MAX_OUTPUT = 200_000  # bytes of one output shown in HTML, half from its start and half from its end
 MAX_PIECE = 2000  # characters of a broken line that are left out rather than shown in part
@@ -215,9 +215,7 @@ def _scraps(bundle: dict[str, Any], mimes: list[str], context: Context) -> list[
         value = scrap.get("data") if isinstance(scrap, dict) else scrap
         if name in context.known:
             continue
-        written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        fragment = _words("scrap", written, visible.text)
-        made.append(Fragment(kind="scrap", name=visible.plain(name), body=fragment.body, more=fragment.more))
+        made.append(Fragment(kind="scrap", name=visible.plain(name), body=visible.text(words.value_text(value))))
     return made
 
 

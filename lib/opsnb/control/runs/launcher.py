@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,43 +126,98 @@ class Launcher:
         scratch: Directory for scratch folders, on this machine's temporary storage.
         reads: What every kernel reads besides the system: the interpreter, the toolkit, ``runbooks/``.
         fork: Whether to use a zygote; without one, every run spawns its own interpreter.
+        ahead: How many supervisors with plain kernels are kept ready ahead of need.
         toolkit: Returns the digest of the toolkit's sources; when it changes, the zygote is replaced.
     """
 
-    def __init__(self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Any) -> None:
+    def __init__(
+        self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Callable[[], str], ahead: int = 0
+    ) -> None:
         self._scratch, self._reads, self._fork, self._toolkit = scratch, reads, fork, toolkit
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
         self._built_from = ""
         self._spawned: list[subprocess.Popen[bytes]] = []
+        self._ahead = ahead if fork else 0
+        self._ready: deque[tuple[str, Launched]] = deque()  # with the toolkit's digest that each was forked from
+        self._refilling = threading.Lock()
+        self._closed = False
 
     def warm(self) -> None:
-        """Start the zygote ahead of need; returns before it is ready."""
+        """Start the zygote, and kernels, ahead of need; returns before they are ready."""
         if self._fork:
             self._current()
+            self.refill()
+
+    def refill(self) -> None:
+        """Bring the number of kernels that are ready back to what it should be; returns at once."""
+        if len(self._ready) < self._ahead:
+            threading.Thread(target=self._refill, daemon=True).start()
 
     def zygote_pid(self) -> int:
         """Return the zygote's pid, 0 where there is none."""
         return self._zygote.pid if self._zygote else 0
 
     def launch(self, *, kernel: bool = True, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
-        """Start a supervisor; with ``kernel`` it starts a kernel confined to the given paths at once."""
+        """Start a supervisor; with ``kernel`` it starts a kernel confined to the given paths at once.
+
+        One that was forked ahead of need is taken where it fits: plain paths, the toolkit as it is now.
+        """
+        if kernel and not reads and not writes:
+            ready = self._take_ready()
+            if ready is not None:
+                return ready
+        return self._launch(kernel=kernel, reads=reads, writes=writes)
+
+    def _launch(self, *, kernel: bool, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
         ours, theirs = socket.socketpair()
         link_ours, link_theirs = socket.socketpair()
         with theirs, link_theirs:
-            pid = self._start(kernel, Confinement(reads=(*self._reads, *reads), writes=writes), theirs, link_theirs)
+            confinement = Confinement(reads=(*self._reads, *reads), writes=writes)
+            pid = self._start(confinement, theirs, link_theirs, kernel=kernel)
         return Launched(control=Lines(ours), link=Lines(link_ours), pid=pid)
 
     def close(self) -> None:
         """End the zygote and reap what was spawned."""
-        with self._lock:
+        self._closed = True
+        with self._refilling, self._lock:
             zygote, self._zygote = self._zygote, None
+        while self._ready:
+            _, launched = self._ready.popleft()
+            launched.control.close()
+            launched.link.close()
         if zygote:
             zygote.close()
         for process in self._spawned:
             process.wait()
 
-    def _start(self, kernel: bool, confinement: Confinement, control: socket.socket, link: socket.socket) -> int:  # noqa: FBT001
+    def _take_ready(self) -> Launched | None:
+        """Return a supervisor that is ready, dropping those that died or were forked from another toolkit."""
+        digest = self._toolkit()
+        while self._ready:
+            try:
+                built_from, launched = self._ready.popleft()
+            except IndexError:
+                return None
+            if built_from == digest and not launched.control.ended():
+                return launched
+            launched.control.close()
+            launched.link.close()
+        return None
+
+    def _refill(self) -> None:
+        if not self._refilling.acquire(blocking=False):
+            return
+        try:
+            while len(self._ready) < self._ahead and not self._closed:
+                digest = self._toolkit()
+                self._ready.append((digest, self._launch(kernel=True)))
+        except (UnavailableError, OSError):
+            return  # the next run starts its own, and says what is wrong
+        finally:
+            self._refilling.release()
+
+    def _start(self, confinement: Confinement, control: socket.socket, link: socket.socket, *, kernel: bool) -> int:
         start = {"kernel": kernel, "fork": True, "confinement": confinement.as_json(), "scratch": str(self._scratch)}
         for _ in range(2 if self._fork else 0):
             try:

@@ -54,6 +54,15 @@ class Lines:
                 self._buffer.clear()
         return self._whole()
 
+    def ended(self) -> bool:
+        """Whether the other end is gone; what has arrived stays to be read."""
+        try:
+            return self.closed or self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def next(self) -> dict[str, Any] | None:
         """Wait for at least one message and return the first; ``None`` at the end of the stream."""
         while b"\n" not in self._buffer:

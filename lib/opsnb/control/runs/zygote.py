@@ -66,8 +66,9 @@ def _serve(control: socket.socket) -> None:
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the control plane's business
     supervisors: set[int] = set()
+    watched: list[Any] = [control, reader]
     while True:
-        readable: list[Any] = select.select([control, reader], [], [])[0]
+        readable = select.select(watched, [], [])[0]
         if reader in readable:
             _drain(reader)
             _bury(control, supervisors)
