@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from places import Place
 
 from opsnb.cli.workspace import make
+from places import Place
 
 
 @pytest.fixture

@@ -63,7 +63,9 @@ class Place:
         rows = "\n".join(f"{k}: {json.dumps(v)}" for k, v in {"name": "test", **values}.items())
         (self.root / "opsnb.yaml").write_text(rows + "\n", encoding="utf-8")
 
-    def opsnb(self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def opsnb(
+        self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """Run the real program in the workspace."""
         return subprocess.run(
             [str(OPSNB), *argv], cwd=self.root, env={**os.environ, **(env or {})}, timeout=timeout,
@@ -79,7 +81,9 @@ class Place:
     def up(self) -> subprocess.Popen[bytes]:
         """Start `opsnb up` and wait until it serves."""
         with (self.root / "up.log").open("ab") as log:
-            process = subprocess.Popen([str(OPSNB), "up"], cwd=self.root, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                [str(OPSNB), "up"], cwd=self.root, stdout=log, stderr=log, start_new_session=True
+            )
         self.servers.append(process)
         wait_for(self.serving, 60, process)
         return process

@@ -74,7 +74,10 @@ def wide_table() -> dict[str, Any]:
     rows = "".join(
         f"<tr><th>web-{n}</th>" + "".join(f"<td>{n * 1000 + k}.25</td>" for k in range(14)) + "</tr>" for n in range(6)
     )
-    return {"text/html": f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>", "text/plain": "…"}
+    return {
+        "text/html": f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>",
+        "text/plain": "…",
+    }
 
 
 def markdown(source: str) -> dict[str, Any]:
@@ -119,7 +122,10 @@ def notebook() -> dict[str, Any]:
             "*Use when* a back end joins or leaves. *Do not use when* the balancers drifted: use "
             "[CFG-003](https://wiki.example/CFG-003) first.\n\nThe share of server $i$ is $w_i / \\sum w$."
         ),
-        code('strategy: str = "round_robin"  # how requests are spread\nbatch: int = 1  # hosts at a time', tags=("parameters",)),
+        code(
+            'strategy: str = "round_robin"  # how requests are spread\nbatch: int = 1  # hosts at a time',
+            tags=("parameters",),
+        ),
         code('strategy = "weighted"\nbatch = 1', tags=("injected-parameters",)),
         markdown("Who, what and where are printed."),
         code(
@@ -138,8 +144,13 @@ def notebook() -> dict[str, Any]:
         markdown("## 5. Did it work?\n\nEvery promise is checked once."),
         code(
             'run.check("every back end answers", answers, 3)\nrun.check("share of 10.0.0.1", share, 0.6)',
-            stream("PASS  every back end answers: got 3, want 3\nFAIL  p99 of 10.0.0.3 is under 200 ms: got false, want true\n"),
-            stream("warning: 10.0.0.3 is slow\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\ \u202etxt.exe\n", "stderr"),
+            stream(
+                "PASS  every back end answers: got 3, want 3\nFAIL  p99 of 10.0.0.3 is under 200 ms: got false, want true\n"
+            ),
+            stream(
+                "warning: 10.0.0.3 is slow\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\ \u202etxt.exe\n",
+                "stderr",
+            ),
         ),
         markdown("The second balancer answers too."),
         code("answers = nginx.spread('web-lb-2', requests=1000)", TRACEBACK),

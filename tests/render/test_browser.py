@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from opsnb.control.render import render
 from render import sample
 from render.test_hostile import CORPUS, hostile_notebook, hostile_record
 
-from opsnb.control.render import render
-
 pytestmark = pytest.mark.browser
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -81,5 +81,6 @@ def test_folded_code_is_printed(browser, tmp_path):
     shown = page.evaluate(
         "[...document.querySelectorAll('article.code .highlight')].map(e => e.getBoundingClientRect().height > 10)"
     )
-    assert shown and all(shown)
+    assert shown
+    assert all(shown)
     page.close()

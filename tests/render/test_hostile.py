@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render import dom, sample
 
 from opsnb.base.plan import Change, Plan
 from opsnb.control.records import Cell, CellState, Check, Mode, Record, Verdict
 from opsnb.control.render import render, sanitize, visible
+from render import dom, sample
 
 CORPUS: list[str] = json.loads((Path(__file__).parent / "hostile.json").read_text(encoding="utf-8"))
 PNG = sample.plot()
@@ -41,7 +41,13 @@ def hostile_notebook(text: str) -> dict:
         {"output_type": "execute_result", "data": {"text/html": text}, "metadata": {}, "execution_count": text},
     ]  # fmt: skip
     attachments = {"a.png": {"image/png": text, text: text}, text: {"image/svg+xml": encoded}}
-    prose = {"cell_type": "markdown", "id": text, "metadata": {"name": text}, "source": text, "attachments": attachments}
+    prose = {
+        "cell_type": "markdown",
+        "id": text,
+        "metadata": {"name": text},
+        "source": text,
+        "attachments": attachments,
+    }
     return {
         "cells": [
             {"cell_type": "raw", "source": text, "metadata": {"format": text}},
@@ -152,7 +158,7 @@ def test_svg_is_cleaned_and_stays_a_picture(source, left):
 
 
 def test_a_plot_of_svg_keeps_its_shape():
-    """matplotlib's own SVG passes with its paths, colours and references."""
+    """Matplotlib's own SVG passes with its paths, colours and references."""
     source = (
         '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "x" "y"><svg viewBox="0 0 9 9" xmlns="http://www.w3.org/2000/svg">'
         '<defs><path id="a" d="M 0 0" style="fill: #ff0000"/></defs><use xlink:href="#a" x="2"/></svg>'
@@ -172,7 +178,10 @@ def test_a_picture_is_what_its_type_says(data):
     assert sanitize.picture("image/png", data) is None
 
 
-@pytest.mark.parametrize("open_", ["[", "(", "*", "_", "`", "<", "![", "> ", "- ", "$", "|", "~~", "\\begin{a}", "&", "[a](", "\\\\[", "\\\\("])
+@pytest.mark.parametrize(
+    "open_",
+    ["[", "(", "*", "_", "`", "<", "![", "> ", "- ", "$", "|", "~~", "\\begin{a}", "&", "[a](", "\\\\[", "\\\\("],
+)
 def test_markdown_cannot_stall_the_page(open_):
     """Repeated openings, a parser's worst case, are rendered in bounded time and stay inert."""
     cells = [sample.markdown((open_ * 60_000)[:59_999])]

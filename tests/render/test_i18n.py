@@ -157,4 +157,7 @@ def test_the_reader_knows_the_format():
         '# a comment\nmsgid ""\n"one "\n"two\\n"\nmsgstr "eins"\n\n#, fuzzy\nmsgid "f"\nmsgstr "g"\n\n'
         'msgid "empty"\nmsgstr ""\n\n#~ msgid "old"\n#~ msgstr "alt"\n\nmsgctxt "c"\nmsgid "x"\nmsgstr "y"\n'
     )
-    assert [(e.context, e.message, e.translation) for e in i18n.parse_po(text)] == [("", "one two\n", "eins"), ("c", "x", "y")]
+    assert [(e.context, e.message, e.translation) for e in i18n.parse_po(text)] == [
+        ("", "one two\n", "eins"),
+        ("c", "x", "y"),
+    ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from render import dom, sample
 
 from opsnb.control.render import outputs, render
+from render import dom, sample
 
 
 def page_of(*rows, before="", **changed):
@@ -20,7 +20,8 @@ def test_long_output_shows_both_ends_and_counts_the_rest():
     text = "\n".join(lines)
     page = page_of(sample.stream(text))
     first, last = (e.text for e in page.all("pre", "text"))
-    assert first.startswith("line 000000") and last.endswith("line 039999 中文")
+    assert first.startswith("line 000000")
+    assert last.endswith("line 039999 中文")
     more = len(text.encode()) - len(first.encode()) - len(last.encode())
     assert f"{more:,} bytes more are in run.ipynb" in page.one("p", "cut").text
     assert len(first.encode()) <= outputs.MAX_OUTPUT // 2
@@ -38,7 +39,8 @@ def test_a_long_html_table_shows_both_ends():
     html = "<table>" + "".join(f"<tr><td>row {n}</td></tr>" for n in range(20_000)) + "</table>"
     page = page_of(sample.shown({"text/html": html}))
     cells = [e.text for e in page.all("td") if "out" in e.inside]
-    assert cells[0] == "row 0" and cells[-1] == "row 19999"
+    assert cells[0] == "row 0"
+    assert cells[-1] == "row 19999"
     assert "bytes more are in run.ipynb" in page.one("p", "cut").text
 
 
@@ -75,7 +77,9 @@ def test_the_best_form_that_the_list_allows_is_shown(data, kind):
     assert [f.kind for f in outputs.fragments([sample.shown(data)], context)] == [kind]
 
 
-@pytest.mark.parametrize("mime", ["application/javascript", "application/vnd.plotly.v1+json", "text/vnd.mermaid", "audio/wav"])
+@pytest.mark.parametrize(
+    "mime", ["application/javascript", "application/vnd.plotly.v1+json", "text/vnd.mermaid", "audio/wav"]
+)
 def test_other_types_are_named(mime):
     """A type outside the list is not shown and its name is said, beside a form that is."""
     page = page_of(sample.shown({mime: "x()", "text/plain": "words"}))
@@ -86,7 +90,9 @@ def test_other_types_are_named(mime):
 def test_a_scrap_is_not_shown_twice():
     """Evidence that the table holds is not repeated; a scrap that it does not hold is a row of its own."""
     scraps = [
-        sample.shown({"application/scrapbook.scrap.json+json": {"name": name, "data": 8, "encoder": "json", "version": 1}})
+        sample.shown(
+            {"application/scrapbook.scrap.json+json": {"name": name, "data": 8, "encoder": "json", "version": 1}}
+        )
         for name in ("nodes", "other")
     ]
     page = page_of(*scraps)
@@ -99,7 +105,11 @@ def test_a_scrap_is_not_shown_twice():
     [
         ({"image/png": {"alt": "bars"}}, "Prose.", "bars"),
         ({"alt": "bars"}, "Prose.", "bars"),
-        ({}, "First.\n\nThe **bars** show [the spread](x) of `1000` requests.", "The bars show the spread of 1000 requests."),
+        (
+            {},
+            "First.\n\nThe **bars** show [the spread](x) of `1000` requests.",
+            "The bars show the spread of 1000 requests.",
+        ),
         ({}, "", "output of cell 1"),
     ],
 )
@@ -134,7 +144,8 @@ def test_a_traceback_keeps_its_colours_as_classes():
 
 
 @pytest.mark.parametrize(
-    "rows", [None, "x", 7, [None], [[]], [{}], [{"output_type": "display_data", "data": 3}], [{"output_type": "stream"}]]
+    "rows",
+    [None, "x", 7, [None], [[]], [{}], [{"output_type": "display_data", "data": 3}], [{"output_type": "stream"}]],
 )
 def test_malformed_outputs_never_stop_a_record(rows):
     """Outputs that are not nbformat's shape are named or left out."""

@@ -10,8 +10,8 @@ from opsnb.control.render import exporter
 
 CSS = str(exporter.stylesheet()[0])
 BLOCKS = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
-TEXT = "ink soft link done plan none bad drift stop lost k s n c f".split()
-GROUNDS = "paper wash tint".split()
+TEXT = ["ink", "soft", "link", "done", "plan", "none", "bad", "drift", "stop", "lost", "k", "s", "n", "c", "f"]
+GROUNDS = ["paper", "wash", "tint"]
 
 
 def colours(block: str) -> dict[str, str]:

@@ -16,11 +16,21 @@ SUPPLEMENTARY_VARIATIONS = range(0xE0100, 0xE01F0)  # they choose between forms 
 @pytest.mark.parametrize("category", ["Cc", "Cf", "Cs", "Zl", "Zp"])
 def test_every_hidden_character_of_unicode_is_known(category):
     """All controls, formats, surrogates and separators but tab and newline count as hidden or are visible marks."""
-    drawn = {"\t", "\n", *map(chr, range(0x600, 0x606)), "\u08e2", "\u0890", "\u0891", *map(chr, range(0x110BD, 0x1D17B))}
+    drawn = {
+        "\t",
+        "\n",
+        *map(chr, range(0x600, 0x606)),
+        "\u08e2",
+        "\u0890",
+        "\u0891",
+        *map(chr, range(0x110BD, 0x1D17B)),
+    }
     missed = [
         f"{code:X}"
         for code in range(0x110000)
-        if unicodedata.category(chr(code)) == category and chr(code) not in drawn and not visible.HIDDEN.match(chr(code))
+        if unicodedata.category(chr(code)) == category
+        and chr(code) not in drawn
+        and not visible.HIDDEN.match(chr(code))
     ]
     assert missed == []
 
@@ -39,9 +49,6 @@ def test_every_hidden_character_of_unicode_is_known(category):
 )
 def test_what_is_shown(text, shown):
     """Controls become pictures, others their code, a long run a count; text and its newlines stay."""
-    assert visible.text(text).striptags().replace("\n", " ") == " ".join(shown.split("\n")).replace("\t", " ").strip() or (
-        visible.plain(text) == shown
-    )
     assert visible.plain(text) == shown
 
 
@@ -66,7 +73,10 @@ def test_any_traceback_is_safe(text):
     ("text", "html"),
     [
         ("\x1b[31mred\x1b[0m", '<span class="ansi-red">red</span>'),
-        ("\x1b[1;94mx\x1b[22my\x1b[39mz", '<span class="ansi-bold ansi-blue">x</span><span class="ansi-blue">y</span>z'),
+        (
+            "\x1b[1;94mx\x1b[22my\x1b[39mz",
+            '<span class="ansi-bold ansi-blue">x</span><span class="ansi-blue">y</span>z',
+        ),
         ("\x1b[8mseen\x1b[0m", "seen"),
         ("\x1b[97;107mseen", '<span class="ansi-white">seen</span>'),
         ("\x1b[999999999999999999mx", "x"),

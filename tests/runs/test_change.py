@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from places import Place
 
 pytestmark = pytest.mark.slow
@@ -35,9 +36,7 @@ PARAMETERS = "directory: str = '/tmp'  # where\nname: str = 'world'  # who"
 
 def add(place: Place, number: int, *cells: str) -> None:
     """Put a runbook of risk change into the workspace."""
-    place.add(
-        f"TST-{number:03}", SETUP.format(n=number), *cells, front=FRONT.format(n=number), parameters=PARAMETERS
-    )
+    place.add(f"TST-{number:03}", SETUP.format(n=number), *cells, front=FRONT.format(n=number), parameters=PARAMETERS)
 
 
 def planned(place: Place, number: int, folder: Path, **values: str) -> dict[str, Any]:
@@ -82,7 +81,7 @@ def test_plan_apply_undo(up: Place, folder: Path) -> None:
     manifest = json.loads((up.record(done) / "manifest.json").read_bytes())
     assert manifest["record"]["approvals"][0]["self"] is True
     kinds = up.kinds(done["run"])
-    assert ["intent.opened", "intent.closed", "run.finished", "run.recorded"] == kinds[-4:]
+    assert kinds[-4:] == ["intent.opened", "intent.closed", "run.finished", "run.recorded"]
     assert up.verify().returncode == 0
 
 
@@ -208,7 +207,9 @@ def test_writes_never_reach_the_evidence(up: Place) -> None:
 def test_it_does_not_apply(up: Place) -> None:
     """A runbook that says that it is the wrong one ends NOT_APPLICABLE, and names the right one."""
     front = "id: TST-020\ntitle: t\npromise: p\nrisk: read\nowner: o"
-    no = "import opsnb\nrun = opsnb.begin('TST-020')\nrun.applicable(False, 'nginx is not installed', instead='HST-001')"
+    no = (
+        "import opsnb\nrun = opsnb.begin('TST-020')\nrun.applicable(False, 'nginx is not installed', instead='HST-001')"
+    )
     up.add("TST-020", no, "print('not reached')", front=front)
     result = up.json("run", "TST-020")
     assert (result["verdict"], up.states(result)) == ("NOT_APPLICABLE", ["completed", "not executed"])

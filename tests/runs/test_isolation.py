@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from places import Place, text_of
 
 pytestmark = pytest.mark.slow

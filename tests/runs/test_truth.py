@@ -82,7 +82,11 @@ def test_the_kernel_is_killed(up: Place, number: signal.Signals) -> None:
 
 def test_memory_runs_out(up: Place) -> None:
     """A run that takes more memory than its limit is killed and the record says so."""
-    result = ended(up, "memory", "import time\nhold = bytearray(1200 * 1024**2)\nhold[::4096] = b'x' * len(hold[::4096])\ntime.sleep(20)")
+    result = ended(
+        up,
+        "memory",
+        "import time\nhold = bytearray(1200 * 1024**2)\nhold[::4096] = b'x' * len(hold[::4096])\ntime.sleep(20)",
+    )
     assert result["verdict"] == "ABORTED"
     assert "memory" in str(result["reason"])
     assert up.states(result) == ["killed"]
@@ -222,7 +226,9 @@ def test_it_closes_stdout(up: Place) -> None:
 
 def test_a_forked_child_ends_the_cell_once(up: Place) -> None:
     """A cell that forks and lets the child go on into the kernel's code does not confuse the run."""
-    result = ended(up, "forks", "import os\npid = os.fork()\nif pid == 0:\n    os._exit(0)\nos.waitpid(pid, 0)\nprint('one')", "2")
+    result = ended(
+        up, "forks", "import os\npid = os.fork()\nif pid == 0:\n    os._exit(0)\nos.waitpid(pid, 0)\nprint('one')", "2"
+    )
     assert (result["verdict"], up.states(result)) == ("DONE", ["completed", "completed"])
     recorded(up, result)
 
@@ -274,7 +280,14 @@ def test_parameters_cells(up: Place) -> None:
     refused = up.opsnb("run", "TST-011", "-p", "x=1")
     assert refused.returncode == 2
     assert "x" in refused.stderr
-    up.add("TST-012-two", "y = 1", begin.format(n=12), front=FRONT.format(n=12), parameters="x = 1", tags={0: ["parameters"]})
+    up.add(
+        "TST-012-two",
+        "y = 1",
+        begin.format(n=12),
+        front=FRONT.format(n=12),
+        parameters="x = 1",
+        tags={0: ["parameters"]},
+    )
     assert up.opsnb("run", "TST-012").returncode == 2
     up.add("TST-013-twice", begin.format(n=13), front=FRONT.format(n=13), parameters="x: int = 1\nx: int = 2")
     twice = up.opsnb("run", "TST-013")

@@ -6,10 +6,10 @@ ledger's key; the entries are canonical, in order, and under its root; a head th
 recorded run has the digests that its entries hold; no file is there that no entry covers. ``.incoming/``, where runs
 are being written, is passed over.
 """
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH123, PTH202, PLR2004
-# Paths are names to be compared, in folders and archives alike; lengths are those of Ed25519 and SHA-256.
-# fmt: off
-# (An auditor reads at most 400 lines: one empty line between definitions.)
+
+# Paths are names to be compared; numbers are lengths of Ed25519; a bad form has one way out:
+# ruff: noqa: PTH113, PTH118, PTH123, PTH202, PLR2004, TRY301
+# fmt: off - an auditor reads 400 lines: one empty line between definitions
 from __future__ import annotations
 
 import argparse
@@ -23,6 +23,7 @@ import sys
 import time
 import zipfile
 import zlib
+from pathlib import Path
 from typing import IO, Any
 
 MAX_SMALL, MAX_LINE, MAX_JSON = 2**16, 2**20, 2**26  # bytes: a checkpoint or key, an entry, a manifest or the proofs
@@ -45,12 +46,11 @@ MESSAGES = {
     "limit": ("larger than this program accepts", "超出本程序接受的大小"),
     "size": ("an export is compared with a head of its own size ({n}) only", "导出只能与相同大小（{n}）的检查点比较"),
     "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
-    "counts": ("{entries} entries, {runs} recorded runs, {files} files; {pending} runs have no record, {unfinished} are "
-               "being written", "{entries} 条记录，{runs} 次已存档的运行，{files} 个文件；{pending} 次无存档，{unfinished} 项在写"),
+    "counts": ("{entries} entries, {runs} recorded runs, {files} files", "{entries} 条记录，{runs} 次已存档的运行，{files} 个文件"),
+    "open": ("{pending} runs without a record, {unfinished} being written", "{pending} 次运行无存档，{unfinished} 项正在写入"),
     "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
-    "trust": ("this key came with the ledger; compare it with one you were given: {key}", "公钥取自账本自身，请对照：{key}"),
-    "keep": ("keep a copy of ledger/checkpoint elsewhere; next time give it with --head",
-             "请另存一份 ledger/checkpoint，下次用 --head 给出"),
+    "trust": ("key, taken from the ledger; compare it with yours: {key}", "公钥取自账本，请与您所持的对照：{key}"),
+    "keep": ("keep a copy of ledger/checkpoint; next time give it with --head", "请另存 ledger/checkpoint，下次用 --head 给出"),
 }
 IN_FLIGHT = {"missing", "extra", "tail"}  # what a ledger that is being written can look like for a moment
 VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
@@ -168,7 +168,8 @@ class Files:
             raise Stop(2, self.root, "limit", {})
         for row in rows:
             path = row.filename
-            if UNSAFE.search(path.rstrip("/")) or path in self.plain or row.flag_bits & 1 or row.compress_type not in {0, 8}:
+            packed = row.flag_bits & 1 or row.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            if packed or path in self.plain or UNSAFE.search(path.rstrip("/")):
                 raise Stop(2, path, "form", {})
             if not path.endswith("/"):
                 self.plain[path] = stat.S_IFMT(row.external_attr >> 16) in {0, stat.S_IFREG}
@@ -205,10 +206,9 @@ class Files:
         return size, digest.hexdigest()
 
 class Report:
-    """One check and what it found: ``problems`` (the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
+    """One check; what it found: ``problems`` (the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
 
     files: Files
-
     def __init__(self, lang: str) -> None:
         self.lang, self.note, self.key, self.covered = lang, b"", "", {CHECKPOINT}
         self.ok, self.exit_code, self.problems, self.head = True, 0, list[str](), dict[str, Any]()
@@ -227,9 +227,10 @@ class Report:
         self.ok, self.exit_code = False, min(code, self.exit_code or code)
         self.kinds.add(what)
 
-    def check(self, files: Files, head: bytes | None, key: bytes | None) -> None:
+    def check(self, path: str, head: bytes | None, key: bytes | None) -> None:
         """Check the ledger, each recorded run, the site, and that nothing else is there."""
-        self.files, plain = files, files.plain
+        self.files = files = Files(path)
+        plain = files.plain
         try:
             self.key = (files.read("ledger/vkey") if key is None else key).decode().strip()
             parsed = _key(self.key)
@@ -239,7 +240,8 @@ class Report:
         self.note = files.read(CHECKPOINT)
         size, root = self._signed(CHECKPOINT, self.note, parsed)
         self.head = {"origin": parsed[0], "size": size, "root": root.hex()}
-        whole = ENTRIES in plain or PROOF not in plain
+        whole = ENTRIES in plain or PROOF not in plain  # an outputs folder, not an export of one run
+        self.covered.add(ENTRIES if whole else PROOF)
         only = self._log(size, root, kept or (size, root)) if whole else self._proofs(size, root, kept or (size, root))
         runs = {run: entry for (kind, run), entry in self.said.items() if kind == "run.recorded"}
         for run, entry in runs.items():
@@ -307,7 +309,6 @@ class Report:
                 self.add(1, where, "short", n=len(lines), m=n)
             elif _root(leaves[:n]) != wanted:
                 self.add(1, where, "root", n=n)
-        self.covered.add(ENTRIES)
         self.counts["entries"] = len(lines)
         return ""
 
@@ -331,7 +332,6 @@ class Report:
                 raise ValueError(PROOF)
         except MALFORMED as error:
             raise Stop(1, PROOF, "form", {}) from error
-        self.covered.add(PROOF)
         self.counts["entries"] = len(value["entries"])
         return str(value["run"])
 
@@ -354,6 +354,7 @@ class Report:
         try:
             manifest = _load(self.files.read(path, MAX_JSON))
             rows, salts = {row["path"]: row for row in manifest["files"]}, manifest["salts"]
+            sealed = self.said["request.sealed", finished["request"]]
             head = (manifest["schema"], manifest["run"], len(manifest["files"]))
             if head != (1, run, len(rows)) or any(UNSAFE.search(name) for name in rows):
                 raise ValueError(path)
@@ -364,7 +365,7 @@ class Report:
             left = _canonical([rows[name] for name in sorted(rows) if name.startswith("files/")])
             for what, data, said, field in (
                 ("files", left, finished, "files"),
-                ("request", _canonical(manifest["request"]), self.said["request.sealed", finished["request"]], "digest"),
+                ("request", _canonical(manifest["request"]), sealed, "digest"),
                 ("plan", str(manifest["plan_digest"]).encode(), self.said.get(("plan.proposed", run)), "plan"),
             ):
                 if said and _sha(bytes.fromhex(salts[what]), data).hex() != said[field]:
@@ -373,27 +374,22 @@ class Report:
             self.add(1, path, "form")
 
 def verify_path(path: str, head: str | bytes | None = None, key: str | None = None, lang: str = "en") -> Report:
-    """Check an outputs folder or an export; head (kept earlier) and key are the thing itself or a file that holds it."""
+    """Check an outputs folder or an export; ``head`` and ``key`` are the thing itself or a file that holds it."""
     for _ in range(RESTARTS):
         report = Report(lang)
         try:
-            given = [v if v is None or not os.path.isfile(v) else open(v, "rb").read(MAX_SMALL) for v in (head, key)]
-            files = Files(os.fspath(path))
+            given = [Path(os.fsdecode(v)).read_bytes() if v and os.path.isfile(v) else v for v in (head, key)]
             try:
-                report.check(files, *(None if v is None else os.fsencode(v) for v in given))
+                report.check(os.fspath(path), *(None if v is None else os.fsencode(v) for v in given))
             except Stop as stop:
                 report.add(*stop.args[:3], **stop.args[3])
-            if report.exit_code != 1 or files.zip:
-                break
-            time.sleep(GRACE if report.kinds <= IN_FLIGHT else 0)  # the checkpoint is replaced last: give it the time
-            if files.read(CHECKPOINT) == report.note:
-                break
-        except Stop as stop:
-            report.add(*stop.args[:3], **stop.args[3])
-            break
+            if report.exit_code == 1 and not report.files.zip:  # the checkpoint is replaced last: give it the time
+                time.sleep(GRACE if report.kinds <= IN_FLIGHT else 0)
+                if report.files.read(CHECKPOINT) != report.note:
+                    continue
         except (OSError, *GONE, RuntimeError, MemoryError, ValueError) as error:
             report.add(2, os.fspath(path), "unreadable", why=repr(error))
-            break
+        break
     return report
 
 def main(argv: list[str] | None = None) -> int:
@@ -407,9 +403,9 @@ def main(argv: list[str] | None = None) -> int:
     args, env = parser.parse_args(argv), os.environ
     lang = args.lang or (env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or "en")[:2]
     report = verify_path(args.path, args.head, args.key, lang)
-    lines = [*report.problems, f"{report.text(f'verdict{report.exit_code}')}: {report.text('counts', **report.counts)}"]
+    lines = [*report.problems, report.text(f"verdict{report.exit_code}")]
     if report.head:
-        lines += [report.text("head", **report.head), report.text("keep")]
+        lines += [report.text(what, **report.counts, **report.head) for what in ("counts", "open", "head", "keep")]
         lines += [] if args.key else [report.text("trust", key=report.key)]
     if args.json:
         fields = ("ok", "exit_code", "problems", "counts", "head", "key")

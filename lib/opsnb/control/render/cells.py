@@ -16,6 +16,7 @@ from opsnb.base.i18n import retell, translate
 from opsnb.control.records import Cell, CellState, Record
 from opsnb.control.render import exporter, outputs, visible, words
 from opsnb.control.render.outputs import Fragment
+from opsnb.control.render.visible import NOTHING
 
 OPEN_STATES = frozenset({CellState.FAILED, CellState.INTERRUPTED, CellState.KILLED})  # their code is shown unfolded
 ALT_WORDS = 14  # words of the sentence before a cell that describe its picture
@@ -54,7 +55,7 @@ class CellView:
     role: str = ""
     lines: int = 0
     unfolded: bool = False
-    body: Markup = Markup()
+    body: Markup = NOTHING
     fragments: list[Fragment] = field(default_factory=list)
 
 
@@ -87,7 +88,13 @@ def views(record: Record, notebook: Mapping[str, Any], language: str) -> list[Ce
 
 
 def _code(
-    index: int, cell: dict[str, Any], source: str, known: Cell | None, kernel: str, context: outputs.Context, language: str
+    index: int,
+    cell: dict[str, Any],
+    source: str,
+    known: Cell | None,
+    kernel: str,
+    context: outputs.Context,
+    language: str,
 ) -> CellView:
     symbol, word = words.CELL_STATES[known.state] if known else words.NOT_RECORDED
     seconds = known.seconds if known else None
@@ -108,7 +115,7 @@ def _code(
         lines=len(source.splitlines()),
         unfolded=bool(known and known.state in OPEN_STATES),
         body=exporter.highlighted(source, kernel) if source.strip() else Markup(),
-        fragments=outputs.fragments(cell.get("outputs"), context),
+        fragments=outputs.fragments(outputs.rows_of(cell), context),
     )
 
 
@@ -147,7 +154,7 @@ def check_cells(record: Record, notebook: Mapping[str, Any]) -> list[int | None]
     printed = [
         (index, line)
         for index, cell in enumerate(cells_of(notebook))
-        for row in (cell.get("outputs") if isinstance(cell.get("outputs"), list) else [])
+        for row in outputs.rows_of(cell)
         if isinstance(row, dict) and row.get("output_type") == "stream"
         for line in outputs.joined(row.get("text")).splitlines()
         if line.startswith(("PASS  ", "FAIL  "))

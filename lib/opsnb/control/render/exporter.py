@@ -1,7 +1,7 @@
 """The nbconvert exporter of a record: our template, our markdown rules, nothing from anywhere else.
 
-The only module that imports nbconvert. It is costly to import (0.5 s) and to start, so it is made once for each language
-and reused; importing this module alone costs nothing.
+The only module that imports nbconvert. It is costly to import (0.5 s) and to start, so it is made once for each
+language and reused; importing this module alone costs nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def export(page: Any, language: str) -> str:
 
     css, source = stylesheet()
     empty = new_notebook()  # the page holds what is to be shown of the notebook, already made safe
-    html, _ = _exporter(i18n.language_of(language)).from_notebook_node(empty, {"page": page, "css": css, "hash": source})
+    html, _ = _exporter(i18n.language_of(language)).from_notebook_node(
+        empty, {"page": page, "css": css, "hash": source}
+    )
     return str(html)
 
 
@@ -109,7 +111,7 @@ def _renderer_class() -> Any:
     class RecordRenderer(IPythonRenderer):  # type: ignore[misc]  # nbconvert ships no types
         """Shows a picture from an attachment or a ``data:`` URI, and words for every other one."""
 
-        def image(self, text: str, url: str, title: str | None = None) -> str:
+        def image(self, text: str, url: str, title: str | None = None) -> str:  # noqa: ARG002  (mistune passes it)
             """Return an ``<img>`` whose source the sanitiser checks, or its words."""
             if url.startswith("attachment:"):
                 url = self.attachments.get(url.removeprefix("attachment:"), "")
@@ -119,7 +121,7 @@ def _renderer_class() -> Any:
 
 
 def _renderer(attachments: object) -> Any:
-    pictures = {}
+    pictures: dict[str, str] = {}
     for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
         for mime, data in bundle.items() if isinstance(bundle, dict) else ():
             pictures.setdefault(str(name), f"data:{mime};base64,{''.join(str(data).split())}")

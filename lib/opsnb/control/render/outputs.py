@@ -18,6 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from opsnb.control.render import sanitize, visible, words
+from opsnb.control.render.visible import NOTHING
 
 MAX_OUTPUT = 200_000  # bytes of one output shown in HTML, half from its start and half from its end
 MAX_PIECE = 2000  # characters of a broken line that are left out rather than shown in part
@@ -44,13 +45,13 @@ class Fragment:
     """
 
     kind: str
-    body: Markup = Markup()
+    body: Markup = NOTHING
     alt: str = ""
     width: int = 0
     height: int = 0
     name: str = ""
     more: int = 0
-    tail: Markup = Markup()
+    tail: Markup = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +71,8 @@ class Context:
     not_shown: str
 
 
-def fragments(outputs: object, context: Context) -> list[Fragment]:
+def fragments(rows: list[Any], context: Context) -> list[Fragment]:
     """Return what to show of a cell's outputs (nbformat 4); whatever is malformed is named and left out."""
-    rows = outputs if isinstance(outputs, list) else []
     half = MAX_OUTPUTS // 2
     if len(rows) <= MAX_OUTPUTS:
         return [f for row in rows for f in _output(row, context)]
@@ -81,6 +81,12 @@ def fragments(outputs: object, context: Context) -> list[Fragment]:
     gap = Fragment(kind="gap", more=size, body=Markup(len(left)))  # noqa: S704  (a number)
     first = [f for row in rows[:half] for f in _output(row, context)]
     return [*first, gap, *(f for row in rows[-half:] for f in _output(row, context))]
+
+
+def rows_of(cell: dict[str, Any]) -> list[Any]:
+    """Return a cell's outputs; none where they are no list."""
+    found = cell.get("outputs")
+    return found if isinstance(found, list) else []
 
 
 def joined(value: object) -> str:

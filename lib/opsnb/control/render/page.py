@@ -8,38 +8,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, retell, translate
-from opsnb.control.records import CellState, Check, Mode, Record
+from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, translate
+from opsnb.control.records import Check, Record
 from opsnb.control.render import visible, words
+from opsnb.control.render.banner import Half, Point, half_of, notes_of, points_of
 from opsnb.control.render.cells import CellView, check_cells, views
-from opsnb.control.render.cells import OPEN_STATES as BROKEN
 from opsnb.control.render.planned import ChangeView, changes
 
-MAX_SHORT = 160  # characters of a value beside a failed check at the top
 HALVES = (ENGLISH, CHINESE)  # a record shows its verdict in both
-NOT_LANDLOCK = mark("Not isolated: the kernel could read and write whatever its user can.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Half:
-    """The verdict in one language: the words, what they mean, why, and what was counted."""
-
-    lang: str
-    word: str
-    meaning: str
-    reason: str
-    counts: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """Something that the reader must see first, with the anchor that shows it (nothing where there is none)."""
-
-    kind: str  # check, cell, change
-    text: Markup
-    detail: Markup = Markup()
-    anchor: str = ""
-    cell: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +72,9 @@ def page_of(record: Record, notebook: Mapping[str, Any], language: str) -> Page:
         lang=html_lang(language),
         record=record,
         symbol=words.VERDICTS[record.verdict][0],
-        halves=[_half(record, first), _half(record, second)],
-        points=_points(record, places, language),
-        notes=_notes(record, language),
+        halves=[half_of(record, first), half_of(record, second)],
+        points=points_of(record, places, language),
+        notes=notes_of(record, language),
         about=_about(record, language),
         facts=_facts(record.facts, language),
         parameters=[_parameter(row) for row in record.parameters],
@@ -117,79 +93,6 @@ def page_of(record: Record, notebook: Mapping[str, Any], language: str) -> Page:
 
 def _value(value: Any) -> Markup:
     return visible.text(words.value_text(value))
-
-
-def _half(record: Record, language: str) -> Half:
-    _, word, meaning = words.VERDICTS[record.verdict]
-    return Half(
-        lang=html_lang(language),
-        word=translate(word, language),
-        meaning=translate(meaning, language),
-        reason=retell(record.reason, language),
-        counts=" · ".join(_counts(record, language)),
-    )
-
-
-def _counts(record: Record, language: str) -> list[str]:
-    held = sum(c.ok for c in record.checks)
-    made = []
-    if record.checks:
-        made.append(translate("{n} of {m} checks held", language, n=held, m=len(record.checks)))
-    elif record.mode is not Mode.PLAN:
-        made.append(translate("no check was made", language))
-    if record.mode in {Mode.APPLY, Mode.UNDO}:
-        planned = len((record.plan or {}).get("changes") or [])
-        done = sum(row.get("state") == "ok" for row in record.applied)
-        made.append(translate("{n} of {m} planned changes made", language, n=done, m=max(planned, done)))
-    return [*made, words.duration(record.seconds, language)]
-
-
-def _points(record: Record, places: list[int | None], language: str) -> list[Point]:
-    """Failed checks first, then changes that failed or are unknown, then the cells that broke."""
-    made = [
-        Point(
-            kind="check", text=visible.text(check.what), detail=_difference(check, language), cell=place,
-            anchor=f"check-{n}" if place is None else f"cell-{place}",
-        )  # fmt: skip
-        for n, (check, place) in enumerate(zip(record.checks, places, strict=True))
-        if not check.ok
-    ]
-    made += [
-        Point(
-            kind="unknown" if row.get("state") != "failed" else "change",
-            text=visible.text(f"{row.get('host', '')}: {row.get('what', '')}"),
-            anchor="applied",
-        )
-        for row in record.applied
-        if row.get("state") != "ok"
-    ]
-    for cell in record.cells:
-        if cell.state in BROKEN:
-            text = visible.text(": ".join(t for t in (_state(cell.state, language), retell(cell.why, language)) if t))
-            made.append(Point(kind="cell", text=text, anchor=f"cell-{cell.index}", cell=cell.index))
-    return made
-
-
-def _state(state: CellState, language: str) -> str:
-    return translate(words.CELL_STATES[state][1], language)
-
-
-def _difference(check: Check, language: str) -> Markup:
-    got, want = _short(check.got), _short(check.want)
-    return visible.text(translate("got {got}, want {want}", language, got=got, want=want))
-
-
-def _short(value: Any) -> str:
-    text = words.compared(value)
-    return text if len(text) <= MAX_SHORT else f"{text[:MAX_SHORT]}…"
-
-
-def _notes(record: Record, language: str) -> list[str]:
-    notes = [retell(note, language) for note in record.notes]
-    told = any("isolated" in note.lower() for note in record.notes)
-    if record.isolation == "none" and not told:
-        notes.append(translate(NOT_LANDLOCK, language))
-    return notes
 
 
 def _about(record: Record, language: str) -> list[Row]:
@@ -218,7 +121,9 @@ def _about(record: Record, language: str) -> list[Row]:
 def _approval(row: Mapping[str, Any], language: str) -> str:
     who, at = str(row.get("who", "")), words.moment(str(row.get("at", "")))
     if row.get("self"):
-        return translate("{who}, {at}: self-approval, the requester approved their own request", language, who=who, at=at)
+        return translate(
+            "{who}, {at}: self-approval, the requester approved their own request", language, who=who, at=at
+        )
     return translate("{who}, {at}", language, who=who, at=at)
 
 
@@ -244,7 +149,7 @@ def _parameter(row: Mapping[str, Any]) -> dict[str, Markup]:
         "value": visible.text(words.compared(row.get("value"))),
         "default": visible.text(words.compared(row["default"])) if "default" in row else Markup(),
         "label": visible.text(str(row.get("label") or "")),
-        "changed": Markup("≠" if "default" in row and row["default"] != row.get("value") else ""),
+        "changed": visible.text("≠" if "default" in row and row["default"] != row.get("value") else ""),
     }
 
 
@@ -283,7 +188,9 @@ def _digests(record: Record, language: str) -> list[Row]:
     found = [("request", record.request_digest), ("plan", str((record.plan or {}).get("digest", "")))]
     found += list(record.digests.items())
     return [
-        Row(name=translate(words.DIGESTS.get(name, visible.plain(name)), language), value=visible.text(value), code=True)
+        Row(
+            name=translate(words.DIGESTS.get(name, visible.plain(name)), language), value=visible.text(value), code=True
+        )
         for name, value in found
         if value
     ]

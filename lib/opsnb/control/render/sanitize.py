@@ -19,43 +19,27 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from opsnb.control.render import visible
+from opsnb.control.render.allowed import (
+    ATTRIBUTES,
+    CODE_CLASSES,
+    DROPPED_WHOLE,
+    SVG_ATTRIBUTES,
+    SVG_TAGS,
+    TEXT_TAGS,
+)
 
-TEXT_TAGS = set(
-    "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5"
-    " h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr"
-    " u ul var".split(),
-)
-DROPPED_WHOLE = set(
-    "applet audio canvas embed frame frameset iframe input link math meta noembed noframes noscript object"
-    " script select style svg template textarea title video xmp".split(),
-)
-ATTRIBUTES = {
-    "a": {"href"}, "abbr": {"title"}, "img": {"alt", "height", "src", "width"}, "ol": {"start"},
-    "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"},
-}  # fmt: skip
-# What pygments writes into the fenced code of prose: short class names that only colour.
-CODE_CLASSES = set(
-    "bp c c1 ch cm cp cpf cs dl err esc fm g gd ge gh gi gl go gp gr gs gt gu hll il k kc kd kn kp kr kt l ld m mb mf mh"
-    " mi mo n na nb nc nd ne nf ni nl nn no nt nv nx o ow p pm py s s1 s2 sa sb sc sd se sh si sr ss sx vc vg vi vm w"
-    " x".split(),
-)
-SVG_TAGS = set(
-    "svg g path rect circle ellipse line polyline polygon text tspan defs clipPath use title desc linearGradient"
-    " radialGradient stop marker pattern mask symbol".split(),
-)
-SVG_ATTRIBUTES = set(
-    "alignment-baseline clip-path clip-rule cx cy d dominant-baseline dx dy fill fill-opacity fill-rule font-family"
-    " font-size font-style font-weight fx fy gradientTransform gradientUnits height href id marker-end marker-mid"
-    " marker-start markerHeight markerUnits markerWidth mask offset opacity orient patternTransform patternUnits points"
-    " preserveAspectRatio r refX refY rotate rx ry spreadMethod stop-color stop-opacity stroke stroke-dasharray"
-    " stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit stroke-opacity stroke-width style text-anchor"
-    " textLength transform version viewBox visibility width x x1 x2 xlink:href y y1 y2".split(),
-)
 NAMESPACES = {"xmlns": "http://www.w3.org/2000/svg", "xmlns:xlink": "http://www.w3.org/1999/xlink"}
 MAX_PICTURE = 12_000_000  # characters of base64: about 9 MB
-MAX_SPAN = 200  # columns or rows that one cell may cover
+RULES = {
+    "href": re.compile(r"(?:https?://|mailto:|#)\S*", re.IGNORECASE),
+    "width": re.compile(r"[1-9][0-9]{0,3}"),
+    "height": re.compile(r"[1-9][0-9]{0,3}"),
+    "colspan": re.compile(r"[0-9]{1,2}"),
+    "rowspan": re.compile(r"[0-9]{1,3}"),
+    "start": re.compile(r"[0-9]{1,6}"),
+    "scope": re.compile(r"row|col|rowgroup|colgroup"),
+}
 
-_LINK = re.compile(r"(?:https?://|mailto:|#)[^\s\x00-\x20]*", re.IGNORECASE)
 _RASTER = re.compile(r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+={0,2})")
 _SVG_URI = re.compile(r"data:image/svg\+xml;base64,([A-Za-z0-9+/]+={0,2})")
 # What a parser drops or replaces, and lone surrogates, which have no UTF-8 form.
@@ -142,24 +126,17 @@ def _source(uri: str) -> str | None:
         return None
 
 
-def _attribute(tag: str, name: str, value: str) -> str | None:
+def _attribute(_tag: str, name: str, value: str) -> str | None:
     """Return the value that an allowed attribute may have, or ``None`` to drop it. nh3 asks for each one."""
-    if name == "href":
-        return value if _LINK.fullmatch(value) and not visible.HIDDEN.search(value) else None
     if name == "src":
         return _source(value)
-    if name in {"width", "height"}:
-        return value if re.fullmatch(r"[1-9][0-9]{0,3}", value) else None
-    if name in {"colspan", "rowspan"}:
-        return value if re.fullmatch(r"[0-9]{1,3}", value) and int(value) <= MAX_SPAN else None
-    if name == "start":
-        return value if re.fullmatch(r"[0-9]{1,6}", value) else None
-    if name == "scope":
-        return value if value in {"row", "col", "rowgroup", "colgroup"} else None
-    return visible.plain(value)
+    rule = RULES.get(name)
+    if rule is None:
+        return visible.plain(value)
+    return value if rule.fullmatch(value) and not visible.HIDDEN.search(value) else None
 
 
-def _svg_attribute(tag: str, name: str, value: str) -> str | None:
+def _svg_attribute(_tag: str, name: str, value: str) -> str | None:
     if name in {"href", "xlink:href"}:
         return value if re.fullmatch(r"#[\w.:-]+", value) else None
     if name in {"xmlns", "xmlns:xlink"}:

@@ -13,6 +13,8 @@ import re
 
 from markupsafe import Markup, escape
 
+NOTHING = Markup()
+
 # Unicode categories Cc, Cf, Cs, Zl, Zp without tab and newline; and letters that draw nothing (Hangul fillers).
 # Supplementary variation selectors (U+E0100-U+E01EF) stay: they choose between real forms of Chinese characters.
 _HIDDEN = (
@@ -23,6 +25,8 @@ HIDDEN = re.compile(f"[{_HIDDEN}]+")
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 WEIGHTS = {1: "bold", 3: "italic", 4: "underline"}
+SPACE, DELETE = 0x20, 0x7F
+MAX_RUN = 8  # of one hidden character, shown one by one
 BRIGHT = 90  # first of the eight bright foreground colours
 NORMAL = 30  # first of the eight normal ones
 CUBE = {38, 48}  # followed by 5;n or 2;r;g;b
@@ -31,9 +35,9 @@ CUBE = {38, 48}  # followed by 5;n or 2;r;g;b
 def symbol(character: str) -> str:
     """Return what stands for one hidden character: ``␛`` for a control character, else ``U+202E``."""
     code = ord(character)
-    if code < 0x20:
+    if code < SPACE:
         return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"U+{code:04X}"
+    return "␡" if code == DELETE else f"U+{code:04X}"
 
 
 def text(value: str) -> Markup:
@@ -60,7 +64,7 @@ def _badge(match: re.Match[str]) -> str:
 
 def _symbols(run: str) -> str:
     """Return the symbols of a run; codes are set apart by spaces, and an endless run of one character is counted."""
-    if len(run) > 8 and run == run[0] * len(run):
+    if len(run) > MAX_RUN and run == run[0] * len(run):
         return f"{symbol(run[0])}×{len(run)}"
     shown = [symbol(c) for c in run]
     return "".join(shown) if all(len(s) == 1 for s in shown) else " ".join(shown)
@@ -68,7 +72,8 @@ def _symbols(run: str) -> str:
 
 def coloured(value: str) -> Markup:
     """Return a traceback escaped, its ANSI colours and weights as classes, every other sequence shown."""
-    made, classes, end = Markup(), (), 0
+    made, end = Markup(), 0
+    classes: tuple[str, ...] = ()
     for match in _SGR.finditer(value):
         made += _span(value[end : match.start()], classes)
         classes, end = _after(match[1], classes), match.end()

@@ -18,7 +18,11 @@ VERDICTS = {
     Verdict.FAILED: ("✗", mark("FAILED"), mark("A cell, a change or a check failed.")),
     Verdict.DRIFTED: ("≠", mark("DRIFTED"), mark("What was found is no longer what was approved.")),
     Verdict.ABORTED: ("■", mark("ABORTED"), mark("The run was stopped, timed out or killed before its end.")),
-    Verdict.LOST: ("?", mark("LOST"), mark("A change was begun and nobody knows how it ended. Look at the host first.")),
+    Verdict.LOST: (
+        "?",
+        mark("LOST"),
+        mark("A change was begun and nobody knows how it ended. Look at the host first."),
+    ),
 }
 CELL_STATES = {
     CellState.COMPLETED: ("✓", mark("completed")),
