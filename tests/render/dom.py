@@ -40,7 +40,7 @@ class Page(HTMLParser):
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: D102  (HTMLParser's)
         if len({name for name, _ in attrs}) != len(attrs):
             self.wrong.append(f"{tag} has an attribute twice")
         inside = tuple(x for e in self.stack for x in (e.tag, *e.attributes.get("class", "").split()))
@@ -49,17 +49,17 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.stack.append(element)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag):  # noqa: D102  (HTMLParser's)
         if not self.stack or self.stack[-1].tag != tag:
             self.wrong.append(f"</{tag}> closes {self.stack[-1].tag if self.stack else 'nothing'}")
             return
         self.stack.pop()
 
-    def handle_data(self, data):
+    def handle_data(self, data):  # noqa: D102  (HTMLParser's)
         for element in self.stack:
             element.text += data
 
-    def handle_comment(self, data):
+    def handle_comment(self, data):  # noqa: D102  (HTMLParser's)
         self.wrong.append(f"a comment: {data!r}")
 
     def all(self, tag: str = "", cls: str = "") -> list[Element]:

@@ -79,7 +79,7 @@ def test_folded_code_is_printed(browser, tmp_path):
     assert page.evaluate("document.querySelectorAll('article.code details:not([open])').length") > 5
     page.emulate_media(media="print")
     shown = page.evaluate(
-        "[...document.querySelectorAll('article.code .highlight')].map(e => e.getBoundingClientRect().height > 10)"
+        "[...document.querySelectorAll('article.code .highlight')].map(e => e.checkVisibility())"
     )
     assert shown
     assert all(shown)

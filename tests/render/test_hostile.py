@@ -116,6 +116,13 @@ def test_the_banner_cannot_be_imitated():
     assert page.one("h1").text == sample.FRONT["title"]
 
 
+def test_code_for_a_browser_is_not_shown_as_text():
+    """The text of a script or a style sheet is dropped with it: a reader sees what the output says."""
+    html = "<style>p{x}</style><script>y()</script><p>words</p>"
+    page = dom.parse(render(sample.record(), {"cells": [sample.code("x", sample.shown({"text/html": html}))]}))
+    assert page.one("div", "html").text == "words"
+
+
 def test_links_stay_in_prose_alone():
     """A sealed runbook's link works; a link in an output, which a machine wrote, is text."""
     link = '<a href="https://wiki.example/x">the wiki</a>'

@@ -49,7 +49,7 @@ def verify(ctx: click.Context, path: str | None, head: str | None, key: str | No
 
     Exit codes: 0 intact, 1 altered (says where), 2 could not check. The same code as outputs/ledger/verify.py.
     """
-    from opsnb.control.ledger import verify as verifier
+    import opsnb.control.ledger.verify as verifier
 
     place = Path(path) if path else workspace(ctx).outputs
     arguments = [str(place)]

@@ -14,6 +14,7 @@ from opsnb.base.version import VERSION
 COMMANDS = {
     "init": ("opsnb.cli.workspace", "Make a workspace."),
     "demo": ("opsnb.cli.demo", "Run the first runbooks here, render, verify, and say where to look."),
+    "doctor": ("opsnb.cli.doctor", "Find what is missing, stale or unsafe, and what mends it."),
     "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
     "run": ("opsnb.cli.run", "Run a runbook."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),

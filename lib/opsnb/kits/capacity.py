@@ -208,7 +208,7 @@ def load_chart(plan: CapacityPlan) -> Any:
     """Return a figure: load of the remaining nodes, % of their limit, by nodes lost, one group for each peak."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    figure = Figure(figsize=(4.8, 3.9), layout="constrained")
     axes = figure.subplots()
     for position, (factor, colour) in enumerate(zip(FACTORS, ("#9dc3e6", "#2f6fb2", "#173a5e"), strict=True)):
         shares = [plan.load(factor, lost) for lost in LOST]
@@ -227,7 +227,7 @@ def load_chart(plan: CapacityPlan) -> Any:
     axes.set_ylim(0, max(axes.get_ylim()[1], 115) * 1.06)
     axes.set_title("Load of the nodes that are left, % of their limit", loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 

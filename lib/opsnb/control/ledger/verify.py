@@ -1,15 +1,14 @@
 """Check opsnb's evidence offline: ``python3 -I verify.py [PATH] [--head FILE] [--key KEY] [--json] [--lang en|zh]``.
 
 PATH is an ``outputs/`` folder or an export (zip or unpacked). Standard library only, Python 3.9 or later; only reads.
-Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check. The checkpoint is signed by the
-ledger's key; the entries are canonical, in order, and under its root; a head that was kept is a prefix of them; each
-recorded run has the digests that its entries hold; no file is there that no entry covers. ``.incoming/``, where runs
-are being written, is passed over.
+Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check. Checked: the signature of the
+checkpoint, the entries and their root, a head that was kept, what the entries say of each recorded run, and that no
+other file is there; ``.incoming/``, where runs are being written, is passed over.
 """
 
-# Paths are names to be compared; numbers are lengths of Ed25519; a bad form has one way out:
-# ruff: noqa: PTH113, PTH118, PTH123, PTH202, PLR2004, TRY301
-# fmt: off - an auditor reads 400 lines: one empty line between definitions
+# ruff: noqa: PTH113, PTH118, PTH123, PTH202, PLR2004, TRY301 - paths are names; lengths are Ed25519's; one way out
+# An auditor reads at most 400 lines, hence one empty line between definitions:
+# fmt: off
 from __future__ import annotations
 
 import argparse
@@ -27,8 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 MAX_SMALL, MAX_LINE, MAX_JSON = 2**16, 2**20, 2**26  # bytes: a checkpoint or key, an entry, a manifest or the proofs
-MAX_ENTRIES, MAX_FILES, MAX_ARCHIVE = 5_000_000, 2_000_000, 2**32  # the last in bytes
-MAX_RATIO = 200  # unpacked to packed, beyond the first 16 MiB
+MAX_ENTRIES, MAX_FILES, MAX_ARCHIVE, MAX_RATIO = 5_000_000, 2_000_000, 2**32, 200  # bytes; unpacked to packed
 RESTARTS, GRACE = 5, 1.0  # times, seconds: for a ledger that is being written meanwhile
 CHECKPOINT, ENTRIES, PROOF = "ledger/checkpoint", "ledger/entries.jsonl", "ledger/proof.json"
 MESSAGES = {
@@ -39,20 +37,19 @@ MESSAGES = {
     "entry": ("entry {n} is malformed, out of place or not proven", "第 {n} 条记录格式不对、错位或未被证明"),
     "note": ("not a checkpoint signed by {key}", "不是由 {key} 签名的检查点"),
     "root": ("the first {n} entries do not give the root that was signed", "前 {n} 条记录算不出已签名的树根"),
-    "short": ("{n} entries, but {m} were signed: cut back or replaced", "有 {n} 条记录，签名的是 {m} 条：被截短或替换"),
-    "tail": ("holds more than the {n} entries that were signed", "多于已签名的 {n} 条记录"),
+    "count": ("{n} entries, but {m} were signed: cut back or added to", "有 {n} 条记录，签名的是 {m} 条：被截短或添加"),
     "none": ("no ledger here; give an outputs/ folder or an export", "这里没有账本；请给出 outputs/ 文件夹或导出"),
     "unreadable": ("cannot be read: {why}", "无法读取：{why}"),
     "limit": ("larger than this program accepts", "超出本程序接受的大小"),
     "size": ("an export is compared with a head of its own size ({n}) only", "导出只能与相同大小（{n}）的检查点比较"),
     "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
-    "counts": ("{entries} entries, {runs} recorded runs, {files} files", "{entries} 条记录，{runs} 次已存档的运行，{files} 个文件"),
-    "open": ("{pending} runs without a record, {unfinished} being written", "{pending} 次运行无存档，{unfinished} 项正在写入"),
+    "counts": ("{entries} entries, {runs} runs ({pending} more unrecorded), {files} files",
+               "{entries} 条记录，{runs} 次运行（另 {pending} 次无存档），{files} 个文件"),
     "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
     "trust": ("key, taken from the ledger; compare it with yours: {key}", "公钥取自账本，请与您所持的对照：{key}"),
-    "keep": ("keep a copy of ledger/checkpoint; next time give it with --head", "请另存 ledger/checkpoint，下次用 --head 给出"),
+    "keep": ("keep a copy of ledger/checkpoint, for --head next time", "请另存 ledger/checkpoint，供下次 --head 使用"),
 }
-IN_FLIGHT = {"missing", "extra", "tail"}  # what a ledger that is being written can look like for a moment
+IN_FLIGHT = {"missing", "extra", "count"}  # what a ledger that is being written can look like for a moment
 VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
 FIELD = rf'"[a-z]+":({VALUE}|0|[1-9]\d{{0,15}}|true|false|\{{({VALUE}:{VALUE},?)*\}})'
 ENTRY = re.compile(rf"\{{{FIELD}(,{FIELD})*\}}", re.ASCII)
@@ -63,10 +60,9 @@ GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zli
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 Head = tuple[int, bytes]  # size and root
 Key = tuple[str, bytes, bytes]  # name, key hash, public key
-
+Point = tuple[int, int]
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # Ed25519, RFC 8032 section 5.1
 D = -121665 * pow(121666, -1, P) % P
-Point = tuple[int, int]
 
 def _add(p: Point, q: Point) -> Point:
     (x1, y1), (x2, y2) = p, q
@@ -90,13 +86,11 @@ def _point(data: bytes) -> Point:
 
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether ``signature`` is that of ``public`` over ``message``; no other form of either is accepted."""
-    if len(public) != 32 or len(signature) != 64:
-        return False
     try:
         a, r, s = _point(public), _point(signature[:32]), int.from_bytes(signature[32:], "little")
-    except ValueError:
+    except (ValueError, IndexError):
         return False
-    if s >= L or _multiply(8, a) == (0, 1):  # the second: a key of small order
+    if len(public) != 32 or len(signature) != 64 or s >= L or _multiply(8, a) == (0, 1):  # the last: of small order
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
     return _multiply(s, _point(b"\x58" + b"\x66" * 31)) == _add(r, _multiply(k, a))
@@ -140,13 +134,10 @@ class Files:
     """A folder or a zip: its paths and whether each is a plain file. Nothing is unpacked, no link is followed."""
 
     def __init__(self, root: str) -> None:
-        self.root, self.unfinished = root, 0
-        self.plain: dict[str, bool] = {}
+        self.root, self.plain = root, dict[str, bool]()
         self.zip = zipfile.ZipFile(root) if os.path.isfile(root) else None
-        if self.zip:
-            self._index(self.zip.infolist())
-        else:
-            self._walk([""])
+        self._walk([] if self.zip else [""])
+        self._index(self.zip.infolist() if self.zip else [])
         if len(self.plain) > MAX_FILES or not self.plain.keys() & {CHECKPOINT, ENTRIES, PROOF}:
             raise Stop(2, root, "limit" if len(self.plain) > MAX_FILES else "none", {})
 
@@ -156,10 +147,8 @@ class Files:
             with os.scandir(os.path.join(self.root, folder)) as rows:
                 for row in rows:
                     path = folder + row.name
-                    if folder == ".incoming/":
-                        self.unfinished += 1
-                    elif row.is_dir(follow_symlinks=False):
-                        folders.append(path + "/")
+                    if row.is_dir(follow_symlinks=False):
+                        folders += [path + "/"] if path != ".incoming" else []
                     elif path != ".gitkeep" or row.stat(follow_symlinks=False).st_size:
                         self.plain[path] = row.is_file(follow_symlinks=False)
 
@@ -206,13 +195,13 @@ class Files:
         return size, digest.hexdigest()
 
 class Report:
-    """One check; what it found: ``problems`` (the first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
-
+    """One check; what it found: ``problems`` (first bad thing first), ``ok``, ``exit_code``, ``counts``, ``head``."""
     files: Files
+
     def __init__(self, lang: str) -> None:
         self.lang, self.note, self.key, self.covered = lang, b"", "", {CHECKPOINT}
         self.ok, self.exit_code, self.problems, self.head = True, 0, list[str](), dict[str, Any]()
-        self.counts = {"entries": 0, "runs": 0, "pending": 0, "files": 0, "unfinished": 0}
+        self.counts = {"entries": 0, "runs": 0, "pending": 0, "files": 0}
         self.kinds: set[str] = set()  # of what was found, keys of MESSAGES
         self.said: dict[tuple[str, str], dict[str, Any]] = {}  # entries, by kind and the id that they are about
 
@@ -227,10 +216,9 @@ class Report:
         self.ok, self.exit_code = False, min(code, self.exit_code or code)
         self.kinds.add(what)
 
-    def check(self, path: str, head: bytes | None, key: bytes | None) -> None:
+    def check(self, root: str, head: bytes | None, key: bytes | None) -> None:
         """Check the ledger, each recorded run, the site, and that nothing else is there."""
-        self.files = files = Files(path)
-        plain = files.plain
+        self.files = files = Files(root)
         try:
             self.key = (files.read("ledger/vkey") if key is None else key).decode().strip()
             parsed = _key(self.key)
@@ -238,27 +226,28 @@ class Report:
             raise Stop(1 if key is None else 2, "ledger/vkey" if key is None else "--key", "form", {}) from error
         kept = None if head is None else self._signed("--head", head, parsed)
         self.note = files.read(CHECKPOINT)
-        size, root = self._signed(CHECKPOINT, self.note, parsed)
-        self.head = {"origin": parsed[0], "size": size, "root": root.hex()}
-        whole = ENTRIES in plain or PROOF not in plain  # an outputs folder, not an export of one run
-        self.covered.add(ENTRIES if whole else PROOF)
-        only = self._log(size, root, kept or (size, root)) if whole else self._proofs(size, root, kept or (size, root))
+        size, top = signed = self._signed(CHECKPOINT, self.note, parsed)
+        self.head = {"origin": parsed[0], "size": size, "root": top.hex()}
+        whole = ENTRIES in files.plain or PROOF not in files.plain  # an outputs folder, not an export of one run
+        self.covered.add(log := ENTRIES if whole else PROOF)
+        if not files.plain.get(log):
+            raise Stop(1, log, "form", {})
+        only = self._log(*signed, kept or signed) if whole else self._proofs(*signed, kept or signed)
         runs = {run: entry for (kind, run), entry in self.said.items() if kind == "run.recorded"}
         for run, entry in runs.items():
             if whole or run == only:
                 self._run(entry)
         site = self.said.get(("site.published", ""), {"files": {}, "index": 0})
         for path, digest in site["files"].items():
-            if whole or path in plain:
+            if whole or path in files.plain:
                 self._same(path, digest, site["index"], what="extra")
-        for path in sorted(plain):
-            if path not in self.covered or not plain[path]:
+        for path in sorted(files.plain):
+            if path not in self.covered or not files.plain[path]:
                 self.add(1, path, "extra")
         pending = {run for kind, run in self.said if kind == "run.finished"} - runs.keys()
-        self.counts.update(runs=len(runs), pending=len(pending), files=len(plain), unfinished=files.unfinished)
+        self.counts.update(runs=len(runs), pending=len(pending), files=len(files.plain))
 
-    def _signed(self, where: str, note: bytes, key: Key) -> Head:
-        """Return size and root of a C2SP checkpoint that ``key`` signed."""
+    def _signed(self, where: str, note: bytes, key: Key) -> Head:  # of a C2SP checkpoint that key signed
         signed = False
         try:
             text, _, lines = note.decode().rpartition("\n\n")
@@ -277,8 +266,7 @@ class Report:
             raise Stop(1, where, "note", {"key": self.key})
         return found
 
-    def _take(self, line: bytes, index: int) -> bool:
-        """Note what an entry says; return whether it is well formed, in its place and follows from those before."""
+    def _take(self, line: bytes, index: int) -> bool:  # whether well formed, in its place, and not against others
         try:
             entry = _load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
             kind, about = key = entry["kind"], str(entry.get("run", entry.get("request", "")))
@@ -287,33 +275,32 @@ class Report:
             if kind == "run.recorded":
                 good = good and ("run.finished", about) in self.said and RUN_PATH.fullmatch(entry["path"]) is not None
                 good = good and entry["path"].endswith("/" + about)
-            self.said[key] = entry
+            elif kind == "site.published":
+                good = good and not any(UNSAFE.search(path) for path in dict(entry["files"]))
         except MALFORMED:
             return False
+        self.said.update({key: entry} if good else {})
         return good
 
-    def _log(self, size: int, root: bytes, kept: Head) -> str:
-        """Read all entries; compare with the checkpoint and with a head that was kept."""
+    def _log(self, size: int, root: bytes, kept: Head) -> str:  # all entries, against the signed and the kept head
         lines: list[bytes] = []
         with self.files.open(ENTRIES) as stream:
             while len(lines) < size and (line := stream.readline(MAX_LINE)).endswith(b"\n"):
                 lines.append(line[:-1])
             if len(lines) == size and stream.read(1):
-                self.add(1, ENTRIES, "tail", n=size)
-        bad = [index for index, line in enumerate(lines) if not self._take(line, index)]
-        if bad:
-            self.add(1, ENTRIES, "entry", n=bad[0])
+                self.add(1, ENTRIES, "count", n=f"{size}+", m=size)
+        for bad in [index for index, line in enumerate(lines) if not self._take(line, index)][:1]:
+            self.add(1, ENTRIES, "entry", n=bad)
         leaves = [_sha(b"\0", line) for line in lines]
         for where, (n, wanted) in {"--head": kept, ENTRIES: (size, root)}.items():
             if n > len(lines):
-                self.add(1, where, "short", n=len(lines), m=n)
+                self.add(1, where, "count", n=len(lines), m=n)
             elif _root(leaves[:n]) != wanted:
                 self.add(1, where, "root", n=n)
         self.counts["entries"] = len(lines)
         return ""
 
-    def _proofs(self, size: int, root: bytes, kept: Head) -> str:
-        """Read the entries of an export with their inclusion proofs; return the run that it is of."""
+    def _proofs(self, size: int, root: bytes, kept: Head) -> str:  # an export's entries; returns its run
         if kept != (size, root):
             raise Stop(*((2, "--head", "size") if kept[0] != size else (1, "--head", "root")), {"n": size})
         last, data = -1, self.files.read(PROOF, MAX_JSON)
@@ -328,12 +315,10 @@ class Report:
                 if not good or _proven(_sha(b"\0", line), index, size, proof) != root:
                     self.add(1, PROOF, "entry", n=index)
                 last = index
-            if ("run.recorded", value["run"]) not in self.said:
-                raise ValueError(PROOF)
+            self.counts["entries"], entry = len(value["entries"]), self.said["run.recorded", value["run"]]
         except MALFORMED as error:
             raise Stop(1, PROOF, "form", {}) from error
-        self.counts["entries"] = len(value["entries"])
-        return str(value["run"])
+        return str(entry["run"])
 
     def _same(self, path: str, digest: str, n: int, *, salt: str = "", size: int = -1, what: str = "digest") -> bool:
         """Return whether a file has the digest (and size) that entry ``n`` covers; note it if not."""
@@ -344,19 +329,18 @@ class Report:
         self.covered.add(path)
         return good
 
-    def _run(self, entry: dict[str, Any]) -> None:
-        """Check one recorded run: its folder against its manifest, both against its entries."""
+    def _run(self, entry: dict[str, Any]) -> None:  # its folder against its manifest, both against its entries
         run, folder, n = entry["run"], entry["path"] + "/", entry["index"]
-        path, finished = folder + "manifest.json", self.said["run.finished", run]
-        if not self._same(path, entry["manifest"], n):  # without it nobody can say which files belong here
-            self.covered.update(p for p in self.files.plain if p.startswith(folder))
-            return
+        path = folder + "manifest.json"
         try:
+            if not self._same(path, entry["manifest"], n):  # without it nobody can say which files belong here
+                return self.covered.update(p for p in self.files.plain if p.startswith(folder))
+            finished = self.said["run.finished", run]
             manifest = _load(self.files.read(path, MAX_JSON))
             rows, salts = {row["path"]: row for row in manifest["files"]}, manifest["salts"]
             sealed = self.said["request.sealed", finished["request"]]
-            head = (manifest["schema"], manifest["run"], len(manifest["files"]))
-            if head != (1, run, len(rows)) or any(UNSAFE.search(name) for name in rows):
+            same = (manifest["schema"], manifest["run"], len(manifest["files"])) == (1, run, len(rows))
+            if not same or any(UNSAFE.search(name) for name in rows):
                 raise ValueError(path)
             for name, row in rows.items():
                 self._same(folder + name, row["sha256"], n, size=row["size"])
@@ -405,11 +389,10 @@ def main(argv: list[str] | None = None) -> int:
     report = verify_path(args.path, args.head, args.key, lang)
     lines = [*report.problems, report.text(f"verdict{report.exit_code}")]
     if report.head:
-        lines += [report.text(what, **report.counts, **report.head) for what in ("counts", "open", "head", "keep")]
-        lines += [] if args.key else [report.text("trust", key=report.key)]
+        said, whats = {**report.counts, **report.head, "key": report.key}, ["counts", "head", "keep", "trust"]
+        lines += [report.text(what, **said) for what in whats if what != "trust" or not args.key]
     if args.json:
-        fields = ("ok", "exit_code", "problems", "counts", "head", "key")
-        lines = [json.dumps({name: getattr(report, name) for name in fields})]
+        lines = [json.dumps({n: getattr(report, n) for n in ("ok", "exit_code", "problems", "counts", "head", "key")})]
     sys.stdout.buffer.write("\n".join([*lines, ""]).encode("utf-8", "backslashreplace"))
     return report.exit_code
 

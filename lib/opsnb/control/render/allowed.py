@@ -23,8 +23,8 @@ ATTRIBUTES = {
 # What pygments writes into the fenced code of prose: short class names that only colour.
 CODE_CLASSES = _names(
     "bp c c1 ch cm cp cpf cs dl err esc fm g gd ge gh gi gl go gp gr gs gt gu hll il k kc kd kn kp kr kt l ld m mb mf"
-    " mh mi mo n na nb nc nd ne nf ni nl nn no nt nv nx o ow p pm py s s1 s2 sa sb sc sd se sh si sr ss sx vc vg vi vm w"
-    " x",
+    " mh mi mo n na nb nc nd ne nf ni nl nn no nt nv nx o ow p pm py s s1 s2 sa sb sc sd se sh si sr ss sx vc vg vi vm"
+    " w x",
 )
 SVG_TAGS = _names(
     "svg g path rect circle ellipse line polyline polygon text tspan defs clipPath use title desc linearGradient"

@@ -40,6 +40,7 @@ class Point:
 
 
 def half_of(record: Record, language: str) -> Half:
+    """Return the verdict in one language."""
     _, word, meaning = words.VERDICTS[record.verdict]
     return Half(
         lang=html_lang(language),
@@ -73,7 +74,7 @@ def points_of(record: Record, places: list[int | None], language: str) -> list[P
             detail=_difference(check, language),
             cell=place,
             anchor=f"check-{n}" if place is None else f"cell-{place}",
-        )  # fmt: skip
+        )
         for n, (check, place) in enumerate(zip(record.checks, places, strict=True))
         if not check.ok
     ]
@@ -108,6 +109,7 @@ def _state(state: CellState, language: str) -> str:
 
 
 def notes_of(record: Record, language: str) -> list[str]:
+    """Return what the reader must know besides; missing isolation is said even where no note says it."""
     notes = [retell(note, language) for note in record.notes]
     told = any("isolated" in note.lower() for note in record.notes)
     if record.isolation == "none" and not told:

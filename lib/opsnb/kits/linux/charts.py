@@ -14,11 +14,11 @@ import pandas as pd
 from opsnb.kits.linux.memory import Memory
 from opsnb.kits.linux.thresholds import Thresholds
 
-WIDTH = 6.4  # inches
-BAR, MARGIN = 0.28, 1.1  # inches of height: for each bar, and for title, axis and legend
+WIDTH = 4.8  # inches: text of 10 points can still be read when a phone shrinks it to its width
+BAR, MARGIN = 0.28, 1.15  # inches of height: for each bar, and for title, axis and legend
 MAX_BARS = 32  # more are not told apart; the rest stands in the table
 GREY, BLUE, ORANGE, RED, PURPLE = "#c9ced6", "#2f6fb2", "#e08a1e", "#c0392b", "#7d5ba6"
-LABEL_LENGTH = 28  # characters of a name beside a bar
+LABEL_LENGTH = 22  # characters of a name beside a bar
 
 
 def cpu_chart(usage: pd.DataFrame, thresholds: Thresholds | None = None) -> Any:
@@ -126,4 +126,4 @@ def _finish(axes: Any, names: Sequence[str], *, limit: float, right: float) -> N
 
 def _label(figure: Any, axes: Any, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11)
-    figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)

@@ -18,8 +18,8 @@ PSEUDO = frozenset({
 })  # fmt: skip
 IMAGES = frozenset({"squashfs", "iso9660", "erofs", "cramfs", "udf"})  # full and read-only by nature
 KERNEL_TREES = ("/proc/", "/sys/")  # a tmpfs below them holds directories for other mounts only
-COLUMNS = ["mount", "device", "type", "size_gib", "used_gib", "available_gib", "used_percent", "inodes_percent",
-           "read_only", "answered"]  # fmt: skip
+COLUMNS = ["mount", "used_percent", "available_gib", "used_gib", "size_gib", "inodes_percent", "type", "device",
+           "read_only", "answered"]  # fmt: skip  # what matters first: a phone shows four
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +114,9 @@ def parse_filesystem(text: str) -> Filesystem:
 def disk_table(mounts: list[Mount], filesystems: dict[str, Filesystem]) -> pd.DataFrame:
     """Return one row for each mount that has a size or did not answer, fullest first.
 
-    Columns: ``mount``, ``device``, ``type``, ``size_gib``, ``used_gib``, ``available_gib`` (for users),
-    ``used_percent`` (as df's Use%), ``inodes_percent``, ``read_only``, ``answered`` (False: it did not answer in
-    time, and its numbers are NaN).
+    Columns: ``mount``, ``used_percent`` (as df's Use%), ``available_gib`` (for users), ``used_gib``, ``size_gib``,
+    ``inodes_percent``, ``type``, ``device``, ``read_only``, ``answered`` (False: it did not answer in time, and its
+    numbers are NaN).
     """
     rows = [
         _row(m, filesystems.get(m.point)) for m in mounts if m.point not in filesystems or filesystems[m.point].size
@@ -126,12 +126,11 @@ def disk_table(mounts: list[Mount], filesystems: dict[str, Filesystem]) -> pd.Da
 
 
 def _row(mount: Mount, found: Filesystem | None) -> tuple[object, ...]:
-    names = mount.point, mount.device, mount.kind
-    read_only = "ro" in mount.options
+    about = mount.kind, mount.device, "ro" in mount.options
     if found is None:
-        return (*names, *[float("nan")] * 5, read_only, False)
-    sizes = (found.size / GIB, (found.size - found.free) / GIB, found.available / GIB)
-    return (*names, *sizes, found.used_percent, found.inodes_percent, read_only, True)
+        return (mount.point, *[float("nan")] * 5, *about, False)
+    sizes = (found.available / GIB, (found.size - found.free) / GIB, found.size / GIB)
+    return (mount.point, found.used_percent, *sizes, found.inodes_percent, *about, True)
 
 
 def _unescape(word: str) -> str:

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -22,6 +23,7 @@ from opsnb.kits.linux.thresholds import Thresholds
 from opsnb.runbook.show import visible
 
 LOOPBACK = "lo"
+PHONE = 42  # characters that a phone shows in one line of a record
 
 
 class Severity(StrEnum):
@@ -96,16 +98,22 @@ def findings_text(found: list[Finding]) -> str:
     """Return findings as short paragraphs that read well on a phone; says so when there are none."""
     if not found:
         return "No threshold was crossed."
-    return "\n".join(
-        f"{number}. {f.severity.upper()}  {f.what}: {f.value:,.6g} {f.unit} (threshold {f.threshold:,.6g})\n"
-        f"   why:  {f.why}\n   next: {f.look_next}"
-        for number, f in enumerate(found, 1)
-    )
+    return "\n".join(_paragraph(number, finding) for number, finding in enumerate(found, 1))
 
 
 def count_by_severity(found: list[Finding]) -> dict[str, int]:
     """Return ``{"critical": 0, "warning": 2, "notice": 1}``."""
     return {s.value: sum(f.severity is s for f in found) for s in Severity}
+
+
+def _paragraph(number: int, f: Finding) -> str:
+    lines = [
+        f"{number}. {f.severity.upper()}  {f.what}",
+        f"   {f.value:,.6g} {f.unit} (threshold {f.threshold:,.6g})",
+        *textwrap.wrap(f.why, PHONE, initial_indent="   why:  ", subsequent_indent="         "),
+        f"   next: {f.look_next}",  # whole, because it is pasted
+    ]
+    return "\n".join(lines)
 
 
 def _needs(name: str, readable: set[str]) -> bool:
@@ -131,7 +139,7 @@ def _cpu(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:
     usage = reading.cpu_usage.iloc[0]
     rules = (
         ("busy", limits.cpu_busy_percent, "there is no CPU time left: everything waits its turn",
-         "the processes by CPU above"),
+         "the processes by CPU"),
         ("iowait", limits.cpu_iowait_percent, "CPUs are idle because a disk is slow",
          "iostat -x 1 5; blocked processes"),
         ("steal", limits.cpu_steal_percent, "the hypervisor gives this machine's time to others",
@@ -159,7 +167,7 @@ def _memory(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:
     if grade:
         yield _finding(grade[0], "memory available", m.available_percent, grade[1], "%",
                        f"{m.available:,.0f} MiB of {m.total:,.0f} are left before the kernel kills something",
-                       "the processes by memory above; dmesg | grep -i oom")  # fmt: skip
+                       "the processes by memory; dmesg | grep -i oom")  # fmt: skip
     if m.swap_used_percent > limits.swap_used_percent:
         yield _finding(Severity.WARNING, "swap used", m.swap_used_percent, limits.swap_used_percent, "%",
                        "memory was short at some time; what is swapped out is slow to come back",
@@ -247,7 +255,7 @@ def _pressure(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:
             thing = {"cpu": "a CPU", "io": "a disk"}.get(row["resource"], row["resource"])
             yield _finding(Severity.WARNING, f"pressure on {row['resource']}, last minute", row["avg60_percent"], limit,
                            "% of the time", f"tasks stood still because they waited for {thing}",
-                           f"cat /proc/pressure/{row['resource']}; the processes above")  # fmt: skip
+                           f"cat /proc/pressure/{row['resource']}; the processes by CPU and memory")  # fmt: skip
 
 
 def _uptime(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ STATES = {
     "R": "running", "S": "sleeping", "D": "blocked", "T": "stopped", "t": "traced", "Z": "zombie", "X": "dead",
     "I": "idle", "P": "parked", "W": "waking", "K": "wakekill", "x": "dead",
 }  # fmt: skip
-COLUMNS = ["pid", "name", "user", "state", "cpu_percent", "memory_mib", "memory_percent", "threads", "parent"]
+COLUMNS = ["pid", "name", "cpu_percent", "memory_mib", "memory_percent", "state", "user", "threads", "parent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +114,9 @@ def process_table(
         users: User names by uid.
 
     Returns:
-        Columns: ``pid``, ``name``, ``user``, ``state``, ``cpu_percent`` (of one CPU: 200 is two CPUs; a process that
-        started in between counts from its start), ``memory_mib`` (resident, shared pages counted for each who has
-        them), ``memory_percent``, ``threads``, ``parent``.
+        Columns: ``pid``, ``name``, ``cpu_percent`` (of one CPU: 200 is two CPUs; a process that started in between
+        counts from its start), ``memory_mib`` (resident, shared pages counted for each who has them),
+        ``memory_percent``, ``state``, ``user``, ``threads``, ``parent``.
 
     Raises:
         UsageError: If ``seconds`` is not above 0.
@@ -131,8 +131,8 @@ def process_table(
         spent = now.ticks - (then.ticks if then and then.started == now.started else 0)
         resident = status[pid].resident / KIB_IN_MIB
         user = users.get(status[pid].uid, str(status[pid].uid))
-        rows.append((pid, now.name, user, now.state, 100 * max(0, spent) / TICKS / seconds, resident,
-                     100 * resident / memory_mib, now.threads, now.parent))  # fmt: skip
+        rows.append((pid, now.name, 100 * max(0, spent) / TICKS / seconds, resident, 100 * resident / memory_mib,
+                     now.state, user, now.threads, now.parent))  # fmt: skip
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(["cpu_percent", "memory_mib", "pid"], ascending=[False, False, True], ignore_index=True)
 
