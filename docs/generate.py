@@ -15,6 +15,10 @@ import click
 
 DOCS = Path(__file__).resolve().parent
 WRITTEN = "<!-- Written by docs/generate.py; change the code and run `make docs`. -->"
+LINT = (
+    "`opsnb runbook lint` looks at every notebook under `runbooks/` and says what is to be put right: file, cell, "
+    "line, code and how. It exits 1 when it finds something. Each code stands for a promise:"
+)
 GROUPS = {  # the fourth character of a code: what its group asks
     "0": "Can the notebook be used at all?",
     "1": "What must be cleared before it is committed",
@@ -62,12 +66,7 @@ def lint_page() -> str:
     """Return ``lint.md``: every lint code with what holds where it finds nothing."""
     from opsnb.control.catalog.lint import CODES
 
-    parts = [
-        "# Lint codes",
-        WRITTEN,
-        "`opsnb runbook lint` looks at every notebook under `runbooks/` and says what is to be put right: file, cell, "
-        "line, code and how. It exits 1 when it finds something. Each code stands for a promise:",
-    ]
+    parts = ["# Lint codes", WRITTEN, LINT]
     for digit, title in GROUPS.items():
         rows = [f"| `{code}` | {promise} |" for code, promise in sorted(CODES.items()) if code[4] == digit]
         parts += [f"## {title}", "\n".join(["| code | what holds where it finds nothing |", "|---|---|", *rows])]
@@ -119,7 +118,7 @@ def _options(command: click.Command) -> Iterator[str]:
         yield from ("| option | |", "|---|---|")
     for option in options:
         names = ", ".join(f"`{o}`" for o in (*option.opts, *option.secondary_opts))
-        yield f"| {names}{_value(option)} | {(option.help or '').replace('|', chr(92) + '|')}{_default(option)} |"
+        yield f"| {names}{_value(option)} | {_meaning(option)} |"
 
 
 def _value(option: click.Option) -> str:
@@ -132,10 +131,11 @@ def _value(option: click.Option) -> str:
     return f" {option.type.name.split()[0].upper()}"
 
 
-def _default(option: click.Option) -> str:
+def _meaning(option: click.Option) -> str:
     default = option.default
     shown = option.show_default and isinstance(default, str | int) and not isinstance(default, bool)
-    return f" (default: {default})" if shown else ""
+    text = f"{option.help or ''} (default: {default})" if shown else option.help or ""
+    return text.strip().replace("|", "\\|")
 
 
 PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, "lint.md": lint_page}

@@ -230,7 +230,7 @@ def test_a_cpu_plot_stays_readable_with_any_number_of_cpus(cpus):
     assert ("more in the table" in axes.get_title(loc="left")) == (cpus > 31)
 
 
-@pytest.mark.parametrize("name", ["/data$1$\\frac{", "/媒体/视频", "/a\x1b[31m\n", "/" + "x" * 300, "/_^{}"])
+@pytest.mark.parametrize("name", ["/data$1$\\frac{", "/媒体/视频", "/a\x1b[31m\n", "/" + "x" * 300, "/_^{}", "/a$^$b"])
 def test_no_mount_point_can_break_a_plot(name):
     """Formulas, Chinese, control characters and endless names are drawn as plain short text, without a warning."""
     row = {"mount": name, "used_percent": 97.0, "answered": True}

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from opsnb.control.ledger.signer import Signer
 from opsnb.control.records import Mode, Risk, Verdict
 
 ORIGIN = "opsnb.example/test"
+DAY = "2026/11/23"
 SALTS = ("notebook", "files", "html", "request", "plan")
 
 
@@ -86,40 +88,70 @@ class Log:
         self.append(RequestSealed(request=name, risk=Risk.CHANGE, digest=sealed))
         return {"id": name, "body": body, "salts": salts, "plan": None, "plan_digest": None}
 
-    def run(self, request: dict[str, Any], *, files: dict[str, bytes] | None = None, plan: bool = False) -> Path:
-        """Record a run of a request; return its folder."""
-        run = f"r-{secrets.token_hex(4)}"
-        mode = Mode.PLAN if plan else Mode.APPLY
+    def run(
+        self,
+        request: dict[str, Any],
+        *,
+        files: dict[str, bytes] | None = None,
+        plan: bool = False,
+        manifest: dict[str, Any] | None = None,
+        entries: dict[str, str] | None = None,
+        finished_before: bool = False,
+    ) -> Path:
+        """Record a run of a request; return its folder.
+
+        Args:
+            request: What :meth:`request` returned.
+            files: What the run left under ``files/``.
+            plan: Whether it is a plan run, which proposes a plan.
+            manifest: Members of manifest.json that shall be others than the true ones.
+            entries: Digests that its entries shall hold instead of the true ones, by field.
+            finished_before: Whether a control plane died after it had finished the run and before it recorded it.
+        """
+        run, mode = f"r-{secrets.token_hex(4)}", Mode.PLAN if plan else Mode.APPLY
         self.append(RunClaimed(run=run, request=request["id"], mode=mode, by="p-1"))
         if plan:
             request["plan"] = {"title": "one change", "changes": [{"host": "web1"}]}
             request["plan_digest"] = digest(request["plan"])
             hidden = salted(request["salts"]["plan"], request["plan_digest"].encode())
             self.append(PlanProposed(run=run, request=request["id"], plan=hidden))
+        contents = {"run.ipynb": f'{{"cells": ["{run}"]}}'.encode(), "run.html": f"<p>{run}</p>".encode()}
+        contents |= {f"files/{name}": data for name, data in (files or {}).items()}
+        rows = [{"path": n, "size": len(d), "sha256": sha256(d)} for n, d in sorted(contents.items())]
+        contents["manifest.json"] = canonical({
+            "schema": 1, "run": run, "salts": request["salts"], "files": rows, "request": request["body"],
+            "request_digest": digest(request["body"]), "plan": request["plan"],
+            "plan_digest": request["plan_digest"], "record": {"run": run, "title": "检查"}, **(manifest or {}),
+        })  # fmt: skip
+        self._enter(run, request, mode, contents, entries or {}, finished_before=finished_before)
         folder = self.outputs / ".incoming" / run
-        notebook, page = f'{{"cells": ["{run}"]}}'.encode(), f"<p>{run}</p>".encode()
-        contents = {"run.ipynb": notebook, "run.html": page, **{f"files/{n}": d for n, d in (files or {}).items()}}
         for name, data in contents.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
-        rows = [{"path": n, "size": len(d), "sha256": sha256(d)} for n, d in sorted(contents.items())]
-        kept = [row for row in rows if str(row["path"]).startswith("files/")]
+        (self.outputs / DAY).mkdir(parents=True, exist_ok=True)
+        return folder.rename(self.outputs / DAY / run)
+
+    def _enter(
+        self, run: str, request: dict[str, Any], mode: Mode, contents: dict[str, bytes], entries: dict[str, str],
+        *, finished_before: bool,
+    ) -> None:  # fmt: skip
         salts = request["salts"]
+        rows = [{"path": n, "size": len(d), "sha256": sha256(d)} for n, d in sorted(contents.items()) if "/" in n]
+        true = {
+            "notebook": salted(salts["notebook"], contents["run.ipynb"]),
+            "files": salted(salts["files"], canonical(rows)),
+            "html": salted(salts["html"], contents["run.html"]),
+            "manifest": sha256(contents["manifest.json"]),
+        }
+        said = {**true, **entries}
         finished = RunFinished(
             run=run, request=request["id"], mode=mode, verdict=Verdict.DONE, isolation=Isolation.LANDLOCK,
-            notebook=salted(salts["notebook"], notebook), files=salted(salts["files"], canonical(kept)),
+            notebook=said["notebook"], files=said["files"],
         )  # fmt: skip
-        manifest = canonical({
-            "schema": 1, "run": run, "salts": salts, "files": rows, "request": request["body"],
-            "request_digest": digest(request["body"]), "plan": request["plan"],
-            "plan_digest": request["plan_digest"], "record": {"run": run, "title": "检查"},
-        })  # fmt: skip
-        (folder / "manifest.json").write_bytes(manifest)
-        path = f"2026/11/23/{run}"
-        recorded = RunRecorded(run=run, path=path, html=salted(salts["html"], page), manifest=sha256(manifest))
+        recorded = RunRecorded(run=run, path=f"{DAY}/{run}", html=said["html"], manifest=said["manifest"])
+        if finished_before:
+            self.append(replace(finished, notebook="ab" * 32, verdict=Verdict.ABORTED))
         self.append(finished, recorded)
-        (self.outputs / path).parent.mkdir(parents=True, exist_ok=True)
-        return folder.rename(self.outputs / path)
 
     def fill(self) -> list[Path]:
         """Record a plan run, its apply run with files, and a run of another request; publish."""

@@ -78,9 +78,7 @@ def test_folded_code_is_printed(browser, tmp_path):
     page.goto(path.as_uri())
     assert page.evaluate("document.querySelectorAll('article.code details:not([open])').length") > 5
     page.emulate_media(media="print")
-    shown = page.evaluate(
-        "[...document.querySelectorAll('article.code .highlight')].map(e => e.checkVisibility())"
-    )
+    shown = page.evaluate("[...document.querySelectorAll('article.code .highlight')].map(e => e.checkVisibility())")
     assert shown
     assert all(shown)
     page.close()

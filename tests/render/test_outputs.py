@@ -46,9 +46,17 @@ def test_a_long_html_table_shows_both_ends():
 
 def test_many_outputs_are_counted():
     """Of thousands of outputs of one cell the first and last hundred are shown and the rest counted."""
-    page = page_of(*[sample.stream(f"{n}\n") for n in range(1000)])
+    page = page_of(*[sample.shown({"text/plain": f"{n}"}) for n in range(1000)])
     assert len(page.all("pre", "text")) == outputs.MAX_OUTPUTS
     assert "800 outputs more" in page.one("p", "cut").text
+
+
+def test_pieces_of_a_stream_are_one_text():
+    """What a cell printed between its scraps reads as one text; the other stream and a display stand apart."""
+    scrap = sample.shown({"application/scrapbook.scrap.json+json": {"name": "nodes", "data": 3}})
+    rows = [sample.stream("a\n"), scrap, sample.stream("b\n"), sample.stream("e\n", "stderr"), sample.stream("c\n")]
+    page = page_of(*rows)
+    assert [e.text for e in page.all("pre", "out")] == ["a\nb\n", "e\n", "c\n"]
 
 
 def test_output_cut_in_the_run_is_said():

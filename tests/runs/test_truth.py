@@ -183,13 +183,14 @@ def test_a_hundred_megabytes(up: Place) -> None:
     recorded(up, result)
 
 
-def test_two_hundred_thousand_lines(place: Place) -> None:
-    """200,000 flushed prints arrive as 200,000, in order."""
-    place.settings(cell_timeout="5m")
-    place.add("lines", "for i in range(200_000):\n    print(i, flush=True)")
+def test_every_flushed_line_arrives(place: Place) -> None:
+    """Flushed prints arrive all, in order: 20,000 here, 200,000 in `make prove`; stock clients lose some."""
+    lines = 200_000 if os.environ.get("OPSNB_PROVE") else 20_000
+    place.settings(cell_timeout="10m")
+    place.add("lines", f"for i in range({lines}):\n    print(i, flush=True)")
     result = place.json("run", "runbooks/lines.ipynb")
     assert result["verdict"] == "DONE"
-    assert text_of(place.executed(result)["cells"][0]).split() == [str(i) for i in range(200_000)]
+    assert text_of(place.executed(result)["cells"][0]).split() == [str(i) for i in range(lines)]
 
 
 def test_grandchildren_do_not_survive(up: Place) -> None:

@@ -244,7 +244,7 @@ class Report:
         for path in sorted(files.plain):
             if path not in self.covered or not files.plain[path]:
                 self.add(1, path, "extra")
-        pending = {run for kind, run in self.said if kind == "run.finished"} - runs.keys()
+        pending = {run for kind, run in self.said if kind == "run.finished" and whole} - runs.keys()
         self.counts.update(runs=len(runs), pending=len(pending), files=len(files.plain))
 
     def _signed(self, where: str, note: bytes, key: Key) -> Head:  # of a C2SP checkpoint that key signed

@@ -73,6 +73,7 @@ class Context:
 
 def fragments(rows: list[Any], context: Context) -> list[Fragment]:
     """Return what to show of a cell's outputs (nbformat 4); whatever is malformed is named and left out."""
+    rows = _coalesced(rows, context)
     half = MAX_OUTPUTS // 2
     if len(rows) <= MAX_OUTPUTS:
         return [f for row in rows for f in _output(row, context)]
@@ -87,6 +88,26 @@ def rows_of(cell: dict[str, Any]) -> list[Any]:
     """Return a cell's outputs; none where they are no list."""
     found = cell.get("outputs")
     return found if isinstance(found, list) else []
+
+
+def _coalesced(rows: list[Any], context: Context) -> list[Any]:
+    """Return the rows with known scraps left out and neighbouring pieces of one stream joined."""
+    made: list[Any] = []
+    for row in rows:
+        if isinstance(row, dict) and _known_scrap(row, context):
+            continue
+        stream = isinstance(row, dict) and row.get("output_type") == "stream"
+        if stream and made and isinstance(made[-1], dict) and made[-1].get("name") == row.get("name", ""):
+            made[-1]["text"].append(joined(row.get("text")))
+        else:
+            made.append({**row, "name": row.get("name", ""), "text": [joined(row.get("text"))]} if stream else row)
+    return made
+
+
+def _known_scrap(row: dict[str, Any], context: Context) -> bool:
+    data = row.get("data")
+    found = data.values() if isinstance(data, dict) and data and all(str(m).startswith(SCRAP) for m in data) else ()
+    return bool(found) and all(isinstance(s, dict) and str(s.get("name", "")) in context.known for s in found)
 
 
 def joined(value: object) -> str:

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from markupsafe import Markup, escape
 
@@ -26,6 +27,11 @@ _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 WEIGHTS = {1: "bold", 3: "italic", 4: "underline"}
 SPACE, DELETE = 0x20, 0x7F
+# The names of U+0000 to U+001F (ISO 646).
+_NAMES = (
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+)
+CONTROLS = _NAMES.split()
 MAX_RUN = 8  # of one hidden character, shown one by one
 BRIGHT = 90  # first of the eight bright foreground colours
 NORMAL = 30  # first of the eight normal ones
@@ -56,17 +62,24 @@ def in_html(html: str) -> Markup:
 
 
 def _badge(match: re.Match[str]) -> str:
-    """Return the span that shows a run; its title spells out short ones, for a screen without the picture's glyph."""
-    shown = _symbols(match[0])
-    spelt = " ".join(f"U+{ord(c):04X}" for c in match[0][:4])
-    return f'<span class="ctl" title="{spelt}">{shown}</span>'
+    """Return the span that shows a run. The style sheet draws its title, as many fonts lack the control pictures."""
+    return f'<span class="ctl" title="{_run(match[0], _word)}">{_symbols(match[0])}</span>'
+
+
+def _word(character: str) -> str:
+    code = ord(character)
+    return CONTROLS[code] if code < SPACE else symbol(character) if code != DELETE else "DEL"
 
 
 def _symbols(run: str) -> str:
-    """Return the symbols of a run; codes are set apart by spaces, and an endless run of one character is counted."""
+    return _run(run, symbol)
+
+
+def _run(run: str, show: Callable[[str], str]) -> str:
+    """Return what stands for a run, words set apart by spaces; an endless run of one character is counted."""
     if len(run) > MAX_RUN and run == run[0] * len(run):
-        return f"{symbol(run[0])}×{len(run)}"
-    shown = [symbol(c) for c in run]
+        return f"{show(run[0])}×{len(run)}"
+    shown = [show(c) for c in run]
     return "".join(shown) if all(len(s) == 1 for s in shown) else " ".join(shown)
 
 

@@ -93,6 +93,7 @@ def compared(value: Any) -> str:
 
 def duration(seconds: float, language: str) -> str:
     """Return a duration: ``0.84 s``, ``12.5 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    seconds = float(seconds)  # a manifest holds it as its shortest decimal string
     if seconds < 10:  # noqa: PLR2004  (two digits are enough from here on)
         return translate("{n} s", language, n=f"{seconds:.2f}")
     if seconds < 60:  # noqa: PLR2004  (a minute)

@@ -36,31 +36,35 @@ class Watch:
         self._order: tuple[End, str] | None = None
         self._buffer: list[tuple[str, str]] = []
         self._sent = 0
+        self._index = 0
         self._last = 0.0
 
     def cell_started(self, index: int) -> None:
         """Tell that a cell starts."""
-        self._sent = 0
+        self._sent, self._index = 0, index
         self._tell({"ev": "cell", "index": index, "state": "running"})
 
     def cell_ended(self, cell: Cell) -> None:
         """Tell what became of a cell."""
-        self._flush(cell.index)
+        self._flush()
         self._tell({
             "ev": "cell", "index": cell.index, "state": cell.state.value, "seconds": cell.seconds, "why": cell.why,
         })  # fmt: skip
 
     def text(self, index: int, stream: str, text: str) -> None:
-        """Pass on text for those who watch, in bounded amounts."""
+        """Pass on text for those who watch, in bounded amounts; a little at a time, and never late."""
+        del index  # a cell's text is told before its end
         if self._sent > LIVE_BYTES:
             return
         self._sent += len(text)
         self._buffer.append((stream, text))
         if time.monotonic() - self._last > LIVE_EVERY:
-            self._flush(index)
+            self._flush()
 
     def order(self) -> tuple[End, str] | None:
         """Return what the control plane ordered; its silence for ever is the order to stop."""
+        if self._buffer and time.monotonic() - self._last > LIVE_EVERY:
+            self._flush()
         for message in self.control.arrived():
             if message["op"] == "stop":
                 self._order = (End.STOPPED, message["why"])
@@ -80,7 +84,7 @@ class Watch:
         """Take the finished execution."""
         self.execution = execution
 
-    def _flush(self, index: int) -> None:
+    def _flush(self) -> None:
         joined: list[tuple[str, str]] = []
         for stream, text in self._buffer:
             if joined and joined[-1][0] == stream:
@@ -90,7 +94,7 @@ class Watch:
         self._buffer.clear()
         self._last = time.monotonic()
         for stream, text in joined:
-            self._tell({"ev": "text", "index": index, "stream": stream, "text": text[:LIVE_BYTES]})
+            self._tell({"ev": "text", "index": self._index, "stream": stream, "text": text[:LIVE_BYTES]})
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(Closed):

@@ -57,6 +57,7 @@ runs = Table(
     Column("ledger_index", Integer),
 )
 Index("runs_by_state", runs.c.state)
+Index("runs_by_request", runs.c.request)
 intents = Table(
     "intents",
     metadata,
