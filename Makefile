@@ -51,7 +51,8 @@ prove: .venv/dev ## The property tests with their full number of trials
 	OPSNB_PROVE=1 $(BIN)/python -m pytest -q tests/ledger tests/base tests/catalog
 
 bench: .venv/dev ## The figures, each a ratio measured in one run
-	@echo "There is no benchmark yet: part 2 of the plan brings them. See docs/evidence/ for what was measured so far."
+	$(BIN)/python -m compileall -q lib .venv/lib >/dev/null || true
+	$(BIN)/python tests/bench/run.py
 
 lab: .venv/lab ## JupyterLab on this workspace
 	$(BIN)/jupyter lab

@@ -153,7 +153,17 @@ def test_a_traceback_keeps_its_colours_as_classes():
 
 @pytest.mark.parametrize(
     "rows",
-    [None, "x", 7, [None], [[]], [{}], [{"output_type": "display_data", "data": 3}], [{"output_type": "stream"}]],
+    [
+        None,
+        "x",
+        7,
+        [None],
+        [[]],
+        [{}],
+        [{"output_type": "display_data", "data": 3}],
+        [{"output_type": "stream"}],
+        [{"name": "x"}, {"output_type": "stream", "name": "x", "text": ["a"]}],
+    ],
 )
 def test_malformed_outputs_never_stop_a_record(rows):
     """Outputs that are not nbformat's shape are named or left out."""

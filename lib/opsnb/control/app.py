@@ -178,10 +178,7 @@ class App:
         publish_ledger(self.services)
         with self.services.database.transaction() as connection:
             store.run_row(connection, run)
-            with tempfile.TemporaryDirectory(dir=self.workspace.state) as folder:
-                target = Path(folder) / f"{run}.zip"
-                export_run(connection, self.services.signer, self.workspace.outputs, run, target)
-                return target.read_bytes()
+            return export_run(connection, self.services.signer, self.workspace.outputs, run)
 
     def verify_database(self) -> dict[str, Any]:
         """Hash every entry in the database and compare with the head that was signed last.

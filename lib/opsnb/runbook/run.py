@@ -23,6 +23,22 @@ from opsnb.runbook.tell import plan_text, value_text
 NOT_IN_THIS_MODE = "not in this mode"
 
 
+class Answer:
+    """Whether something holds; true or false where it is tested, and silent at the end of a cell."""
+
+    def __init__(self, holds: bool) -> None:  # noqa: FBT001  (the one thing that it says)
+        self._holds = holds
+
+    def __bool__(self) -> bool:
+        return self._holds
+
+    def __repr__(self) -> str:
+        return str(self._holds)
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: what there is to say was printed."""
+
+
 class Run:
     """One run of one runbook. Get it from :func:`begin`.
 
@@ -48,7 +64,7 @@ class Run:
         """Whether a control plane listens."""
         return self._link is not None
 
-    def applicable(self, condition: object, why: str, *, instead: str = "") -> bool:
+    def applicable(self, condition: object, why: str, *, instead: str = "") -> Answer:
         """Say whether this is the right runbook; the run stops here when it is not.
 
         Args:
@@ -63,7 +79,7 @@ class Run:
             print(f"applicable: {why}")
         else:
             print(f"NOT APPLICABLE: {why}" + (f"; use {instead} instead" if instead else ""))
-        return fits
+        return Answer(fits)
 
     def propose(self, plan: Plan) -> Plan:
         """Hand in what would change; mode ``plan`` ends with this cell.
@@ -84,7 +100,7 @@ class Run:
         print(plan_text(plan))
         return plan
 
-    def change(self, plan: Plan, *, canary: int = 1, batch: int = 1) -> bool:
+    def change(self, plan: Plan, *, canary: int = 1, batch: int = 1) -> Answer:
         """Carry out the plan, one host after another: ``canary`` hosts first, then ``batch`` at a time.
 
         Each change is announced before it is made and its result told afterwards. Just before a change its thing is
@@ -100,10 +116,10 @@ class Run:
                 f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then"
             )
             print(f"  opsnb run {self.runbook} --mode apply --request REQUEST")
-            return False
+            return Answer(False)
         if plan is not self._plan:
             raise UsageError("change() takes the plan that propose() returned, nothing else")
-        return all(self._apply(number, self._link) for number in range(len(plan.changes)))
+        return Answer(all(self._apply(number, self._link) for number in range(len(plan.changes))))
 
     def _apply(self, number: int, link: RunLink) -> bool:
         assert self._plan is not None
@@ -124,7 +140,7 @@ class Run:
         print(f"{change.host}: {change.what}: done")
         return True
 
-    def check(self, what: str, got: JSON, want: JSON) -> bool:
+    def check(self, what: str, got: JSON, want: JSON) -> Answer:
         """Look at one promise: it holds when ``got == want``. Each check is evidence at once.
 
         Args:
@@ -134,13 +150,13 @@ class Run:
         """
         if self._over:
             print(f"{NOT_IN_THIS_MODE}: {what}")
-            return False
+            return Answer(False)
         got, want = _plain(got), _plain(want)
         ok = same(got, want)
         if self._link:
             self._link.ask("check", what=what, got=got, want=want)
         print(f"{'PASS' if ok else 'FAIL'}  {what}: got {value_text(got)}, want {value_text(want)}")
-        return ok
+        return Answer(ok)
 
     def evidence(self, name: str, value: JSON) -> None:
         """Keep a named value with the record (also as a scrap in scrapbook's wire format)."""

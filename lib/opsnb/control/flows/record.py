@@ -132,7 +132,7 @@ def _record(connection: Any, row: Any, request: Any, ended: Ended, now: str) -> 
         promise=body["facts"].get("promise", ""), facts=body["facts"], risk=Risk(body["risk"]), mode=mode,
         verdict=word, reason=reason, requester=body["requester"]["name"], why=body["why"], started=started, ended=now,
         seconds=round((parse(now) - parse(started)).total_seconds(), 3), hosts=body["hosts"],
-        parameters=[{**r, "value": request.parameters.get(r["name"])} for r in body["labels"]],
+        parameters=[_parameter(row, request.parameters) for row in body["labels"]],
         approvals=_approvals(request, body, mode), plan=request.plan if mode is not Mode.READ else None,
         applied=[
             {"change": i.change, "host": i.host, "what": i.what, "state": i.outcome or "unknown"} for i in intents
@@ -142,6 +142,13 @@ def _record(connection: Any, row: Any, request: Any, ended: Ended, now: str) -> 
         notes=_notes(ended), isolation=ended.isolation,
         digests={"sealed notebook": body["notebook"], "toolkit": body["toolkit"]},
     )  # fmt: skip
+
+
+def _parameter(row: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the parameter table; the sealed row holds a float as text, and the page wants the number."""
+    value = values.get(row["name"])
+    default = value if digestible(value) == row["default"] else row["default"]
+    return {**row, "value": value, "default": default}
 
 
 def _approvals(request: Any, body: dict[str, Any], mode: Mode) -> list[dict[str, Any]]:

@@ -206,15 +206,16 @@ def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist:
         if exist and not path.is_dir():
             raise UsageError(f"'{text}' is not an existing directory; a kernel may write only to one that is there")
         real = path.resolve()
-        _refuse_own(services, real, text)
+        _refuse_own(services, real, text, writing=exist)
         paths.append(str(real))
     return paths
 
 
-def _refuse_own(services: Services, path: Path, text: str) -> None:
-    """Refuse what would open the evidence or the state to a kernel."""
+def _refuse_own(services: Services, path: Path, text: str, *, writing: bool) -> None:
+    """Refuse what would open the state to a kernel, or the evidence to its writing; sealed, the evidence may be read."""
     workspace = services.workspace
-    for own in (workspace.state, workspace.outputs, workspace.runbooks, services.toolkit.root):
+    guarded = [workspace.outputs, workspace.runbooks, services.toolkit.root] if writing else []
+    for own in (workspace.state, *guarded):
         real = own.resolve()
         if path == real or real in path.parents or path in real.parents:
             raise RefusedError(

@@ -96,12 +96,19 @@ def _coalesced(rows: list[Any], context: Context) -> list[Any]:
     for row in rows:
         if isinstance(row, dict) and _known_scrap(row, context):
             continue
-        stream = isinstance(row, dict) and row.get("output_type") == "stream"
-        if stream and made and isinstance(made[-1], dict) and made[-1].get("name") == row.get("name", ""):
+        name = _stream(row)
+        if name is None:
+            made.append(row)
+        elif made and _stream(made[-1]) == name:
             made[-1]["text"].append(joined(row.get("text")))
         else:
-            made.append({**row, "name": row.get("name", ""), "text": [joined(row.get("text"))]} if stream else row)
+            made.append({**row, "text": [joined(row.get("text"))]})
     return made
+
+
+def _stream(row: object) -> str | None:
+    """Return the name of a stream output's stream, ``None`` for anything else."""
+    return str(row.get("name")) if isinstance(row, dict) and row.get("output_type") == "stream" else None
 
 
 def _known_scrap(row: dict[str, Any], context: Context) -> bool:
