@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opsnb.base.version import VERSION as __version__
+from opsnb.base.version import VERSION as __version__  # noqa: N811  (the name that Python asks for)
 
 if TYPE_CHECKING:
     from opsnb.runbook import begin, show

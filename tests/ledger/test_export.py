@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import stat
 import subprocess
 import sys
 import zipfile
@@ -56,7 +55,7 @@ def test_an_export_is_verified_alone(filled: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.zip"
     path.write_bytes(export(log, folders[1].name))
     with zipfile.ZipFile(path) as archive:
-        archive.extractall(tmp_path / "unpacked")  # noqa: S202 - ours
+        archive.extractall(tmp_path / "unpacked")
     inside = tmp_path / "unpacked/ledger"
     for place in (path, tmp_path / "unpacked"):
         argv = [sys.executable, "-I", str(inside / "verify.py"), str(place), "--key", log.signer.vkey]
@@ -166,46 +165,6 @@ def test_an_export_against_a_kept_head(filled: Any, tmp_path: Path) -> None:
     later = verify_path(str(path), head=log.checkpoint())
     assert later.exit_code == 2
     assert "a head of its own size (14) only" in later.problems[0]
-
-
-@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "a//x", "./x", ".."])
-def test_paths_that_leave(filled: Any, tmp_path: Path, name: str) -> None:
-    """A zip with a path that leaves the folder is not looked at."""
-    log, folders = filled
-    path = packed(tmp_path / "x.zip", {**opened(export(log, folders[0].name)), name: b""})
-    assert verify_path(path).exit_code == 2
-
-
-def test_a_path_twice(filled: Any, tmp_path: Path) -> None:
-    """A zip in which two files have one name is not looked at: programs differ on which one they show."""
-    log, folders = filled
-    path = tmp_path / "x.zip"
-    path.write_bytes(export(log, folders[0].name))
-    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr(PROOF, b"{}")
-    assert verify_path(str(path)).exit_code == 2
-
-
-def test_a_link_in_a_zip(filled: Any, tmp_path: Path) -> None:
-    """A zip member that would become a link is altered."""
-    log, folders = filled
-    path = tmp_path / "x.zip"
-    path.write_bytes(export(log, folders[0].name))
-    row = zipfile.ZipInfo("link")
-    row.create_system, row.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(row, "/etc/passwd")
-    assert verify_path(str(path)).exit_code == 1
-
-
-@pytest.mark.parametrize("said", [None, 10])
-def test_zip_bombs(tmp_path: Path, said: int | None) -> None:
-    """What would unpack to far more than it is is refused at once; one that lies about its size is not believed."""
-    path = Path(packed(tmp_path / "x.zip", {CHECKPOINT: b"\0" * 50_000_000}))
-    if said is not None:
-        data = path.read_bytes()
-        path.write_bytes(data.replace((50_000_000).to_bytes(4, "little"), said.to_bytes(4, "little")))
-    assert verify_path(str(path)).exit_code == (2 if said is None else 1)
 
 
 def test_a_torn_zip(filled: Any, tmp_path: Path) -> None:

@@ -82,3 +82,19 @@ def test_folded_code_is_printed(browser, tmp_path):
     assert shown
     assert all(shown)
     page.close()
+
+
+def test_a_hidden_character_can_be_seen(browser, tmp_path):
+    """What stands for ESC and for a direction override is drawn on a ground of its own, as words every font has."""
+    path = tmp_path / "run.html"
+    path.write_bytes(render(sample.record(), sample.notebook()))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    drawn = page.evaluate(
+        """[...document.querySelectorAll('.ctl')].map(e => { const s = getComputedStyle(e, '::after');
+        return [e.title, s.content, s.backgroundColor !== 'rgba(0, 0, 0, 0)' && s.backgroundColor !== s.color,
+        e.getBoundingClientRect().width > 10]; })"""
+    )
+    assert ["ESC", '"ESC"', True, True] in drawn
+    assert ["U+202E", '"U+202E"', True, True] in drawn
+    page.close()

@@ -26,7 +26,7 @@ NOT_IN_THIS_MODE = "not in this mode"
 class Answer:
     """Whether something holds; true or false where it is tested, and silent at the end of a cell."""
 
-    def __init__(self, holds: bool) -> None:  # noqa: FBT001  (the one thing that it says)
+    def __init__(self, *, holds: bool) -> None:
         self._holds = holds
 
     def __bool__(self) -> bool:
@@ -79,7 +79,7 @@ class Run:
             print(f"applicable: {why}")
         else:
             print(f"NOT APPLICABLE: {why}" + (f"; use {instead} instead" if instead else ""))
-        return Answer(fits)
+        return Answer(holds=fits)
 
     def propose(self, plan: Plan) -> Plan:
         """Hand in what would change; mode ``plan`` ends with this cell.
@@ -116,10 +116,10 @@ class Run:
                 f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then"
             )
             print(f"  opsnb run {self.runbook} --mode apply --request REQUEST")
-            return Answer(False)
+            return Answer(holds=False)
         if plan is not self._plan:
             raise UsageError("change() takes the plan that propose() returned, nothing else")
-        return Answer(all(self._apply(number, self._link) for number in range(len(plan.changes))))
+        return Answer(holds=all(self._apply(number, self._link) for number in range(len(plan.changes))))
 
     def _apply(self, number: int, link: RunLink) -> bool:
         assert self._plan is not None
@@ -150,13 +150,13 @@ class Run:
         """
         if self._over:
             print(f"{NOT_IN_THIS_MODE}: {what}")
-            return Answer(False)
+            return Answer(holds=False)
         got, want = _plain(got), _plain(want)
         ok = same(got, want)
         if self._link:
             self._link.ask("check", what=what, got=got, want=want)
         print(f"{'PASS' if ok else 'FAIL'}  {what}: got {value_text(got)}, want {value_text(want)}")
-        return Answer(ok)
+        return Answer(holds=ok)
 
     def evidence(self, name: str, value: JSON) -> None:
         """Keep a named value with the record (also as a scrap in scrapbook's wire format)."""

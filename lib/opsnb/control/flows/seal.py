@@ -212,7 +212,7 @@ def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist:
 
 
 def _refuse_own(services: Services, path: Path, text: str, *, writing: bool) -> None:
-    """Refuse what would open the state to a kernel, or the evidence to its writing; sealed, the evidence may be read."""
+    """Refuse what would open the state to a kernel, or the evidence to its writing; sealed reads may name evidence."""
     workspace = services.workspace
     guarded = [workspace.outputs, workspace.runbooks, services.toolkit.root] if writing else []
     for own in (workspace.state, *guarded):

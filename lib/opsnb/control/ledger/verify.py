@@ -3,11 +3,10 @@
 PATH is an ``outputs/`` folder or an export (zip or unpacked). Standard library only, Python 3.9 or later; only reads.
 Exit 0 intact, 1 altered (what and where, the first bad thing first), 2 could not check. Checked: the signature of the
 checkpoint, the entries and their root, a head that was kept, what the entries say of each recorded run, and that no
-other file is there; ``.incoming/``, where runs are being written, is passed over.
+other file is there; ``.incoming/``, where runs are being written, is passed over. (400 lines: hence the format.)
 """
 
 # ruff: noqa: PTH113, PTH118, PTH123, PTH202, PLR2004, TRY301 - paths are names; lengths are Ed25519's; one way out
-# An auditor reads at most 400 lines, hence one empty line between definitions:
 # fmt: off
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ MESSAGES = {
     "entry": ("entry {n} is malformed, out of place or not proven", "第 {n} 条记录格式不对、错位或未被证明"),
     "note": ("not a checkpoint signed by {key}", "不是由 {key} 签名的检查点"),
     "root": ("the first {n} entries do not give the root that was signed", "前 {n} 条记录算不出已签名的树根"),
-    "count": ("{n} entries, but {m} were signed: cut back or added to", "有 {n} 条记录，签名的是 {m} 条：被截短或添加"),
+    "count": ("{n} entries, but {m} were signed: cut back or replaced", "有 {n} 条记录，签名的是 {m} 条：被截短或替换"),
     "none": ("no ledger here; give an outputs/ folder or an export", "这里没有账本；请给出 outputs/ 文件夹或导出"),
     "unreadable": ("cannot be read: {why}", "无法读取：{why}"),
     "limit": ("larger than this program accepts", "超出本程序接受的大小"),
@@ -45,17 +44,17 @@ MESSAGES = {
     "verdict0": ("INTACT", "完好"), "verdict1": ("ALTERED", "被改动"), "verdict2": ("NOT CHECKED", "未能核验"),
     "counts": ("{entries} entries, {runs} runs ({pending} more unrecorded), {files} files",
                "{entries} 条记录，{runs} 次运行（另 {pending} 次无存档），{files} 个文件"),
-    "head": ("head: {origin}, size {size}, root {root}", "检查点：{origin}，大小 {size}，树根 {root}"),
+    "head": ("head: {origin}, size {size}, root {root}\nkeep a copy of ledger/checkpoint, for --head next time",
+             "检查点：{origin}，大小 {size}，树根 {root}\n请另存 ledger/checkpoint，供下次 --head 使用"),
     "trust": ("key, taken from the ledger; compare it with yours: {key}", "公钥取自账本，请与您所持的对照：{key}"),
-    "keep": ("keep a copy of ledger/checkpoint, for --head next time", "请另存 ledger/checkpoint，供下次 --head 使用"),
 }
-IN_FLIGHT = {"missing", "extra", "count"}  # what a ledger that is being written can look like for a moment
+IN_FLIGHT = {"missing", "extra", "entry"}  # what a ledger that is being written can look like for a moment
 VALUE = r'"[\w.:/-]{1,200}"'  # an id, an enum, a time or a digest: no free text
 FIELD = rf'"[a-z]+":({VALUE}|0|[1-9]\d{{0,15}}|true|false|\{{({VALUE}:{VALUE},?)*\}})'
 ENTRY = re.compile(rf"\{{{FIELD}(,{FIELD})*\}}", re.ASCII)
 RUN_PATH = re.compile(r"\d{4}/\d{2}/\d{2}/[\w:-][\w.:-]*", re.ASCII)
 UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\0")  # in a path: it leaves the folder, or is no name
-ONCE = {"request.sealed", "run.claimed", "run.finished", "run.recorded"}  # of the other kinds the latest holds
+ONCE = {"request.sealed", "run.claimed", "run.recorded"}  # of the other kinds the latest holds
 GONE = (KeyError, FileNotFoundError, NotADirectoryError, zipfile.BadZipFile, zlib.error, EOFError)
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 Head = tuple[int, bytes]  # size and root
@@ -248,7 +247,7 @@ class Report:
         self.counts.update(runs=len(runs), pending=len(pending), files=len(files.plain))
 
     def _signed(self, where: str, note: bytes, key: Key) -> Head:  # of a C2SP checkpoint that key signed
-        signed = False
+        signed: list[bool] = []
         try:
             text, _, lines = note.decode().rpartition("\n\n")
             origin, size, root = text.split("\n")
@@ -258,15 +257,15 @@ class Report:
                 if f"— {name} {base64.b64encode(raw).decode()}" != line or lines[-1] != "\n":
                     raise ValueError(line)
                 if (name, raw[:4]) == key[:2]:
-                    signed = ed25519_verify(key[2], text.encode() + b"\n", raw[4:])
+                    signed.append(ed25519_verify(key[2], text.encode() + b"\n", raw[4:]))
             found = (int(size), base64.b64decode(root))
         except ValueError as error:
             raise Stop(1 if where == CHECKPOINT else 2, where, "form", {}) from error
-        if not signed or origin != key[0] or found[0] > MAX_ENTRIES:
+        if not signed or not all(signed) or origin != key[0] or found[0] > MAX_ENTRIES:
             raise Stop(1, where, "note", {"key": self.key})
         return found
 
-    def _take(self, line: bytes, index: int) -> bool:  # whether well formed, in its place, and not against others
+    def _take(self, line: bytes, index: int) -> bool:  # whether well formed, in its place, not against others
         try:
             entry = _load(line) if ENTRY.fullmatch(line.decode("ascii")) else {}
             kind, about = key = entry["kind"], str(entry.get("run", entry.get("request", "")))
@@ -285,19 +284,20 @@ class Report:
     def _log(self, size: int, root: bytes, kept: Head) -> str:  # all entries, against the signed and the kept head
         lines: list[bytes] = []
         with self.files.open(ENTRIES) as stream:
-            while len(lines) < size and (line := stream.readline(MAX_LINE)).endswith(b"\n"):
+            while (line := stream.readline(MAX_LINE)).endswith(b"\n") and len(lines) < MAX_ENTRIES:
                 lines.append(line[:-1])
-            if len(lines) == size and stream.read(1):
-                self.add(1, ENTRIES, "count", n=f"{size}+", m=size)
-        for bad in [index for index, line in enumerate(lines) if not self._take(line, index)][:1]:
-            self.add(1, ENTRIES, "entry", n=bad)
-        leaves = [_sha(b"\0", line) for line in lines]
-        for where, (n, wanted) in {"--head": kept, ENTRIES: (size, root)}.items():
-            if n > len(lines):
-                self.add(1, where, "count", n=len(lines), m=n)
-            elif _root(leaves[:n]) != wanted:
+        bad = [index for index, entry in enumerate(lines[:size]) if not self._take(entry, index)]
+        signed = self.said.copy()  # what is not signed yet must be well formed and counts for nothing
+        bad += [index for index, entry in enumerate(lines[size:], size) if not self._take(entry, index)]
+        self.said, have = signed, min(size, len(lines))
+        for index in [*bad, *([len(lines)] if line else [])][:1]:
+            self.add(1, ENTRIES, "entry", n=index)
+        for where, n, wanted in [("--head", *kept)] * (kept != (size, root)) + [(ENTRIES, size, root)]:
+            if n > have:
+                self.add(1, where, "count", n=have, m=n)
+            elif _root([_sha(b"\0", entry) for entry in lines[:n]]) != wanted:
                 self.add(1, where, "root", n=n)
-        self.counts["entries"] = len(lines)
+        self.counts["entries"] = have
         return ""
 
     def _proofs(self, size: int, root: bytes, kept: Head) -> str:  # an export's entries; returns its run
@@ -359,7 +359,7 @@ class Report:
 
 def verify_path(path: str, head: str | bytes | None = None, key: str | None = None, lang: str = "en") -> Report:
     """Check an outputs folder or an export; ``head`` and ``key`` are the thing itself or a file that holds it."""
-    for _ in range(RESTARTS):
+    for turn in range(RESTARTS):
         report = Report(lang)
         try:
             given = [Path(os.fsdecode(v)).read_bytes() if v and os.path.isfile(v) else v for v in (head, key)]
@@ -369,7 +369,7 @@ def verify_path(path: str, head: str | bytes | None = None, key: str | None = No
                 report.add(*stop.args[:3], **stop.args[3])
             if report.exit_code == 1 and not report.files.zip:  # the checkpoint is replaced last: give it the time
                 time.sleep(GRACE if report.kinds <= IN_FLIGHT else 0)
-                if report.files.read(CHECKPOINT) != report.note:
+                if (report.kinds <= IN_FLIGHT and turn == 0) or report.files.read(CHECKPOINT) != report.note:
                     continue
         except (OSError, *GONE, RuntimeError, MemoryError, ValueError) as error:
             report.add(2, os.fspath(path), "unreadable", why=repr(error))
@@ -389,8 +389,8 @@ def main(argv: list[str] | None = None) -> int:
     report = verify_path(args.path, args.head, args.key, lang)
     lines = [*report.problems, report.text(f"verdict{report.exit_code}")]
     if report.head:
-        said, whats = {**report.counts, **report.head, "key": report.key}, ["counts", "head", "keep", "trust"]
-        lines += [report.text(what, **said) for what in whats if what != "trust" or not args.key]
+        said = {**report.counts, **report.head, "key": report.key}
+        lines += [report.text(what, **said) for what in ("counts", "head", "trust")[: 2 if args.key else 3]]
     if args.json:
         lines = [json.dumps({n: getattr(report, n) for n in ("ok", "exit_code", "problems", "counts", "head", "key")})]
     sys.stdout.buffer.write("\n".join([*lines, ""]).encode("utf-8", "backslashreplace"))
