@@ -188,30 +188,47 @@ def help_text(table: Table, trials: int) -> None:
 
 
 def memory(table: Table) -> None:
-    """What one more idle kernel with pandas adds, cold ÷ forked (PSS)."""
-    from jupyter_client.manager import start_new_kernel
-
-    from opsnb.control.runs.launcher import Launcher
-
-    cold = []
-    kernels = [start_new_kernel(kernel_name="python3") for _ in range(4)]
-    for manager, client in kernels:
-        client.execute_interactive("import pandas, matplotlib.pyplot", timeout=60)
-        cold.append(manager.provisioner.pid)
-    reads = (sys.prefix, sys.base_prefix, str(ROOT))
-    launcher = Launcher(scratch=Path(tempfile.gettempdir()), reads=reads, fork=True, toolkit=lambda: "")
-    launched = [launcher.launch() for _ in range(4)]
-    forked = [m["kernel"] for m in (x.control.next() for x in launched) if m]
-    a, b = statistics.median(map(_pss, cold)), statistics.median(map(_pss, forked))
-    for each in launched:
-        each.control.close()
-    launcher.close()
-    for manager, client in kernels:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+    """What one more idle kernel with pandas adds to all that runs, cold ÷ forked (PSS; a fork with its supervisor)."""
+    a, b = _cold_kernel(), _forked_kernel()
     table.add(
         "one more idle kernel with pandas, PSS, cold ÷ forked", f"{a:.0f} MiB ÷ {b:.0f} MiB", f"{a / b:.1f}×", "≥ 3×"
     )
+
+
+def _cold_kernel() -> float:
+    from jupyter_client.manager import start_new_kernel
+
+    pids, kernels, totals = [], [], []
+    for count in (2, 6):
+        while len(kernels) < count:
+            manager, client = start_new_kernel(kernel_name="python3")
+            client.execute_interactive("import pandas, matplotlib.pyplot", timeout=60)
+            kernels.append((manager, client))
+            pids.append(manager.provisioner.pid)
+        totals.append(sum(map(_pss, pids)))
+    for manager, client in kernels:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return (totals[1] - totals[0]) / 4
+
+
+def _forked_kernel() -> float:
+    from opsnb.control.runs.launcher import Launcher
+
+    reads = (sys.prefix, sys.base_prefix, str(ROOT))
+    launcher = Launcher(scratch=Path(tempfile.gettempdir()), reads=reads, fork=True, toolkit=lambda: "")
+    launched, pids, totals = [], [], []
+    for count in (2, 6):
+        while len(launched) < count:
+            launched.append(launcher.launch())
+            message = launched[-1].control.next()
+            assert message
+            pids += [message["pid"], message["kernel"]]
+        totals.append(sum(map(_pss, [*pids, launcher.zygote_pid()])))
+    for each in launched:
+        each.control.close()
+    launcher.close()
+    return (totals[1] - totals[0]) / 4
 
 
 def _pss(pid: int) -> float:

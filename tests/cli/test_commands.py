@@ -250,3 +250,36 @@ def test_a_record_in_chinese(place: Place) -> None:
     assert '<html lang="zh-Hans"' in page
     assert "完成" in page
     assert "DONE" in page
+
+
+def test_a_foreign_notebook_does_not_run_under_a_runbooks_name(up: Place, tmp_path: Path) -> None:
+    """A notebook outside the catalog runs, and is called by its path whatever id it claims."""
+    add(up, 6)
+    foreign = tmp_path / "copy.ipynb"
+    foreign.write_bytes((up.root / "runbooks" / "TST-006.ipynb").read_bytes())
+    result = up.json("run", str(foreign))
+    assert (result["verdict"], result["runbook"]) == ("DONE", str(foreign))
+
+
+def test_doctor(place: Place) -> None:
+    """doctor finds what is unsafe, names the command that mends it, and that command does mend it."""
+    place.add("x", "1")
+    place.json("run", "runbooks/x.ipynb")
+    wait_for(lambda: not place.workspace.socket.exists(), 30)
+    found = place.json("doctor")
+    assert (found["up"], found["problems"]) == (False, 0)
+    place.workspace.token.chmod(0o644)
+    place.add("broken", "1", front="id: broken")
+    done = place.opsnb("doctor", "--json")
+    problems = {c["name"]: c for c in json.loads(done.stdout)["checks"] if c["state"] == "problem"}
+    assert done.returncode == 1
+    assert set(problems) == {"permissions", "runbook"}
+    subprocess.run(problems["permissions"]["mend"].split(), check=True)
+    (place.root / "runbooks" / "broken.ipynb").unlink()
+    assert place.json("doctor")["problems"] == 0
+    assert "→" in place.opsnb("doctor").stdout
+
+
+def test_doctor_sees_a_running_control_plane(up: Place) -> None:
+    """`doctor --json` says whether a control plane answers."""
+    assert up.json("doctor")["up"] is True

@@ -171,7 +171,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_page_is_found_from_the_index() -> None:
-    """Every page under docs/ is reached by links from docs/index.md."""
+    """Every page under docs/ is reached by links from docs/index.md; what was measured (docs/evidence) stands alone."""
     seen: set[Path] = set()
     left = [DOCS / "index.md"]
     while left:
@@ -181,4 +181,5 @@ def test_every_page_is_found_from_the_index() -> None:
         seen.add(page)
         links = (link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")))
         left += [page.parent / link for link in links if link and ":" not in link]
-    assert {str(p.relative_to(ROOT)) for p in DOCS.rglob("*.md") if p.resolve() not in seen} == set()
+    pages_here = {p.resolve() for p in DOCS.rglob("*.md") if p.parent.name != "evidence"}
+    assert {str(p.relative_to(ROOT)) for p in pages_here - seen} == set()

@@ -92,7 +92,9 @@ def test_a_record_lies_where_its_run_says(path: str) -> None:
         RunRecorded(run="r-1", path=path, html=DIGEST, manifest=DIGEST)
 
 
-@pytest.mark.parametrize("path", ["..", "../a", "a/../b", "/a", "a//b", ".incoming/x", "a/.hidden", "a b", "a\\b", ""])
+@pytest.mark.parametrize(
+    "path", ["..", "../a", "a/../b", "/a", "a//b", ".incoming/x", "a/.hidden", "a b", "a\\b", "", "a" * 201]
+)
 def test_site_paths_stay_inside(path: str) -> None:
     """``site.published`` names plain relative paths only."""
     with pytest.raises(UsageError, match="'files'"):

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import string
 import subprocess
 import sys
 import time
@@ -98,9 +99,9 @@ def test_both_languages(outputs: Path) -> None:
     assert "完好" in auditor(outputs, LC_ALL="zh_CN.UTF-8").stdout
     assert "完好" in auditor(outputs, LC_ALL="", LANG="zh_CN.UTF-8").stdout
     assert "INTACT" in auditor(outputs, "--lang", "en", LC_ALL="zh_CN.UTF-8").stdout
-    fields = __import__("string").Formatter().parse
+    fields = string.Formatter().parse
     for english, chinese in verify.MESSAGES.values():
-        assert {f[1] for f in fields(english)} == {f[1] for f in fields(chinese)}
+        assert {f[1] for f in fields(english)} - {None} == {f[1] for f in fields(chinese)} - {None}
         assert any(ord(c) > 0x2E00 for c in chinese)
 
 
@@ -109,7 +110,7 @@ def test_both_languages(outputs: Path) -> None:
 
 def test_any_changed_bit(outputs: Path) -> None:
     """A seeded sample of single changed bits over all files: each is found, its file (or its run) is named."""
-    chance = random.Random(20261123)
+    chance = random.Random(20261123)  # noqa: S311 - a seeded sample, no secret
     files = plain(outputs)
     for number in range(2000 if PROVE else 60):
         path = files[number % len(files)]

@@ -86,7 +86,8 @@ class Conversation:
     def _context(self, _: dict[str, Any]) -> dict[str, Any]:
         how = "isolated by Landlock" if self.isolation == "landlock" else "NOT ISOLATED"
         return {
-            "run": self.run, "request": self.request, "runbook": self.body["runbook"], "mode": self.mode.value,
+            "run": self.run, "request": self.request, "runbook": self.body["id"] or self.body["runbook"],
+            "mode": self.mode.value,
             "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
             "files": f"{self.folder}/files",
         }  # fmt: skip

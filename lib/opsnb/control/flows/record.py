@@ -122,7 +122,7 @@ def _record(connection: Any, row: Any, request: Any, ended: Ended, now: str) -> 
     seen = Seen(
         mode=mode, end=ended.end, why=ended.why, checks=tuple(checks), outcomes=tuple(i.outcome for i in intents),
         planned=bool(last["planned"]), drifted=last["drifted"], inapplicable=last["inapplicable"],
-        finished=bool(store.noted(connection, run, "finished")), runbook=body["runbook"] != body["path"],
+        finished=bool(store.noted(connection, run, "finished")), runbook=bool(body["facts"]),
         cut_for_space=ended.cut_for_space,
     )  # fmt: skip
     word, reason = verdict(seen)

@@ -96,6 +96,11 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
     return services.catalog.find(name, folder)
 
 
+def name_of(runbook: Runbook) -> str:
+    """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
+    return runbook.id if runbook.id and runbook.path.startswith("runbooks/") else runbook.path
+
+
 def blob_path(services: Services, notebook: str) -> Path:
     """Return where the sealed bytes of a notebook with this digest lie."""
     return services.workspace.state / "blobs" / f"{notebook}.ipynb"
@@ -163,7 +168,8 @@ def _body(
     body = {
         "schema": 1,
         "request": request,
-        "runbook": runbook.id or runbook.path,
+        "runbook": name_of(runbook),
+        "id": runbook.id,
         "path": runbook.path,
         "title": runbook.title,
         "notebook": runbook.digest,

@@ -12,7 +12,7 @@ from opsnb.base.canonical import salted
 from opsnb.base.clock import new_id, stamp
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
-from opsnb.control.flows.seal import Asked, chosen, seal
+from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.ledger.events import RequestApproved
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person, count
@@ -51,7 +51,7 @@ def submit(services: Services, asked: Asked, person: Person, *, request: str = "
     services.require_space()
     sealed, runbook = seal(services, asked, person)
     mode = Mode.READ if runbook.risk is Risk.READ else Mode.PLAN
-    return _queue(services, sealed, runbook.id or runbook.path, runbook.title, mode)
+    return _queue(services, sealed, name_of(runbook), runbook.title, mode)
 
 
 def undo(services: Services, run: str, person: Person) -> str:
@@ -102,7 +102,7 @@ def _apply(services: Services, asked: Asked, person: Person, request: str) -> st
 
 def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
     runbook = chosen(services, asked.runbook, asked.folder)
-    if (runbook.id or runbook.path) != row.runbook:
+    if (name_of(runbook)) != row.runbook:
         raise UsageError(f"request {row.id} is for {row.runbook}, not for {asked.runbook}")
     if asked.texts or asked.values:
         raise UsageError(f"request {row.id} has its parameters sealed; leave -p and -f out, or plan anew")

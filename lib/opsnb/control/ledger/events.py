@@ -28,6 +28,7 @@ HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 RUN_PATH = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/(?P<run>[A-Za-z0-9._:-]{1,80})")
 SITE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,9}")
 STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+MAX_SITE_PATH = 200  # characters; verify.py reads no longer value
 MAX_ENTRY = 1024 * 1024  # bytes of one entry; verify.py reads no longer line
 
 
@@ -82,7 +83,11 @@ def _number() -> Any:
 
 def _site_files(value: object) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(p, str) and SITE_PATH.fullmatch(p) and isinstance(d, str) and HEX_DIGEST.fullmatch(d)
+        isinstance(p, str)
+        and len(p) <= MAX_SITE_PATH
+        and SITE_PATH.fullmatch(p)
+        and isinstance(d, str)
+        and HEX_DIGEST.fullmatch(d)
         for p, d in value.items()
     )
 

@@ -73,14 +73,15 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]  # paperm
         if data["exception"]:
             self.nb.metadata.papermill["exception"] = True
 
-    def notebook_complete(self, **_: Any) -> None:
+    def notebook_complete(self, *, save: bool = True, **_: Any) -> None:
         """Close the notebook's own times and save; no cell is called completed that is not."""
         self.end_time = self.now()
         papermill = self.nb.metadata.papermill
         papermill["end_time"] = self.end_time.isoformat()
         papermill["duration"] = (self.end_time - self.start_time).total_seconds()
         self.cleanup_pbar()
-        self.save(final=True)
+        if save:
+            self.save(final=True)
 
 
 class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
@@ -113,7 +114,7 @@ class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
                 with _started(kernel_name, options) as own:
                     end, why = cls.execute_managed_notebook(manager, kernel_name, session=own)
         finally:
-            manager.notebook_complete()
+            manager.notebook_complete(save=session is None)  # a supervisor writes what it keeps itself
         if session is None and end not in {End.COMPLETED, End.EARLY, End.CELL_FAILED} and not _has_error(nb):
             raise PapermillException(f"{end.value}: {why}")
         return manager.nb

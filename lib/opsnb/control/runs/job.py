@@ -107,6 +107,8 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     ``order`` holds ``notebook`` (path of the sealed bytes), ``digest``, ``parameters``, ``limits``, ``staging``,
     ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``).
     """
+    from opsnb.control.runs.engine import notebook_bytes
+
     staging = Path(order["staging"])
     staging.mkdir(parents=True, exist_ok=True)
     watch = Watch(supervisor.control, supervisor)
@@ -118,10 +120,12 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     nb = _run_cells(supervisor, watch, nb, order)
     execution = watch.execution
     assert execution is not None
+    supervisor.ask_to_end()  # the kernel ends while its notebook is written out
+    data = notebook_bytes(nb)
     supervisor.end_kernel()
     left = sweep()
     notes = [f"{len(left)} processes could not be ended: {left}"] if left else []
-    digest, files, more = _keep(supervisor, staging, nb)
+    digest, files, more = _keep(supervisor, staging, nb, data)
     ended = {
         "end": execution.end.value, "why": execution.why, "cells": [_cell_json(c) for c in execution.results],
         "notebook": digest, "files": files, "notes": [*notes, *more], "isolation": supervisor.isolation,
@@ -179,12 +183,12 @@ def _run_cells(supervisor: Supervisor, watch: Watch, nb: Any, order: dict[str, A
     )  # fmt: skip
 
 
-def _keep(supervisor: Supervisor, staging: Path, nb: Any) -> tuple[str, list[dict[str, Any]], list[str]]:
+def _keep(supervisor: Supervisor, staging: Path, nb: Any, data: bytes) -> tuple[str, list[dict[str, Any]], list[str]]:
     from opsnb.control.runs.engine import notebook_bytes
     from opsnb.control.runs.supervisor import write_or_cut
 
     digest, note = write_or_cut(
-        staging / "run.ipynb", notebook_bytes(nb), lambda: notebook_bytes(without_outputs(nb)), supervisor.control
+        staging / "run.ipynb", data, lambda: notebook_bytes(without_outputs(nb)), supervisor.control
     )
     notes = [note] if note else []
     files: list[dict[str, Any]] = []

@@ -72,6 +72,7 @@ class Supervisor:
     status: int | None = None  # wait status of the kernel, once it has ended
     client: KernelClient | None = None
     isolation: str = "none"
+    asked: bool = False  # the kernel to end
 
     def serve(self) -> None:
         """Do what the control plane says until it says exit or is gone; then leave nothing behind."""
@@ -194,11 +195,17 @@ class Supervisor:
         self._reap()
         return exit_text(self.status) if self.status is not None else "unknown"
 
+    def ask_to_end(self) -> None:
+        """Ask the kernel to end; :meth:`end_kernel` waits for it."""
+        if self.client is not None and self.status is None and not self.asked:
+            self.asked = True
+            self.client.shutdown()
+
     def end_kernel(self) -> None:
         """End the kernel, orderly if it lets itself, and everything that it started."""
         if self.pid > 0 and self.status is None:
             if self.client is not None:
-                self.client.shutdown()
+                self.ask_to_end()
                 self.client.wait_for_death(KERNEL_EXIT_SECONDS)
             self.interrupt(9)
             self._reap()
