@@ -13,7 +13,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.workspace import Workspace
-from opsnb.cli.output import progress, verdict
+from opsnb.cli.output import json_option, print_json, progress, verdict
 from opsnb.cli.run import View
 from opsnb.cli.workspace import make
 
@@ -22,8 +22,9 @@ TOUR = ("HST-001", "LOD-010", "HST-020")
 
 @click.command("demo")
 @click.argument("directory", metavar="[DIR]", default="build/demo")
+@json_option
 @click.pass_context
-def command(ctx: click.Context, directory: str) -> int:
+def command(ctx: click.Context, directory: str, as_json: bool) -> int:
     """Run the first runbooks on this machine, render them, verify the ledger, and say where to look.
 
     Works in DIR (build/demo by default), made anew; the runbooks are copied from the current workspace.
@@ -38,10 +39,10 @@ def command(ctx: click.Context, directory: str) -> int:
         shutil.rmtree(root)
     make(root)
     shutil.copytree(source, root / "runbooks", dirs_exist_ok=True)
-    return _tour(Workspace(root))
+    return _tour(Workspace(root), as_json=as_json)
 
 
-def _tour(place: Workspace) -> int:
+def _tour(place: Workspace, *, as_json: bool) -> int:
     from opsnb.client import connect
 
     started = time.monotonic()
@@ -55,7 +56,10 @@ def _tour(place: Workspace) -> int:
     undone = _follow(client, client.post(f"/api/runs/{applied['run']}/undo"), "HST-020 undo")
     results += [plan, applied, undone]
     code = _verify(place)
-    _where(place, results, time.monotonic() - started)
+    if as_json:
+        print_json({"workspace": str(place.root), "runs": results, "verified": code == 0})
+    else:
+        _where(place, results, time.monotonic() - started)
     wrong = [r for r in results if r["verdict"] not in {"DONE", "PLANNED"}]
     if wrong:
         raise OpsnbError(f"{len(wrong)} run(s) did not end well: {', '.join(r['run'] for r in wrong)}")
@@ -87,7 +91,8 @@ def _verify(place: Workspace) -> int:
         "\nverifying every record and the ledger, as an auditor would: python3 -I outputs/ledger/verify.py outputs"
     )
     script = place.outputs / "ledger" / "verify.py"
-    return subprocess.run([sys.executable, "-I", str(script), str(place.outputs)], check=False).returncode
+    argv = [sys.executable, "-I", str(script), str(place.outputs)]
+    return subprocess.run(argv, stdout=sys.stderr, check=False).returncode
 
 
 def _where(place: Workspace, results: list[dict[str, Any]], seconds: float) -> None:

@@ -58,17 +58,36 @@ def start(workspace: Workspace) -> bool:
         OpsnbError: If it says that it cannot work.
     """
     reader, writer = os.pipe()
+    workspace.state.mkdir(mode=0o700, exist_ok=True)
+    log = os.open(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     process = subprocess.Popen(
         [sys.executable, "-m", "opsnb.web.server", str(workspace.root), "--until-idle", "--ready-fd", str(writer)],
-        pass_fds=(writer,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        pass_fds=(writer,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=log,
+        stderr=log,
     )  # fmt: skip
     os.close(writer)
-    process.returncode = 0  # it outlives us, and init reaps it
+    os.close(log)
     with os.fdopen(reader, encoding="utf-8") as stream:
         readable, _, _ = select.select([stream], [], [], START_SECONDS)
         text = stream.read() if readable else ""
     if text.startswith("error "):
         _, code, message = text.split(" ", 2)
         raise BY_EXIT.get(int(code), OpsnbError)(message.strip())
-    return text.startswith("ready")
+    if not text.startswith("ready"):
+        _why_not(process, workspace)
+        return False
+    process.returncode = 0  # it outlives us, and init reaps it
+    return True
+
+
+def _why_not(process: subprocess.Popen[bytes], workspace: Workspace) -> None:
+    """Raise if the control plane broke while it started; return if somebody else owns the lock."""
+    try:
+        code = process.wait(timeout=RETRY_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if code != UnavailableError.exit_code:
+        raise UnavailableError(
+            f"the control plane broke while it started (exit {code})", hint=f"see the end of {workspace.log}"
+        )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 
 from opsnb.base.canonical import digestible, salted, same
 from opsnb.base.errors import OpsnbError, UsageError
@@ -80,6 +81,9 @@ class Conversation:
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
             text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"
             return {"id": number, "ok": False, "error": text[:MAX_TEXT]}
+        except SQLAlchemyError as error:  # a full disk, as a rule: what cannot be recorded is not let through
+            self.services.give_up_reserve()
+            return {"id": number, "ok": False, "error": f"it could not be recorded: {error}"[:MAX_TEXT]}
 
     # -- what a kernel may say -------------------------------------------------------------------------------------
 

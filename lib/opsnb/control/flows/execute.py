@@ -183,7 +183,7 @@ def execute(services: Services, run: str) -> None:
         launched = services.launcher.launch(reads=reads, writes=tuple(body["writes"]) if changing else ())
         services.running[run] = launched
         ended = Conductor(services, run, row.request, mode, body, launched).lead()
-    except (OpsnbError, OSError) as error:
+    except Exception as error:
         LOG.exception("run %s could not be executed", run)
         ended = Ended("not started", f"it could not be executed: {error}")
     finally:

@@ -15,6 +15,7 @@ from opsnb.control.flows.execute import Ended
 from opsnb.control.flows.record import bring_in, finish, publish_ledger
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
+from opsnb.control.runs.job import LAST_WORDS
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
@@ -45,7 +46,7 @@ def _wait_for_supervisor(services: Services, row: Any) -> None:
     staging = services.workspace.incoming / row.id
     end = time.monotonic() + SUPERVISOR_SECONDS
     while row.supervisor and _is_supervisor(row.supervisor):
-        if (staging / "end.json").exists() or time.monotonic() > end:
+        if (staging / LAST_WORDS).exists() or time.monotonic() > end:
             break
         time.sleep(0.05)
 
@@ -59,7 +60,7 @@ def _is_supervisor(pid: int) -> bool:
 
 
 def _ended(services: Services, row: Any) -> Ended:
-    path = services.workspace.incoming / row.id / "end.json"
+    path = services.workspace.incoming / row.id / LAST_WORDS
     why = "the control plane ended in the middle of the run"
     try:
         said = json.loads(path.read_bytes())

@@ -79,6 +79,8 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]  # paperm
         papermill = self.nb.metadata.papermill
         papermill["end_time"] = self.end_time.isoformat()
         papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        if not papermill["exception"]:
+            self.complete_pbar()  # text cells count too
         self.cleanup_pbar()
         if save:
             self.save(final=True)

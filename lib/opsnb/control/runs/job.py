@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_FILES = 1000  # files kept of one run
 MAX_FILE_BYTES = 256 * 1024**2  # bytes kept of one run's files together
 LIVE_BYTES = 64 * 1024  # text of one cell that is streamed to those who watch; the record has it all
+LAST_WORDS = "end.json"  # how the cells ended; for an owner of the state that comes later
 LIVE_EVERY = 0.1  # seconds between two pieces of streamed text
 
 
@@ -131,7 +132,7 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
         "notebook": digest, "files": files, "notes": [*notes, *more], "isolation": supervisor.isolation,
     }  # fmt: skip
     with contextlib.suppress(OSError):
-        write_atomic(staging / "end.json", canonical_json(ended))
+        write_atomic(staging / LAST_WORDS, canonical_json(ended))
     with contextlib.suppress(Closed):
         supervisor.control.send({"ev": "executed", **ended})
 

@@ -95,6 +95,9 @@ class CellOutputs:
         if kind == "execute_result":
             row["execution_count"] = content.get("execution_count")
         self.rows.append(row)
+        text = data.get("text/plain")
+        if isinstance(text, str):
+            self.on_text("display", text + "\n")
         if display:
             self._displays.setdefault(display, []).append(row)
 
