@@ -67,9 +67,10 @@ def _finish(services: Services, run: str, ended: Ended, launched: Launched | Non
     notebook_there(services, run, staging, ended)
     record, position, row = judge(services, run, ended, staging)
     html = _render(services, record, position, staging, launched)
-    path = _manifest_and_entry(services, row, record, staging, html)
-    bring_in(staging, services.workspace.outputs / path)
-    publish_ledger(services)
+    with services.publishing:  # nobody publishes an entry whose folder is not there yet
+        path = _manifest_and_entry(services, row, record, staging, html)
+        bring_in(staging, services.workspace.outputs / path)
+        publish_ledger(services)
     _tell_end(services, run)
 
 

@@ -6,7 +6,6 @@ complete, no message is lost under flood, files are written whole or not at all,
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -23,6 +22,7 @@ from opsnb.control.files import write_atomic
 from opsnb.control.records import Cell, CellState
 from opsnb.control.runs.client import KernelClient, open_pidfd
 from opsnb.control.runs.executor import End, Execution, Limits, Observer, Silent, exit_text
+from opsnb.control.runs.notebooks import notebook_bytes
 
 SAVE_EVERY = 2.0  # seconds between two saves in the middle of a run; the last save always happens
 PAPERMILL_STATUS = {
@@ -170,12 +170,6 @@ class _Bookkeeper:
             self.manager.pbar.update(1)
         self.inner.cell_ended(cell)
         self.manager.save()
-
-
-def notebook_bytes(nb: Any) -> bytes:
-    """Return a notebook as the bytes that are written: UTF-8, one-space indent, Chinese text as it is."""
-    text = json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True)
-    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _has_error(nb: Any) -> bool:

@@ -15,6 +15,7 @@ from opsnb.base.errors import OpsnbError
 from opsnb.control.files import write_atomic
 from opsnb.control.records import Cell, CellState, Record
 from opsnb.control.runs.executor import End, Execution, Limits
+from opsnb.control.runs.notebooks import notebook_bytes, without_outputs
 from opsnb.control.runs.processes import resident, sweep
 from opsnb.control.runs.wire import Closed, Lines
 
@@ -108,8 +109,6 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     ``order`` holds ``notebook`` (path of the sealed bytes), ``digest``, ``parameters``, ``limits``, ``staging``,
     ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``).
     """
-    from opsnb.control.runs.engine import notebook_bytes
-
     staging = Path(order["staging"])
     staging.mkdir(parents=True, exist_ok=True)
     watch = Watch(supervisor.control, supervisor)
@@ -185,7 +184,6 @@ def _run_cells(supervisor: Supervisor, watch: Watch, nb: Any, order: dict[str, A
 
 
 def _keep(supervisor: Supervisor, staging: Path, nb: Any, data: bytes) -> tuple[str, list[dict[str, Any]], list[str]]:
-    from opsnb.control.runs.engine import notebook_bytes
     from opsnb.control.runs.supervisor import write_or_cut
 
     digest, note = write_or_cut(
@@ -200,19 +198,6 @@ def _keep(supervisor: Supervisor, staging: Path, nb: Any, data: bytes) -> tuple[
         shutil.rmtree(staging / "files", ignore_errors=True)
         notes.append(f"the run's files could not be kept: {error.strerror}")
     return digest, files, notes
-
-
-def without_outputs(nb: Any) -> dict[str, Any]:
-    """Return the notebook with its outputs replaced by a note, errors kept: for a full disk."""
-    cells = []
-    for cell in nb["cells"]:
-        outputs = cell.get("outputs")
-        if outputs:
-            note = {"output_type": "stream", "name": "stderr", "text": "[opsnb: the disk was full, outputs were cut]\n"}
-            outputs = [note, *(o for o in outputs if o["output_type"] == "error")]
-            cell = {**cell, "outputs": outputs}  # noqa: PLW2901  (a changed copy stands in for the cell)
-        cells.append(cell)
-    return {**nb, "cells": cells}
 
 
 def collect(source: Path, target: Path) -> tuple[list[dict[str, Any]], list[str]]:
