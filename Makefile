@@ -48,7 +48,7 @@ test: .venv/dev ## Everything: system packages, lint, types, contracts, all test
 	$(BIN)/python -m pytest -q
 
 prove: .venv/dev ## The property tests with their full number of trials
-	OPSNB_PROVE=1 $(BIN)/python -m pytest -q tests/ledger tests/base tests/catalog
+	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=3000 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py
 
 bench: .venv/dev ## The figures, each a ratio measured in one run
 	$(BIN)/python -m compileall -q lib .venv/lib >/dev/null || true

@@ -138,7 +138,7 @@ def first_words(prose: str) -> str:
 
 
 def _kernel_language(notebook: Mapping[str, Any]) -> str:
-    metadata = notebook.get("metadata")
+    metadata = notebook.get("metadata") if isinstance(notebook, Mapping) else None
     for name, key in (("language_info", "name"), ("kernelspec", "language")):
         found = metadata.get(name) if isinstance(metadata, dict) else None
         if isinstance(found, dict) and isinstance(found.get(key), str):

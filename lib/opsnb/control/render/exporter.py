@@ -91,6 +91,7 @@ def markdown(source: str, attachments: object = None) -> str:
     """Return Markdown as HTML that is **not** safe yet; LaTeX stays text, a picture that is not inside stays words."""
     from nbconvert.filters.markdown_mistune import MarkdownWithMath
 
+    source = visible.without_surrogates(source)  # mistune encodes addresses
     if len(source) > MAX_SOURCE or sum(source.count(opening) for opening in FORMULAS) > MAX_FORMULAS:
         return str(Markup("<pre>{}</pre>").format(source))
     try:
@@ -124,7 +125,8 @@ def _renderer(attachments: object) -> Any:
     pictures: dict[str, str] = {}
     for name, bundle in attachments.items() if isinstance(attachments, dict) else ():
         for mime, data in bundle.items() if isinstance(bundle, dict) else ():
-            pictures.setdefault(str(name), f"data:{mime};base64,{''.join(str(data).split())}")
+            uri = f"data:{mime};base64,{''.join(str(data).split())}"
+            pictures.setdefault(visible.without_surrogates(str(name)), visible.without_surrogates(uri))
     return _renderer_class()(escape=False, exclude_anchor_links=True, attachments=pictures)
 
 

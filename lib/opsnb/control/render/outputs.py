@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +77,7 @@ def fragments(rows: list[Any], context: Context) -> list[Fragment]:
     if len(rows) <= MAX_OUTPUTS:
         return [f for row in rows for f in _output(row, context)]
     left = rows[half:-half]
-    size = sum(len(json.dumps(row, default=str)) for row in left)
+    size = sum(len(words.json_text(row)) for row in left)
     gap = Fragment(kind="gap", more=size, body=Markup(len(left)))  # noqa: S704  (a number)
     first = [f for row in rows[:half] for f in _output(row, context)]
     return [*first, gap, *(f for row in rows[-half:] for f in _output(row, context))]
@@ -202,7 +201,7 @@ def _form(mime: str, value: object, facts: dict[str, Any], context: Context) -> 
     if mime == "text/markdown":
         return _markup(joined(value), context, context.markdown)
     if mime == "application/json":
-        return _words("text", json.dumps(value, ensure_ascii=False, indent=1, default=str), visible.text)
+        return _words("text", words.json_text(value, indent=1), visible.text)
     return _words("text", joined(value), visible.text)
 
 

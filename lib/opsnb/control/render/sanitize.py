@@ -6,6 +6,7 @@ Rules:
   imitates the page around it, nothing moves what stands beside it.
 * A picture is a ``data:`` picture or none. A link survives only in prose that was sealed with the runbook.
 * An SVG is cleaned too, and then shown as a picture, where a browser runs and loads nothing.
+* Markup nested so deeply that reading it would take seconds is shown as text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from opsnb.control.render import visible
+from opsnb.control.render import columns, nesting, visible
 from opsnb.control.render.allowed import (
     ATTRIBUTES,
     CODE_CLASSES,
@@ -60,10 +61,12 @@ def fragment(html: str, *, links: bool = False, heading_shift: int = 3, alt: str
         alt: The alternative text of pictures that bring none.
     """
     shown = _C0.sub(lambda m: visible.symbol(m[0]), html)  # before the parser can drop or replace them
+    if nesting.costly(shown):
+        return Markup("<pre>{}</pre>").format(visible.text(html))
     clean = _cleaner(links).clean(shown)
     clean = _HEADING.sub(lambda m: f"<{m[1]}h{min(6, int(m[2]) + heading_shift)}", clean)
     clean = _IMAGE.sub(lambda m: _image(m[1], str(escape(visible.plain(alt)))), clean)
-    return visible.in_html(clean)
+    return visible.in_html(columns.aligned(clean))
 
 
 def _image(attributes: str, alt: str) -> str:

@@ -23,6 +23,7 @@ _HIDDEN = (
     "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
 HIDDEN = re.compile(f"[{_HIDDEN}]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 WEIGHTS = {1: "bold", 3: "italic", 4: "underline"}
@@ -56,6 +57,11 @@ def plain(value: str) -> str:
     return HIDDEN.sub(lambda m: _symbols(m[0]), value.replace("\r\n", "\n"))
 
 
+def without_surrogates(value: str) -> str:
+    """Return ``value`` with lone surrogates, which have no UTF-8 form, as their codes."""
+    return _SURROGATE.sub(lambda m: symbol(m[0]), value)
+
+
 def in_html(html: str) -> Markup:
     """Show the hidden characters in text nodes of safe HTML, whose attributes hold none of them."""
     return Markup(HIDDEN.sub(_badge, html))  # noqa: S704  (safe HTML in)
@@ -85,12 +91,12 @@ def _run(run: str, show: Callable[[str], str]) -> str:
 
 def coloured(value: str) -> Markup:
     """Return a traceback escaped, its ANSI colours and weights as classes, every other sequence shown."""
-    made, end = Markup(), 0
+    made, end = [], 0
     classes: tuple[str, ...] = ()
     for match in _SGR.finditer(value):
-        made += _span(value[end : match.start()], classes)
+        made.append(_span(value[end : match.start()], classes))
         classes, end = _after(match[1], classes), match.end()
-    return made + _span(value[end:], classes)
+    return NOTHING.join([*made, _span(value[end:], classes)])
 
 
 def _span(piece: str, classes: tuple[str, ...]) -> Markup:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 from opsnb.base.i18n import mark, translate
 from opsnb.control.records import CellState, Mode, Risk, Verdict
 
+_FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 MAX_VALUE = 20_000  # characters of one value in a table
 
 # Verdict → (symbol, word, what it means). The word in capitals is the verdict's name everywhere else.
@@ -67,9 +70,9 @@ def value_text(value: Any) -> str:
     elif isinstance(value, list) and value and all(isinstance(v, str | int | float) for v in value):
         text = ", ".join(v if isinstance(v, str) else json.dumps(v) for v in value)
     elif isinstance(value, dict | list) and value:
-        text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+        text = json_text(value, indent=1)
     else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = json_text(value)
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}… (+{len(text) - MAX_VALUE})"
 
 
@@ -80,20 +83,46 @@ def fact_text(value: Any) -> str:
     import yaml
 
     try:
-        return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, default_flow_style=None, width=100).rstrip()
-    except yaml.YAMLError:  # something that JSON has no name for
+        return yaml.safe_dump(_numbers(value), allow_unicode=True, sort_keys=False, default_flow_style=None, width=100).rstrip()
+    except (yaml.YAMLError, RecursionError):  # something that JSON has no name for, or nested beyond reading
         return value_text(value)
+
+
+def _numbers(value: Any) -> Any:
+    """Return sealed facts with the floats in them as numbers: what is sealed holds them as their shortest text."""
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(inner) for inner in value]
+    if isinstance(value, str) and _FLOAT.fullmatch(value) and repr(float(value)) == value:
+        return float(value)
+    return value
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as JSON; what JSON cannot hold is shown as Python shows it, what is nested too deeply is named."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    except (TypeError, ValueError):  # a key that is no text, a list that holds itself
+        return repr(value)
+    except RecursionError:
+        return "… (nested too deeply to be shown)"
 
 
 def compared(value: Any) -> str:
     """Return one side of a check as JSON, so that ``"8"`` and ``8`` look different."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json_text(value)
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}… (+{len(text) - MAX_VALUE})"
 
 
 def duration(seconds: float, language: str) -> str:
-    """Return a duration: ``0.84 s``, ``12.5 s``, ``2 min 5 s``, ``1 h 2 min``."""
-    seconds = float(seconds)  # a manifest holds it as its shortest decimal string
+    """Return a duration: ``0.84 s``, ``12.5 s``, ``2 min 5 s``, ``1 h 2 min``; of what is no number of seconds ``? s``."""
+    try:
+        seconds = float(seconds)  # a manifest holds it as its shortest decimal string
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        return translate("{n} s", language, n="?")
     if seconds < 10:  # noqa: PLR2004  (two digits are enough from here on)
         return translate("{n} s", language, n=f"{seconds:.2f}")
     if seconds < 60:  # noqa: PLR2004  (a minute)

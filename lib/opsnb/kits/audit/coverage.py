@@ -105,7 +105,8 @@ def coverage_of(entries: Iterable[Entry], folders: Collection[str], staging: Col
             else:
                 covered.append(life)
     known = {life.path for life in lives.values()}
-    uncovered += [Uncovered(about=folder, what="no entry covers this folder") for folder in sorted(there - known)]
+    extra = (folder for folder in sorted(there - known) if folder.rpartition("/")[2] not in staging)
+    uncovered += [Uncovered(about=folder, what="no entry covers this folder") for folder in extra]
     return Coverage(
         ended=tuple(ended), covered=tuple(covered), unrecorded=tuple(r for r in covered if not r.path),
         working=tuple(working), abandoned=tuple(abandoned), uncovered=tuple(uncovered),

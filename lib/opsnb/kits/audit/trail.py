@@ -1,7 +1,8 @@
 """The trail: reads ``outputs/`` once, in an order that a control plane which is writing meanwhile cannot upset.
 
 The checkpoint is read first and counts: entries behind it are not signed yet. A folder may be there a moment before
-the entry that covers it, so :func:`read_trail` looks again when something seems uncovered.
+the entry that covers it, so :func:`read_trail` looks again when something seems uncovered, and what was in
+``.incoming/`` before or after counts as being written.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def read_trail(outputs: str, head: str = "") -> Trail:
     manifests: dict[str, Recorded] = {}
     for look in range(LOOKS):
         trail = _look(Path(outputs), kept, manifests)
-        if look == LOOKS - 1 or not coverage_of(trail.entries, trail.folders, trail.staging).uncovered:
+        found = coverage_of(trail.entries, trail.folders, trail.staging)
+        if look == LOOKS - 1 or not (found.uncovered or found.abandoned):
             break
         time.sleep(PAUSE)
     return trail
