@@ -1,10 +1,14 @@
 # The menu. `make` alone prints it.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lab bench prove docs clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Installing takes a minute or two: say what is being fetched.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+SAY = sed -un -e 's/^Collecting \([^ ]*\).*/  fetching \1/p' -e 's/^Installing collected packages.*/  installing .../p' -e '/^ERROR/p'
 # Bytecode makes every start faster; an environment that forbids writing it must not reach pip or the tests.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -12,17 +16,17 @@ help: ## This menu
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .venv/base: pyproject.toml
-	@echo "setting up .venv (about a minute) ..."
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@echo "setting up .venv (a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) -e . | $(SAY)
 	@touch $@
 
 .venv/dev: .venv/base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP) -e '.[dev]' | $(SAY)
 	@touch $@
 
 .venv/lab: .venv/base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@$(PIP) -e '.[lab]' | $(SAY)
 	@touch $@
 
 setup: .venv/dev ## Make .venv with everything that development needs

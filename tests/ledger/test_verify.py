@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from ledger.evidence import ENTRIES, PROVE, SOURCE, Edit, auditor, edit_entries, flip, plain, sign_anew
+from ledger.evidence import CHECKPOINT, ENTRIES, PROVE, SOURCE, Edit, auditor, edit_entries, flip, plain, sign_anew
 from opsnb.base.canonical import sha256
 from opsnb.base.clock import stamp
 from opsnb.control.ledger import verify
 from opsnb.control.ledger.events import (
     Isolation,
+    RequestSealed,
     RunFinished,
     RunStopped,
     RunUnrecorded,
@@ -30,7 +31,7 @@ from opsnb.control.ledger.events import (
     entry_bytes,
 )
 from opsnb.control.ledger.note import SigningKey
-from opsnb.control.records import Mode, Verdict
+from opsnb.control.records import Mode, Risk, Verdict
 
 
 @pytest.fixture
@@ -239,6 +240,26 @@ def test_hostile_entries(outputs: Path, log: Any, line: bytes) -> None:
     report = verify.verify_path(str(outputs))
     assert report.exit_code == 1
     assert f"{ENTRIES}: entry {size} is malformed" in report.problems[0]
+
+
+def test_an_act_that_happens_once_is_recorded_once(log: Any) -> None:
+    """A request that is sealed twice is named, though both entries are signed."""
+    event = RequestSealed(request="q", risk=Risk.READ, digest="0" * 64)
+    log.append(event, event)
+    log.publish()
+    assert f"{ENTRIES}: entry 2 is malformed" in verify.verify_path(str(log.outputs)).problems[0]
+
+
+def test_a_checkpoint_put_back(log: Any) -> None:
+    """An older checkpoint over all the entries is intact in itself, and cut back against the head that was kept."""
+    log.publish()
+    old = (log.outputs / CHECKPOINT).read_bytes()
+    log.append(RunStopped(run="r", by="p"))
+    kept = log.publish().note
+    (log.outputs / CHECKPOINT).write_bytes(old)
+    assert verify.verify_path(str(log.outputs)).ok
+    report = verify.verify_path(str(log.outputs), head=kept)
+    assert report.problems == ["--head: 2 entries, but 3 were signed: cut back or replaced"]
 
 
 def test_runs_without_a_record_are_counted(log: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 
 import pytest
@@ -75,6 +76,21 @@ def test_keys_of_small_order_are_refused(public: str) -> None:
     identity = b"\1" + bytes(31)
     for r in (identity, bytes.fromhex(public)):
         assert not verify.ed25519_verify(bytes.fromhex(public), b"anything", r + bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("r", "holds"),
+    [("01" + "00" * 31, True), ("01" + "00" * 30 + "80", False), ("ee" + "ff" * 30 + "7f", False)],
+)
+def test_other_forms_of_a_point_are_refused(r: str, holds: bool) -> None:  # noqa: FBT001 - a case
+    """A signature whose R is written in another form than its own is refused, though the equation holds."""
+    private = Ed25519PrivateKey.generate()
+    public, message, form = private.public_key().public_bytes_raw(), b"text", bytes.fromhex(r)
+    secret = bytearray(hashlib.sha512(private.private_bytes_raw()).digest()[:32])
+    secret[0], secret[31] = secret[0] & 248, secret[31] & 127 | 64
+    k = int.from_bytes(hashlib.sha512(form + public + message).digest(), "little")
+    s = k * int.from_bytes(secret, "little") % verify.L  # R is the identity: S alone carries the signature
+    assert verify.ed25519_verify(public, message, form + s.to_bytes(32, "little")) == holds
 
 
 @pytest.mark.parametrize("size", range(1, 34))

@@ -2,13 +2,15 @@
 
 A rule is a function registered with ``@rule(code, promise)``; it takes one :class:`Subject` and yields findings. Codes
 00x ask whether the notebook can be used at all, 01x what must be cleared before it is committed, 02x names, 03x its
-cells, 04x what it says to the control plane.
+cells, 04x what it says to the control plane. A rule that could misjudge is a warning; every other finding is an error.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,20 @@ from opsnb.base.errors import NotebookError
 from opsnb.base.parameters.cell import parse_python
 from opsnb.control.catalog.frontmatter import FrontMatter, read_front_matter
 from opsnb.control.catalog.notebook import PARAMETERS_TAG, Notebook, NotebookCell
+from opsnb.control.records import Risk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+HEADING = re.compile(r"##\s+(?:(?P<number>[0-9]{1,3})(?:[.、．]\s*|\s+))?(?P<title>.*)")  # noqa: RUF001  (Chinese stops)
 MAX_CODE = 256 * 1024  # characters of a cell that is parsed; a longer one breaks the rule on length anyway
+
+
+class Severity(StrEnum):
+    """How much a finding weighs."""
+
+    ERROR = "error"  # lint exits 1
+    WARNING = "warning"  # a reader decides; lint exits 1 only with --strict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +45,7 @@ class Finding:
         line: Line in that cell, from 1.
         message: What was found and what is wanted.
         hint: How to put it right.
+        severity: How much it weighs.
     """
 
     code: str
@@ -42,6 +54,7 @@ class Finding:
     line: int | None = None
     message: str
     hint: str = ""
+    severity: Severity = Severity.ERROR
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as a JSON object."""
@@ -51,7 +64,8 @@ class Finding:
         where = self.path + "".join(
             f" {what} {number}" for what, number in (("cell", self.cell), ("line", self.line)) if number is not None
         )
-        return f"{where}: {self.code} {self.message}" + (f"\n  → {self.hint}" if self.hint else "")
+        warning = "warning: " if self.severity is Severity.WARNING else ""
+        return f"{where}: {self.code} {warning}{self.message}" + (f"\n  → {self.hint}" if self.hint else "")
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,23 @@ class Code:
         return "setup" in self.cell.tags or any(self.calls("begin"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A section: a heading of the second level and what follows it.
+
+    Args:
+        number: Its number; ``None`` where it has none.
+        title: Its heading, without the number.
+        cell: The cell that holds the heading.
+        line: Its line there, from 1.
+    """
+
+    number: int | None
+    title: str
+    cell: NotebookCell
+    line: int
+
+
 class Subject:
     """One notebook, seen the ways that rules need.
 
@@ -89,10 +120,12 @@ class Subject:
         notebook: The notebook.
         front: Its front matter; ``None`` where it has none or a wrong one.
         front_error: Why the front matter is wrong.
+        known: Ids of the catalog; ``None`` where it is looked at without one.
     """
 
-    def __init__(self, notebook: Notebook) -> None:
+    def __init__(self, notebook: Notebook, known: frozenset[str] | None = None) -> None:
         self.notebook = notebook
+        self.known = known
         self.front: FrontMatter | None = None
         self.front_error: NotebookError | None = None
         try:
@@ -125,6 +158,31 @@ class Subject:
             if isinstance(of, ast.Name) and of.id in self.run_names:
                 yield call
 
+    @cached_property
+    def changes(self) -> bool:
+        """Whether its front matter says that it changes something."""
+        return self.front is not None and self.front.risk is not Risk.READ
+
+    @cached_property
+    def prose(self) -> tuple[tuple[NotebookCell, int, str], ...]:
+        """Every line of prose with its cell and number; fenced code is left out."""
+        return tuple(_prose(self.notebook))
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """Its sections, in order."""
+        found = ((cell, number, HEADING.fullmatch(line.rstrip())) for cell, number, line in self.prose)
+        return tuple(
+            Section(number=int(m["number"]) if m["number"] else None, title=m["title"], cell=cell, line=line)
+            for cell, line, m in found
+            if m
+        )
+
+    def section_of(self, cell: NotebookCell) -> int | None:
+        """Return the number of the section that a code cell stands in; ``None`` before the first and in one without."""
+        before = [section for section in self.sections if section.cell.index < cell.index]
+        return before[-1].number if before else None
+
     def finding(
         self, message: str, *, cell: NotebookCell | None = None, line: int | None = None, hint: str = ""
     ) -> Finding:
@@ -140,23 +198,27 @@ class Rule:
     code: str
     promise: str
     look: Callable[[Subject], Iterator[Finding]]
+    severity: Severity = Severity.ERROR
 
 
 RULES: dict[str, Rule] = {}  # by code, in the order in which they look
 
 
-def rule(code: str, promise: str) -> Callable[[Callable[[Subject], Iterator[Finding]]], Callable[..., Any]]:
+def rule(
+    code: str, promise: str, severity: Severity = Severity.ERROR
+) -> Callable[[Callable[[Subject], Iterator[Finding]]], Callable[..., Any]]:
     """Register a rule under its code.
 
     Args:
         code: ``OPS`` and three digits, used once.
         promise: One sentence: what holds in a notebook where the rule finds nothing.
+        severity: A warning where the rule could misjudge.
     """
 
     def register(look: Callable[[Subject], Iterator[Finding]]) -> Callable[..., Any]:
         if code in RULES:
             raise ValueError(f"two lint rules have the code {code}")
-        RULES[code] = Rule(code, promise, look)
+        RULES[code] = Rule(code, promise, look, severity)
         return look
 
     return register
@@ -181,3 +243,13 @@ def _code(cell: NotebookCell) -> Code:
         return Code(cell, parse_python(cell.source))
     except SyntaxError as error:
         return Code(cell, None, error)
+
+
+def _prose(notebook: Notebook) -> Iterator[tuple[NotebookCell, int, str]]:
+    for cell in notebook.cells:
+        fenced = False
+        for number, line in enumerate(cell.source.splitlines() if cell.kind == "markdown" else [], 1):
+            if line.lstrip().startswith(("```", "~~~")):
+                fenced = not fenced
+            elif not fenced:
+                yield cell, number, line

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opsnb.base.errors import NotebookError
 from opsnb.control.catalog import rules  # registers them
-from opsnb.control.catalog.findings import RULES, Finding, Subject, of_error
+from opsnb.control.catalog.findings import RULES, Finding, Severity, Subject, of_error
 from opsnb.control.catalog.index import Broken
 from opsnb.control.catalog.notebook import Notebook, read_notebook
 from opsnb.control.catalog.runbook import shown_path
@@ -24,8 +24,17 @@ CODES = {
     SHARED_ID: "An id is carried by one notebook only.",
     **{code: rule.promise for code, rule in RULES.items()},
 }
+SEVERITIES = {code: RULES[code].severity if code in RULES else Severity.ERROR for code in CODES}
 
-__all__ = ["CODES", "RULES", "SHARED_ID", "UNREADABLE", "Finding", "lint", "lint_catalog", "lint_notebook", "rules"]
+__all__ = [
+    "CODES", "RULES", "SEVERITIES", "SHARED_ID", "UNREADABLE", "Finding", "Severity", "ids", "lint", "lint_catalog",
+    "lint_notebook", "rules",
+]  # fmt: skip
+
+
+def ids(catalog: Catalog) -> frozenset[str]:
+    """Return the ids that other notebooks may name: those of the catalog, broken ones too."""
+    return frozenset(entry.id for entry in catalog.entries if entry.id)
 
 
 def lint_catalog(catalog: Catalog, folder: Path | None = None) -> list[Finding]:
@@ -36,27 +45,38 @@ def lint_catalog(catalog: Catalog, folder: Path | None = None) -> list[Finding]:
         folder: Only the notebooks under this folder; all of them by default.
     """
     found: list[Finding] = []
+    known = ids(catalog)
     for entry in catalog.entries:
         file = catalog.workspace / entry.path
         if folder and not file.is_relative_to(folder.resolve()):
             continue
-        found += lint_notebook(file, catalog.workspace)
+        found += lint_notebook(file, catalog.workspace, known)
         if isinstance(entry, Broken) and entry.shared:
             found.append(replace(of_error(entry.error, entry.path), code=SHARED_ID))
     return found
 
 
-def lint_notebook(file: Path, workspace: Path) -> list[Finding]:
-    """Return what is to be put right in a notebook file, in the order of its cells; empty when nothing is."""
+def lint_notebook(file: Path, workspace: Path, known: frozenset[str] | None = None) -> list[Finding]:
+    """Return what is to be put right in a notebook file, in the order of its cells; empty when nothing is.
+
+    Args:
+        file: Where it is.
+        workspace: What its path is shown relative to.
+        known: Ids of the catalog, from :func:`ids`; without them nothing is said about links to other runbooks.
+    """
     path = shown_path(file, workspace)
     try:
-        return lint(read_notebook(file, path=path))
+        return lint(read_notebook(file, path=path), known)
     except NotebookError as error:
         return [replace(of_error(error, path), code=UNREADABLE)]
 
 
-def lint(notebook: Notebook) -> list[Finding]:
-    """Return what is to be put right in a notebook that was read."""
-    subject = Subject(notebook)
-    found = [replace(finding, code=rule.code) for rule in RULES.values() for finding in rule.look(subject)]
+def lint(notebook: Notebook, known: frozenset[str] | None = None) -> list[Finding]:
+    """Return what is to be put right in a notebook that was read; see :func:`lint_notebook`."""
+    subject = Subject(notebook, known)
+    found = [
+        replace(finding, code=rule.code, severity=rule.severity)
+        for rule in RULES.values()
+        for finding in rule.look(subject)
+    ]
     return sorted(found, key=lambda f: (-1 if f.cell is None else f.cell, f.line or 0, f.code))

@@ -43,6 +43,7 @@ class NotebookCell:
         index: Its position, from 0.
         kind: ``code``, ``markdown`` or ``raw``.
         source: Its text.
+        id: Its id (nbformat 4.5); empty where it has none, or one that is no text.
         tags: Its tags.
         outputs: How many outputs it carries.
         execution_count: Its execution count, if it has one.
@@ -51,6 +52,7 @@ class NotebookCell:
     index: int
     kind: str
     source: str
+    id: str = ""
     tags: tuple[str, ...] = ()
     outputs: int = 0
     execution_count: int | None = None
@@ -66,6 +68,8 @@ class Notebook:
         digest: SHA-256 of ``content``.
         cells: Its cells, in order.
         language: The kernel's language as the metadata names it; empty where they do not.
+        kernel: The kernel's name as the metadata names it; empty where they do not.
+        minor: The minor version of its format; cells have ids from 5 on.
     """
 
     path: str
@@ -73,6 +77,8 @@ class Notebook:
     digest: str
     cells: tuple[NotebookCell, ...] = field(repr=False)
     language: str = ""
+    kernel: str = ""
+    minor: int = 5
 
     @property
     def parameters_cells(self) -> tuple[NotebookCell, ...]:
@@ -116,7 +122,9 @@ def parse_notebook(content: bytes, path: str) -> Notebook:
         content=content,
         digest=sha256(content),
         cells=tuple(_cell(cell, index, path) for index, cell in enumerate(cells)),
-        language=_language(value.get("metadata"), path),
+        language=_named(value.get("metadata"), path, ("kernelspec", "language"), ("language_info", "name")),
+        kernel=_named(value.get("metadata"), path, ("kernelspec", "name")),
+        minor=value["nbformat_minor"],
     )
 
 
@@ -200,6 +208,7 @@ def _cell(value: JSON, index: int, path: str) -> NotebookCell:
         index=index,
         kind=kind,
         source=_source(value.get("source"), index, path),
+        id=value["id"] if isinstance(value.get("id"), str) else "",
         tags=_tags(value.get("metadata"), index, path),
         outputs=len(outputs),
         execution_count=count,
@@ -222,10 +231,11 @@ def _tags(metadata: JSON, index: int, path: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _language(metadata: JSON, path: str) -> str:
+def _named(metadata: JSON, path: str, *places: tuple[str, str]) -> str:
+    """Return the first text that stands at one of these places of the metadata."""
     if not isinstance(metadata, dict):
         raise NotebookError("wanted an object", path=path, field="metadata")
-    for section, name in (("kernelspec", "language"), ("language_info", "name")):
+    for section, name in places:
         part = metadata.get(section)
         if isinstance(part, dict) and isinstance(part.get(name), str):
             return str(part[name])

@@ -9,6 +9,7 @@ from opsnb.kits.audit.coverage import Coverage, RunLife, Uncovered, coverage, ru
 from opsnb.kits.audit.entries import Entry, Head, merkle_root, parse_checkpoint, parse_entries
 from opsnb.kits.audit.manifests import Recorded, parse_manifest
 from opsnb.kits.audit.periods import entries_by_period, verdicts_by_period
+from opsnb.kits.audit.reading import read_head, read_trail, suits
 from opsnb.kits.audit.standout import Finding, findings_text, stands_out
 from opsnb.kits.audit.tables import (
     approvals_table,
@@ -25,7 +26,7 @@ from opsnb.kits.audit.tables import (
     unrun_table,
     verdicts_table,
 )
-from opsnb.kits.audit.trail import Trail, read_head, read_trail, suits
+from opsnb.kits.audit.trail import Trail
 from opsnb.kits.audit.verification import Verification, parse_report, verification_text, verify
 
 __all__ = [

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opsnb.kits.audit.entries import Entry
-
-if TYPE_CHECKING:
-    from opsnb.kits.audit.trail import Trail
+from opsnb.kits.audit.trail import Trail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,11 @@ def coverage(trail: Trail) -> Coverage:
 def coverage_of(entries: Iterable[Entry], folders: Collection[str], staging: Collection[str]) -> Coverage:
     """Return the coverage of these entries by these folders; ``staging`` names the runs that are being written."""
     lives, there = run_lives(entries), set(folders)
-    ended, working, abandoned, covered, uncovered = [], [], [], [], []
+    ended: list[RunLife] = []
+    working: list[RunLife] = []
+    abandoned: list[RunLife] = []
+    covered: list[RunLife] = []
+    uncovered: list[Uncovered] = []
     for life in lives.values():
         missing = _missing(life, there)
         if not life.ended:
