@@ -262,7 +262,7 @@ def test_a_foreign_notebook_does_not_run_under_a_runbooks_name(up: Place, tmp_pa
 
 
 def test_doctor(place: Place) -> None:
-    """doctor finds what is unsafe, names the command that mends it, and that command does mend it."""
+    """Doctor finds what is unsafe, names the command that mends it, and that command does mend it."""
     place.add("x", "1")
     place.json("run", "runbooks/x.ipynb")
     wait_for(lambda: not place.workspace.socket.exists(), 30)
@@ -281,5 +281,5 @@ def test_doctor(place: Place) -> None:
 
 
 def test_doctor_sees_a_running_control_plane(up: Place) -> None:
-    """`doctor --json` says whether a control plane answers."""
+    """The JSON of doctor says whether a control plane answers."""
     assert up.json("doctor")["up"] is True
