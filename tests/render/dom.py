@@ -15,7 +15,7 @@ FORBIDDEN = {
 }  # fmt: skip
 ATTRIBUTES = {
     "href", "src", "alt", "class", "id", "lang", "rel", "name", "content", "charset", "http-equiv", "role", "tabindex",
-    "scope", "open", "width", "height", "title", "colspan", "rowspan", "start",
+    "scope", "open", "width", "height", "title", "colspan", "rowspan", "start", "data-label",
 }  # fmt: skip
 
 

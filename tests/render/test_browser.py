@@ -59,11 +59,16 @@ def test_a_record_is_at_home_on_every_screen(browser, tmp_path, width, language,
     assert said == {"wide": 0, "pwned": "undefined", "pictures": 0, "small": 0, "mode": "CSS1Compat"}
 
 
-@pytest.mark.parametrize("number", range(len(CORPUS)))
+BATCHES = 10  # pages that hold the whole corpus
+
+
+@pytest.mark.parametrize("number", range(BATCHES))
 def test_nothing_hostile_runs(browser, tmp_path, number):
     """Hostile text in every place of a record: nothing runs, nothing is asked for, the page keeps its width."""
+    texts = CORPUS[number::BATCHES]
+    cells = [cell for text in texts for cell in hostile_notebook(text)["cells"]]
     path = tmp_path / "run.html"
-    path.write_bytes(render(hostile_record(CORPUS[number]), hostile_notebook(CORPUS[number])))
+    path.write_bytes(render(hostile_record("\n".join(texts)), {"cells": cells, "metadata": {}}))
     heard, said = look(browser, path, width=390)
     assert heard == []
     assert said["pwned"] == "undefined"

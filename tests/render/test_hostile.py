@@ -84,6 +84,11 @@ def _digestible(text: str) -> bool:
     return text == text.encode("utf-8", "ignore").decode()
 
 
+def test_the_corpus_is_large():
+    """The corpus holds at least 150 different strings."""
+    assert len(set(CORPUS)) >= 150
+
+
 @pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_nothing_hostile_survives(text, language):

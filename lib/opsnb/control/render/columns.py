@@ -7,7 +7,9 @@ import re
 _TABLE = re.compile(r"<table>(?:(?!<table).)*?</table>", re.DOTALL)
 _ROW = re.compile(r"<tr>(.*?)</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[dh])([^>]*)>(.*?)</\1>", re.DOTALL)
-_NUMBER = re.compile(r"\s*(?:[-+\u2212]?(?:[0-9][0-9,]*)?\.?[0-9]+(?:e[-+]?[0-9]+)?\s?%?|nan|inf|-inf|none|<na>|)\s*", re.I)
+_NUMBER = re.compile(
+    r"\s*(?:[-+\u2212]?(?:[0-9][0-9,]*)?\.?[0-9]+(?:e[-+]?[0-9]+)?\s?%?|nan|inf|-inf|none|<na>|)\s*", re.IGNORECASE
+)
 
 
 def aligned(html: str) -> str:

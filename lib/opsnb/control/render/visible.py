@@ -91,18 +91,20 @@ def _run(run: str, show: Callable[[str], str]) -> str:
 
 def coloured(value: str) -> Markup:
     """Return a traceback escaped, its ANSI colours and weights as classes, every other sequence shown."""
-    made, end = [], 0
+    made: list[str] = []
+    end = 0
     classes: tuple[str, ...] = ()
     for match in _SGR.finditer(value):
         made.append(_span(value[end : match.start()], classes))
         classes, end = _after(match[1], classes), match.end()
-    return NOTHING.join([*made, _span(value[end:], classes)])
+    return Markup("".join([*made, _span(value[end:], classes)]))  # noqa: S704  (each piece is escaped)
 
 
-def _span(piece: str, classes: tuple[str, ...]) -> Markup:
-    if not piece or not classes:
-        return text(piece)
-    return Markup('<span class="{}">{}</span>').format(" ".join(f"ansi-{c}" for c in classes), text(piece))
+def _span(piece: str, classes: tuple[str, ...]) -> str:
+    if not piece:
+        return ""
+    shown = str(text(piece))
+    return f'<span class="{" ".join(f"ansi-{c}" for c in classes)}">{shown}</span>' if classes else shown
 
 
 def _after(codes: str, classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -83,7 +83,9 @@ def fact_text(value: Any) -> str:
     import yaml
 
     try:
-        return yaml.safe_dump(_numbers(value), allow_unicode=True, sort_keys=False, default_flow_style=None, width=100).rstrip()
+        return yaml.safe_dump(
+            _numbers(value), allow_unicode=True, sort_keys=False, default_flow_style=None, width=100
+        ).rstrip()
     except (yaml.YAMLError, RecursionError):  # something that JSON has no name for, or nested beyond reading
         return value_text(value)
 
@@ -116,7 +118,7 @@ def compared(value: Any) -> str:
 
 
 def duration(seconds: float, language: str) -> str:
-    """Return a duration: ``0.84 s``, ``12.5 s``, ``2 min 5 s``, ``1 h 2 min``; of what is no number of seconds ``? s``."""
+    """Return a duration: ``0.84 s``, ``12.5 s``, ``2 min 5 s``, ``1 h 2 min``; what is no number: ``? s``."""
     try:
         seconds = float(seconds)  # a manifest holds it as its shortest decimal string
     except (TypeError, ValueError, OverflowError):
