@@ -19,6 +19,7 @@ from opsnb.kits.audit.periods import MOST, step_name, step_of
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROOT = bytes(range(32))
+ROOT64 = base64.b64encode(ROOT).decode()
 DAY = "2026/11/23"
 
 
@@ -54,7 +55,7 @@ def trail(*lives, every=60, **fields):
     return audit.Trail(outputs="/o", entries=found, **{"read_at": found[-1].at + timedelta(minutes=1), **fields})
 
 
-def note(size="5", root=base64.b64encode(ROOT).decode(), origin="shop"):
+def note(size="5", root=ROOT64, origin="shop"):
     """Return a checkpoint's bytes."""
     return f"{origin}\n{size}\n{root}\n\n— {origin} c2ln\n".encode()
 
@@ -210,7 +211,7 @@ def test_the_longest_pause_comes_first_with_what_stands_around_it():
     line = json.dumps({"at": late, "index": 4, "kind": "site.published"}).encode() + b"\n"
     found = audit.Trail(outputs="/o", entries=audit.parse_entries(early + line).entries)
     first = audit.longest_gaps(found).iloc[0]
-    assert (first["pause"], first["after"], first["before"]) == ("9 d 2 h", "3 run.recorded", "4 site.published")
+    assert (first["pause"], first["after entry"]) == ("9 d 2 h", "3 run.recorded")
     assert "nothing was recorded for 9 d 2 h" in audit.findings_text(audit.stands_out(found, audit.coverage(found)))
     assert "nothing was recorded" not in audit.findings_text(audit.stands_out(trail(life("r1")), audit.Coverage()))
 
@@ -248,7 +249,7 @@ def test_earlier_verifications_come_newest_first_and_only_of_this_runbook():
             "c": manifest(runbook="HST-001")}  # fmt: skip
     found = audit.Trail(outputs="/o", manifests={k: audit.parse_manifest(v) for k, v in rows.items()})
     assert list(audit.earlier_table(found)["verdict"]) == ["FAILED", "DONE"]
-    assert audit.earlier_table(found).iloc[1].tolist() == ["2026-11-23 12:00:00", "DONE", True, "7", "r1"]
+    assert audit.earlier_table(found).iloc[1].tolist() == ["r1", "DONE", True, "7"]
 
 
 @given(st.lists(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9990, 1, 1)), max_size=30))  # noqa: DTZ001  (made aware below)
@@ -258,13 +259,13 @@ def test_periods_are_few_and_lose_nothing(moments):
     table = audit.entries_by_period(rows)
     assert len(table) <= MOST + 1
     assert table["entries"].sum() == len(rows)
-    assert not rows or table["in_all"].iloc[-1] == len(rows)
+    assert not rows or table["in all"].iloc[-1] == len(rows)
 
 
 @pytest.mark.parametrize(
     ("span", "name"),
     [({"minutes": 5}, "minute"), ({"hours": 5}, "10 minutes"), ({"hours": 30}, "hour"), ({"days": 30}, "day"),
-     ({"days": 300}, "week"), ({"days": 3000}, "10 weeks")],
+     ({"days": 300}, "week"), ({"days": 3000}, "8 weeks")],
 )  # fmt: skip
 def test_periods_suit_the_span(span, name):
     """Minutes for an afternoon, days for a month, weeks for a year."""
@@ -276,9 +277,9 @@ def test_verdicts_are_counted_in_their_period_good_ones_first():
     lives = entries(life("r1", "FAILED"), life("r2"), life("r3"), every=40)
     found = coverage_of(lives, [f"{DAY}/r{n}" for n in (1, 2, 3)], [])
     table = audit.verdicts_by_period(found.ended)
-    assert list(table.columns) == ["from", "DONE", "FAILED"]
+    assert list(table.columns) == ["minute", "DONE", "FAILED"]
     assert (table["DONE"].sum(), table["FAILED"].sum()) == (2, 1)
-    assert (table.drop(columns="from").sum(axis=1) == 0).any()
+    assert (table.iloc[:, 1:].sum(axis=1) == 0).any()
 
 
 @pytest.mark.parametrize(
@@ -327,7 +328,7 @@ def test_without_a_ledger_everything_is_empty_and_nothing_breaks():
                   audit.approvals_table(found), audit.earlier_table(found), audit.unknown_table(covered)):  # fmt: skip
         assert table.empty
     assert len(audit.ledger_table(found)) == 7
-    assert len(audit.heads_table(found)) == 2
+    assert "signed now: none" in audit.heads_text(found)
     audit.entries_chart(audit.entries_by_period(())).canvas.draw()
     audit.verdicts_chart(audit.verdicts_by_period(())).canvas.draw()
     assert audit.stands_out(found, covered) == []

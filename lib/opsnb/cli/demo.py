@@ -54,7 +54,8 @@ def _tour(place: Workspace, *, as_json: bool) -> int:
     plan = _run(client, "HST-020", {"directory": str(notice)})
     applied = _run(client, "HST-020", {}, mode="apply", request=plan["request"])
     undone = _follow(client, client.post(f"/api/runs/{applied['run']}/undo"), "HST-020 undo")
-    results += [plan, applied, undone]
+    audit = _run(client, "AUD-001", {"outputs": str(place.outputs)})
+    results += [plan, applied, undone, audit]
     code = _verify(place)
     if as_json:
         print_json({"workspace": str(place.root), "runs": results, "verified": code == 0})

@@ -138,6 +138,8 @@ def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[s
         if parameter.kind is Kind.FILE and values.get(parameter.name):
             files.append(_file(parameter.name, str(values[parameter.name]), asked.folder))
             values[parameter.name] = files[-1]["name"]
+        elif parameter.kind is Kind.DIRECTORY and values.get(parameter.name):
+            values[parameter.name] = os.path.normpath(Path(asked.folder or "/") / str(values[parameter.name]))
     return values, files
 
 

@@ -26,8 +26,8 @@ def entries_chart(periods: pd.DataFrame) -> Any:
     places = range(len(periods))
     axes.bar(places, periods["entries"], color=BLUE, label="in the period (left)")
     total = axes.twinx()
-    total.plot(places, periods["in_all"], color=DARK, marker="." if len(periods) <= TEN else "", label="in all (right)")
-    total.set_ylim(0, max([*periods["in_all"], 1]) * 1.08)
+    total.plot(places, periods["in all"], color=DARK, marker="." if len(periods) <= TEN else "", label="in all (right)")
+    total.set_ylim(0, max([*periods["in all"], 1]) * 1.08)
     total.spines[["top"]].set_visible(False)
     _whole_numbers(total)
     _finish(figure, axes, periods, "Entries of the ledger")
@@ -66,12 +66,12 @@ def _whole_numbers(axes: Any) -> None:
 def _finish(figure: Any, axes: Any, periods: pd.DataFrame, title: str) -> None:
     count = len(periods)
     places = sorted({round(i * (count - 1) / (TICKS - 1)) for i in range(TICKS)}) if count else []
-    axes.set_xticks(places, labels=[str(periods["from"].iloc[i]) for i in places], fontsize=9)
+    axes.set_xticks(places, labels=[str(periods.iloc[i, 0]) for i in places], fontsize=9)
     axes.set_xlim(-0.8, max(count, 6) - 0.2)  # few bars stay narrow
     axes.grid(axis="y", color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     _whole_numbers(axes)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(f"{title}, by {periods.columns[0]}", loc="left", fontsize=11)
     if count:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)

@@ -13,7 +13,7 @@ from opsnb.kits.audit.entries import Entry
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 STEPS = (MINUTE, 10 * MINUTE, HOUR, DAY, 7 * DAY)
-MOST = 48  # periods that a plot shows side by side
+MOST = 62  # periods that a plot shows side by side
 ORDER = ("DONE", "PLANNED", "NOT_APPLICABLE", "DRIFTED", "FAILED", "ABORTED", "LOST", "unrecorded")
 
 
@@ -38,24 +38,24 @@ def step_name(step: int) -> str:
 
 
 def entries_by_period(entries: Sequence[Entry]) -> pd.DataFrame:
-    """Return columns ``from`` (UTC), ``entries`` and ``in_all``, a row for each period, empty ones too."""
+    """Return columns named after the period (its start, UTC), ``entries`` and ``in all``, a row for each period."""
     step = step_of([entry.at for entry in entries])
     counts = Counter(_period(entry.at, step) for entry in entries)
     rows, total = [], 0
     for period in _periods(counts, step):
         total += counts[period]
         rows.append((_text(period, step), counts[period], total))
-    return pd.DataFrame(rows, columns=["from", "entries", "in_all"])
+    return pd.DataFrame(rows, columns=[step_name(step), "entries", "in all"])
 
 
 def verdicts_by_period(ended: Iterable[RunLife]) -> pd.DataFrame:
-    """Return columns ``from`` (UTC) and one for each verdict that occurs, a row for each period, empty ones too."""
+    """Return a column named after the period (its start, UTC) and one for each verdict that occurs, a row a period."""
     lives = [life for life in ended if life.finished]
     step = step_of([life.finished for life in lives if life.finished])
     counts = Counter((_period(life.finished, step), verdict_of(life)) for life in lives if life.finished)
     verdicts = ordered(verdict for _, verdict in counts)
     rows = [[_text(p, step), *(counts[p, v] for v in verdicts)] for p in _periods([p for p, _ in counts], step)]
-    return pd.DataFrame(rows, columns=["from", *verdicts])
+    return pd.DataFrame(rows, columns=[step_name(step), *verdicts])
 
 
 def verdict_of(life: RunLife) -> str:

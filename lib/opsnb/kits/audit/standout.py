@@ -15,7 +15,7 @@ from opsnb.runbook.show import visible
 
 PATIENCE = timedelta(hours=1)  # how long a sealed request may wait for its run
 QUIET = timedelta(days=7)  # between two entries
-PHONE = 42  # characters that a phone shows in one line of a record
+PHONE = 34  # characters that a phone shows in one line of a record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from opsnb.kits.audit.coverage import Coverage
 from opsnb.kits.audit.entries import Head
 from opsnb.kits.audit.periods import ordered, verdict_of
 from opsnb.kits.audit.trail import Trail
+from opsnb.runbook.show import visible
 
 LONGEST = 10  # pauses that are listed
 THIS = "AUD-001"
@@ -23,22 +24,25 @@ def ledger_table(trail: Trail) -> pd.DataFrame:
     head = trail.head
     rows = [
         ("origin", head.origin if head else "-"),
-        ("entries, signed", f"{head.size:,}" if head else "-"),
-        ("entries behind the head", f"{trail.unsigned:,}"),
-        ("first entry", moment(first)),
-        ("last entry", moment(last)),
+        ("signed", f"{head.size:,} entries" if head else "-"),
+        ("not signed yet", f"{trail.unsigned:,} entries"),
+        ("first", moment(first)),
+        ("last", moment(last)),
         ("span", span(last - first) if first and last else "-"),
-        ("record folders", f"{len(trail.folders):,}"),
+        ("folders", f"{len(trail.folders):,} records"),
     ]
     return pd.DataFrame(rows, columns=["what", "value"])
 
 
 def kinds_table(trail: Trail) -> pd.DataFrame:
-    """Return how many entries of each kind there are and when the last one was, most frequent first."""
+    """Return how many entries of each kind there are and how long ago the last one was, most frequent first."""
     last = {entry.kind: entry.at for entry in trail.entries}
     counts = Counter(entry.kind for entry in trail.entries)
-    rows = [(kind, count, moment(last[kind])) for kind, count in sorted(counts.items(), key=lambda r: (-r[1], r[0]))]
-    return pd.DataFrame(rows, columns=["kind", "entries", "last"])
+    rows = [
+        (kind, count, span(trail.read_at - last[kind]))
+        for kind, count in sorted(counts.items(), key=lambda r: (-r[1], r[0]))
+    ]
+    return pd.DataFrame(rows, columns=["kind", "entries", "last, ago"])
 
 
 def verdicts_table(found: Coverage) -> pd.DataFrame:
@@ -80,8 +84,8 @@ def longest_gaps(trail: Trail, most: int = LONGEST) -> pd.DataFrame:
     """Return the longest times between two entries that follow each other, longest first."""
     gaps = [(later.at - earlier.at, earlier, later) for earlier, later in pairwise(trail.entries)]
     longest = sorted(gaps, key=lambda gap: (-gap[0], gap[1].index))[:most]
-    rows = [(span(gap), moment(a.at), f"{a.index} {a.kind}", f"{b.index} {b.kind}") for gap, a, b in longest]
-    return pd.DataFrame(rows, columns=["pause", "from", "after", "before"])
+    rows = [(span(gap), moment(a.at), f"{a.index} {a.kind}") for gap, a, _ in longest]
+    return pd.DataFrame(rows, columns=["pause", "from", "after entry"])
 
 
 def unrun_table(trail: Trail) -> pd.DataFrame:
@@ -110,32 +114,27 @@ def approvals_table(trail: Trail) -> pd.DataFrame:
     people = [(who, sum(w == who for w, _ in rows), sum(own for w, own in rows if w == who)) for who in
               sorted({who for who, _ in rows})]  # fmt: skip
     table = [(who, count, own, 100.0 * own / count) for who, count, own in people]
-    return pd.DataFrame(table, columns=["approved by", "approvals", "own requests", "own %"])
+    return pd.DataFrame(table, columns=["by", "all", "own", "own %"])
 
 
-def heads_table(trail: Trail) -> pd.DataFrame:
-    """Return the head that is signed, the root computed here, and the kept head if one was given."""
-    rows = [_head_row("signed now", trail.head), ("computed here", _size(trail), trail.root or "-")]
-    if trail.kept:
-        rows += [_head_row("kept", trail.kept), ("computed for it", _size_of(trail.kept), trail.kept_root or "-")]
-    return pd.DataFrame(rows, columns=["head", "entries", "root"])
+def heads_text(trail: Trail) -> str:
+    """Return the signed head and the kept one, each above the root that was computed here over as many entries."""
+    head, kept = trail.head, trail.kept
+    lines = [*_head_lines("signed now", head), f"computed here over {len(trail.entries):,} entries", trail.root or "-"]
+    if kept:
+        lines += [*_head_lines("kept", kept), f"computed here over {kept.size:,} entries"]
+        lines.append(trail.kept_root or "- (the ledger has fewer)")
+    return "\n".join(lines)
 
 
 def earlier_table(trail: Trail, most: int = LONGEST) -> pd.DataFrame:
-    """Return earlier runs of this runbook, newest first: when, the verdict, what they found intact and how large."""
+    """Return earlier runs of this runbook, newest first: run (its id begins with the time), verdict, what it found."""
     rows = [
-        (
-            m.ended[:19].replace("T", " "),
-            m.verdict,
-            m.evidence.get("verified"),
-            _whole(m.evidence.get("entries")),
-            m.run,
-        )
-        for m in trail.manifests.values()
+        (m.run, m.verdict, m.evidence.get("verified") is True, _whole(m.evidence.get("entries")))
+        for m in sorted(trail.manifests.values(), key=lambda m: m.ended, reverse=True)
         if m.runbook == THIS
     ]
-    columns = ["ended", "verdict", "intact", "entries", "run"]
-    return pd.DataFrame(sorted(rows, key=lambda row: row[0], reverse=True)[:most], columns=columns)
+    return pd.DataFrame(rows[:most], columns=["run (UTC)", "verdict", "intact", "entries"])
 
 
 def self_approved(trail: Trail) -> int:
@@ -144,8 +143,8 @@ def self_approved(trail: Trail) -> int:
 
 
 def moment(at: datetime | None) -> str:
-    """Return a time for a reader: ``2026-11-23 13:06:12``."""
-    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "-"
+    """Return a time for a reader: ``2026-11-23 13:06``."""
+    return f"{at:%Y-%m-%d %H:%M}" if at else "-"
 
 
 def span(time: timedelta) -> str:
@@ -157,16 +156,8 @@ def span(time: timedelta) -> str:
     return f"{sign}{seconds:.1f} s"
 
 
-def _head_row(name: str, head: Head | None) -> tuple[str, str, str]:
-    return (name, _size_of(head), head.root if head else "-")
-
-
-def _size_of(head: Head | None) -> str:
-    return f"{head.size:,}" if head else "-"
-
-
-def _size(trail: Trail) -> str:
-    return f"{len(trail.entries):,}"
+def _head_lines(name: str, head: Head | None) -> list[str]:
+    return [f"{name}: {visible(head.origin)}, {head.size:,} entries", head.root] if head else [f"{name}: none", "-"]
 
 
 def _whole(value: object) -> str:
