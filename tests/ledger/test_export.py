@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 import subprocess
 import sys
 import zipfile
@@ -165,6 +166,22 @@ def test_an_export_against_a_kept_head(filled: Any, tmp_path: Path) -> None:
     later = verify_path(str(path), head=log.checkpoint())
     assert later.exit_code == 2
     assert "a head of its own size (14) only" in later.problems[0]
+
+
+def test_a_link_with_the_right_bytes(filled: Any, tmp_path: Path) -> None:
+    """A member that would be unpacked as a link is altered, whatever it holds."""
+    log, folders = filled
+    contents = opened(export(log, folders[0].name))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, data in contents.items():
+            row = zipfile.ZipInfo(name)
+            row.create_system, row.external_attr = (
+                3,
+                (stat.S_IFLNK if name.endswith("run.html") else stat.S_IFREG) << 16,
+            )
+            archive.writestr(row, data)
+    report = verify_path(str(tmp_path / "x.zip"))
+    assert [p.partition(": ")[2] for p in report.problems] == ["no entry covers this file as it is"]
 
 
 def test_a_torn_zip(filled: Any, tmp_path: Path) -> None:

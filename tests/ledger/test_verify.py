@@ -242,6 +242,22 @@ def test_hostile_entries(outputs: Path, log: Any, line: bytes) -> None:
     assert f"{ENTRIES}: entry {size} is malformed" in report.problems[0]
 
 
+def test_true_is_no_index(log: Any) -> None:
+    """JSON's ``true`` does not pass for 1, whatever a language thinks of it."""
+    log.publish()
+    edit_entries(log.outputs, lambda rows: [rows[0], rows[1].replace(b'"index":1', b'"index":true')])
+    sign_anew(log.outputs, SigningKey.from_text((log.state / "keys/ledger.key").read_text(encoding="ascii").strip()))
+    assert f"{ENTRIES}: entry 1 is malformed" in verify.verify_path(str(log.outputs)).problems[0]
+
+
+def test_a_key_signs_for_its_own_ledger(outputs: Path, log: Any) -> None:
+    """A checkpoint that the ledger's key signed under another origin is not this ledger's."""
+    key = SigningKey.from_text((log.state / "keys/ledger.key").read_text(encoding="ascii").strip())
+    text = (outputs / CHECKPOINT).read_text(encoding="utf-8").partition("\n\n")[0] + "\n"
+    (outputs / CHECKPOINT).write_bytes(key.sign(text.replace("opsnb.example/test\n", "opsnb.example/other\n")))
+    assert "not a checkpoint signed by opsnb.example/test+" in verify.verify_path(str(outputs)).problems[0]
+
+
 def test_an_act_that_happens_once_is_recorded_once(log: Any) -> None:
     """A request that is sealed twice is named, though both entries are signed."""
     event = RequestSealed(request="q", risk=Risk.READ, digest="0" * 64)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from opsnb.base.errors import SettingsError
+from opsnb.base.errors import ParameterError, SettingsError
+from opsnb.base.parameters import duration_seconds
 
 SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$")
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$")
 LANGUAGES = ("en", "zh_CN")
 
 
@@ -73,13 +73,14 @@ def seconds(text: object) -> float:
     Raises:
         ValueError: If it is not one.
     """
-    if isinstance(text, int | float) and not isinstance(text, bool) and text > 0:
-        return float(text)
-    match = DURATION.match(text.strip()) if isinstance(text, str) else None
-    if not match or not any(match.groups()):
-        raise ValueError(f"{text!r} is not a duration such as 90s, 10m or 1h30m")
-    hours, minutes, rest = match.groups()
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest or 0)
+    if isinstance(text, int | float | str) and not isinstance(text, bool):
+        try:
+            found = duration_seconds(str(text))
+        except ParameterError:
+            found = 0.0
+        if found > 0:
+            return found
+    raise ValueError(f"{text!r} is not a duration such as 90s, 10m or 1h30m")
 
 
 def size(text: object) -> int:

@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from opsnb.control.files import sync_directory
+
+__all__ = ["read_if_there", "replace_file", "sync", "sync_directory"]
+
 
 def replace_file(path: Path, chunks: Iterable[bytes], *, staging: Path, mode: int = 0o644) -> None:
     """Write ``path`` atomically and durably.
@@ -35,15 +39,6 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, staging: Path, mode: in
 def sync(descriptor: int) -> None:
     """Bring what was written to ``descriptor`` to the disk."""
     os.fsync(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_if_there(path: Path) -> bytes | None:
