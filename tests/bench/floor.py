@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import sys
@@ -12,6 +10,7 @@ import time
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from matplotlib_inline.backend_inline import configure_inline_support
 
 assert pd
@@ -24,11 +23,13 @@ def once(cells: list[str]) -> float:
     pid = os.fork()
     if pid == 0:
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                shell = InteractiveShell.instance()
-                configure_inline_support(shell, "module://matplotlib_inline.backend_inline")
+            shell = InteractiveShell.instance()
+            configure_inline_support(shell, "module://matplotlib_inline.backend_inline")
+            with capture_output() as captured:
                 for cell in cells:
                     assert shell.run_cell(cell).success
+            pictures = [o for o in captured.outputs if "image/png" in o.data]
+            assert len(pictures) == 1, "the plot was not drawn"
         finally:
             os._exit(0)
     _, status = os.waitpid(pid, 0)

@@ -87,7 +87,7 @@ def run_against_floor(table: Table, trials: int) -> None:
     """`opsnb run` against a running `opsnb up` ÷ the floor."""
     floor = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/bench/floor.py"), json.dumps(CELLS)], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
     )  # fmt: skip
     assert floor.stdin
     assert floor.stdout

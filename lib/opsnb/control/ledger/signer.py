@@ -21,7 +21,7 @@ from opsnb.control.ledger import store
 from opsnb.control.ledger.events import ORIGIN
 from opsnb.control.ledger.files import read_if_there, replace_file, sync_directory
 from opsnb.control.ledger.note import Checkpoint, SigningKey, VerifierKey, verify_checkpoint
-from opsnb.control.ledger.tree import EMPTY_ROOT, Frontier, leaf_hash
+from opsnb.control.ledger.tree import EMPTY_ROOT, Frontier
 
 KEY_NAME = "ledger.key"
 HEAD_NAME = "ledger-head"
@@ -140,15 +140,21 @@ class Signer:
         tree = _hash_on(connection, tree, found.size)
         if tree.root != found.root:
             raise AlteredError(f"the {found.size} ledger entries do not give the database's own root", hint=RESTORED)
+        extra = store.stray(connection, found.size)
+        if extra is not None:
+            raise AlteredError(
+                f"ledger entry {extra} is in the database, and its head says {found.size} entries", hint=RESTORED
+            )
         self._hashed = tree
         return found
 
 
 def _hash_on(connection: Connection, tree: Frontier, size: int) -> Frontier:
+    end = store.end_of(connection, tree.size)
     for entry in store.read(connection, tree.size, size):
-        if entry.index != tree.size or leaf_hash(entry.data) != entry.leaf:
+        if not entry.fits(tree.size, end):
             raise AlteredError(f"ledger entry {tree.size} is missing or was altered in the database", hint=RESTORED)
-        tree = tree.push(entry.leaf)
+        tree, end = tree.push(entry.leaf), entry.end
     if tree.size != size:
         raise AlteredError(f"ledger entry {tree.size} is missing from the database", hint=RESTORED)
     return tree

@@ -80,12 +80,31 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One stored entry: ``data`` are its exact bytes, ``end`` where its line ends in ``entries.jsonl``."""
+    """One stored entry: ``data`` are its exact bytes, ``end`` where its line ends in ``entries.jsonl``.
+
+    ``kind``, ``run`` and ``request`` are the columns by which it is found; see :meth:`fits`.
+    """
 
     index: int
     data: bytes
     leaf: bytes
     end: int
+    kind: str
+    run: str | None
+    request: str | None
+
+    def fits(self, index: int, start: int) -> bool:
+        """Whether this is entry ``index``, its line begins at ``start``, and each column says what its bytes say."""
+        try:
+            value = self.value
+        except ValueError:
+            return False
+        said = (value.get("index"), value.get("kind"), value.get("run"), value.get("request"))
+        return (
+            leaf_hash(self.data) == self.leaf
+            and said == (self.index, self.kind, self.run, self.request)
+            and (self.index, self.end) == (index, start + len(self.data) + 1)
+        )
 
     @property
     def value(self) -> dict[str, Any]:
@@ -175,6 +194,12 @@ def read(connection: Connection, start: int = 0, end: int | None = None) -> Iter
         start = stop
 
 
+def stray(connection: Connection, size: int) -> int | None:
+    """Return the index of a row that is none of the first ``size`` entries, or ``None``."""
+    where = (ledger_entries.c.idx < 0) | (ledger_entries.c.idx >= size)
+    return connection.execute(select(ledger_entries.c.idx).where(where).order_by(ledger_entries.c.idx)).scalar()
+
+
 def leaves(connection: Connection, size: int) -> list[bytes]:
     """Return the leaf hashes of the first ``size`` entries."""
     where = select(ledger_entries.c.leaf).where(ledger_entries.c.idx < size).order_by(ledger_entries.c.idx)
@@ -211,8 +236,11 @@ def require_committed(connection: Connection) -> None:
 
 
 def _head_row(connection: Connection, *, lock: bool) -> Any:  # Row's type parameters are others in 2.0 than in 2.1
-    query = select(ledger_head.c.size, ledger_head.c.frontier, ledger_head.c.root)
-    return connection.execute(query.with_for_update() if lock else query).first()
+    query = select(ledger_head)
+    rows = connection.execute(query.with_for_update() if lock else query).all()
+    if len(rows) > 1 or (rows and rows[0].id != 1):  # a database file can be edited past its own constraints
+        raise AlteredError("the ledger's head is not one row, of id 1", hint="restore the database from a backup")
+    return rows[0] if rows else None
 
 
 def _head(row: Any) -> Head:
@@ -220,10 +248,12 @@ def _head(row: Any) -> Head:
         empty = Frontier()
         return Head(size=0, frontier=empty, root=empty.root)
     try:
+        if type(row.size) is not int:  # SQLite keeps any type in any column
+            raise TypeError(row.size)
         frontier = Frontier(size=row.size, nodes=tuple(bytes.fromhex(n) for n in json.loads(row.frontier)))
     except (ValueError, TypeError, UsageError) as error:
         raise AlteredError("the ledger's head row cannot be read", hint="restore the database from a backup") from error
-    if frontier.root != row.root:
+    if frontier.root != row.root or row.frontier != json.dumps([n.hex() for n in frontier.nodes]):
         raise AlteredError("the ledger's head row does not fit itself", hint="restore the database from a backup")
     return Head(size=frontier.size, frontier=frontier, root=frontier.root)
 
@@ -231,4 +261,6 @@ def _head(row: Any) -> Head:
 def _entry(row: Row[Any]) -> Entry:
     if not isinstance(row.data, bytes) or not isinstance(row.leaf, bytes):  # SQLite keeps any type in any column
         raise AlteredError(f"ledger entry {row.idx} was altered in the database: it is not bytes")
-    return Entry(index=row.idx, data=row.data, leaf=row.leaf, end=row.end)
+    return Entry(
+        index=row.idx, data=row.data, leaf=row.leaf, end=row.end, kind=row.kind, run=row.run, request=row.request,
+    )  # fmt: skip

@@ -170,12 +170,14 @@ class Launcher:
         return self._launch(kernel=kernel, reads=reads, writes=writes)
 
     def _launch(self, *, kernel: bool, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
-        ours, theirs = socket.socketpair()
-        link_ours, link_theirs = socket.socketpair()
-        with theirs, link_theirs:
-            confinement = Confinement(reads=(*self._reads, *reads), writes=writes)
-            pid = self._start(confinement, theirs, link_theirs, kernel=kernel)
-        return Launched(control=Lines(ours), link=Lines(link_ours), pid=pid)
+        confinement = Confinement(reads=(*self._reads, *reads), writes=writes)
+        start = {"kernel": kernel, "confinement": confinement.as_json(), "scratch": str(self._scratch)}
+        for _ in range(2 if self._fork else 0):
+            try:
+                return _connected(lambda a, b: self._current().fork({**start, "fork": True}, a, b))
+            except UnavailableError:
+                time.sleep(0.05)  # it was killed, or the toolkit was caught half written: once more, then spawn
+        return _connected(lambda a, b: self._spawn({**start, "fork": False}, a, b))
 
     def close(self) -> None:
         """End the zygote and reap what was spawned."""
@@ -217,15 +219,6 @@ class Launcher:
         finally:
             self._refilling.release()
 
-    def _start(self, confinement: Confinement, control: socket.socket, link: socket.socket, *, kernel: bool) -> int:
-        start = {"kernel": kernel, "fork": True, "confinement": confinement.as_json(), "scratch": str(self._scratch)}
-        for _ in range(2 if self._fork else 0):
-            try:
-                return self._current().fork(start, control, link)
-            except UnavailableError:
-                time.sleep(0.05)  # it was killed, or the toolkit was caught half written: once more, then spawn
-        return self._spawn({**start, "fork": False}, control, link)
-
     def _current(self) -> Zygote:
         with self._lock:
             digest = self._toolkit()
@@ -244,3 +237,17 @@ class Launcher:
         )  # fmt: skip
         self._spawned = [p for p in self._spawned if p.poll() is None] + [process]
         return process.pid
+
+
+def _connected(start: Callable[[socket.socket, socket.socket], int]) -> Launched:
+    """Start a supervisor on sockets of its own: one that was started and not heard of shares them with nobody."""
+    ours, theirs = socket.socketpair()
+    link_ours, link_theirs = socket.socketpair()
+    try:
+        with theirs, link_theirs:
+            pid = start(theirs, link_theirs)
+    except BaseException:
+        ours.close()
+        link_ours.close()
+        raise
+    return Launched(control=Lines(ours), link=Lines(link_ours), pid=pid)
