@@ -24,6 +24,13 @@ parameters:
   batch: {min: 1, max: 20}
 ---
 """
+TITLE = """\
+# {name} - Balance a web tier behind nginx
+
+Renders the upstream and reloads without dropping a connection.
+
+**Use when** a back end comes or goes. **Do not use when** nginx does not balance.
+"""
 PARAMETERS = """\
 strategy: str = "round_robin"  # how requests are spread
 batch: int = 5  # hosts at once
@@ -41,12 +48,21 @@ def cells(front=FRONT, parameters=PARAMETERS, name="NGX-010"):
     """The cells of a runbook that lint has nothing to say about."""
     return [
         cell("raw", front),
-        cell("markdown", f"# {name} - Balance a web tier behind nginx\n\nUse it to balance."),
+        cell("markdown", TITLE.format(name=name)),
         cell("code", parameters, "parameters"),
         cell("code", f'import opsnb\n\nrun = opsnb.begin("{name}")', "setup"),
         cell("markdown", "## 1. Is this the right runbook?\n\nIt is when nginx runs here."),
         cell("code", 'run.applicable(True, "nginx runs")'),
-        cell("markdown", "## 6. Summary\n\nEvery check says PASS."),
+        cell("markdown", "## 2. What we see now\n\nYou should see the upstream."),
+        cell("code", "before = 1"),
+        cell("markdown", "## 3. What will change\n\nYou should see the plan."),
+        cell("code", "plan = run.propose(before)"),
+        cell("markdown", "## 4. Change\n\nYou should see `done`."),
+        cell("code", "done = run.change(plan)"),
+        cell("markdown", "## 5. Did it work?\n\nEvery check says PASS."),
+        cell("code", 'run.check("every back end answers", before, 1)'),
+        cell("markdown", "## 6. If it did not\n\nWait a minute, then undo it."),
+        cell("markdown", "## Summary\n\nYou should see how many checks passed."),
         cell("code", "run.finish()", "summary"),
     ]
 
@@ -54,6 +70,7 @@ def cells(front=FRONT, parameters=PARAMETERS, name="NGX-010"):
 def document(body):
     """A notebook as JSON."""
     metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    body = [{"id": f"c{number}", **one} if isinstance(one, dict) else one for number, one in enumerate(body)]
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": body}
 
 
@@ -64,6 +81,7 @@ class Workspace:
     cells = staticmethod(cells)
     document = staticmethod(document)
     front = FRONT
+    title = TITLE
     parameters = PARAMETERS
 
     def __init__(self, root):

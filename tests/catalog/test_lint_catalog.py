@@ -19,6 +19,7 @@ from opsnb.control.catalog.runbook import runbook_from
 def changing(workspace, *sources, front=None):
     """The good runbook with these code cells, each behind a sentence, before its summary."""
     body = workspace.cells(front=front or workspace.front)
+    del body[6:15]  # its own sections 2 to 6
     for source in sources:
         body[-2:-2] = [workspace.cell("markdown", "It worked when OK is printed."), workspace.cell("code", source)]
     return body
@@ -99,14 +100,10 @@ def test_every_code_says_what_holds():
 
 FRONT_LINES = st.lists(
     st.sampled_from(
-        ["id: NGX-010", "title: T", "promise: P.", "risk: read", "risk: change", "owner: o", "touches: t", "undo: u"]
-        + [
-            "lock: '{x}'",
-            "reads: ['{y}']",
-            "parameters: {x: {min: 1}}",
-            "parameters: {z: {max: 0}}",
-            "timeout: 0",
-            "a: *b",
+        [
+            *("id: NGX-010", "title: T", "promise: P.", "risk: read", "risk: change", "owner: o", "touches: t"),
+            *("undo: u", "lock: '{x}'", "reads: ['{y}']", "parameters: {x: {min: 1}}", "parameters: {z: {max: 0}}"),
+            *("timeout: 0", "a: *b"),
         ]
     ),
     max_size=9,

@@ -24,7 +24,7 @@ def test_reads_cells_and_digest(workspace):
     notebook = read_notebook(file, path="a.ipynb")
     assert [c.kind for c in notebook.cells[:3]] == ["raw", "markdown", "code"]
     assert notebook.cells[2].tags == ("parameters",)
-    assert (notebook.cells[8].outputs, notebook.cells[8].execution_count) == (1, 3)
+    assert (notebook.cells[-1].outputs, notebook.cells[-1].execution_count) == (1, 3)
     assert notebook.digest == hashlib.sha256(file.read_bytes()).hexdigest()
     assert notebook.content == file.read_bytes()
     assert notebook.language == "python"

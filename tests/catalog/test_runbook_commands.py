@@ -78,6 +78,17 @@ def test_show_prints_facts_and_parameters(workspace, opsnb):
     assert "required; length up to 9; matches [a-z]+" in rows["who"]
 
 
+def test_show_says_a_unit_once(workspace, opsnb):
+    """A label that names the unit needs no second one; a unit that is only a part of a word is told."""
+    more = "  a: {min: 0, unit: requests/s}\n  b: {min: 0, unit: requests/s}\n  c: {min: 0, unit: s}\n---"
+    labels = "a: int = 1  # requests/s at the peak\nb: int = 1  # the peak\nc: int = 1  # hosts\n"
+    workspace.runbook(front=workspace.front.removesuffix("---\n") + more, parameters=workspace.parameters + labels)
+    rows = {line.split()[0]: line for line in opsnb("runbook", "show", "NGX-010")[1].splitlines() if line.strip()}
+    assert rows["a"].count("requests/s") == 1
+    assert "at least 0 requests/s" in rows["b"]
+    assert "at least 0 s" in rows["c"]
+
+
 def test_show_as_json_holds_the_schema(workspace, opsnb):
     """Scripts and forms get the JSON Schema; a path from the asker's folder is a name too."""
     workspace.runbook()
@@ -109,16 +120,16 @@ def test_lint_is_silent_and_0_where_nothing_is_found(workspace, opsnb):
 def test_lint_exits_1_and_says_where_and_how(workspace, opsnb):
     """Each finding has file, cell, line, code, words and a hint; --json has the same."""
     body = workspace.cells()
-    body[5] = workspace.cell("code", "x = 1\n!ls")
+    body[7] = workspace.cell("code", "x = 1\n!ls")
     workspace.write(PATH, body)
     code, out, err = opsnb("runbook", "lint")
     assert (code, err) == (1, "1 to put right in 1 notebook\n")
-    assert out == f"{PATH} cell 5 line 2: OPS030 `!ls` is a magic\n  → call a verb of a kit instead\n"
+    assert out == f"{PATH} cell 7 line 2: OPS030 `!ls` is a magic\n  → call a verb of a kit instead\n"
     code, out, _ = opsnb("runbook", "lint", "--json")
     document = json.loads(out)
     assert (code, document["notebooks"]) == (1, 1)
     (finding,) = document["findings"]
-    assert (finding["code"], finding["path"], finding["cell"], finding["line"]) == ("OPS030", PATH, 5, 2)
+    assert (finding["code"], finding["path"], finding["cell"], finding["line"]) == ("OPS030", PATH, 7, 2)
 
 
 def test_lint_of_some(workspace, opsnb, tmp_path_factory):

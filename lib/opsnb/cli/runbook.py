@@ -1,14 +1,16 @@
-"""``opsnb runbook``: list, show, lint. They read the files themselves and need no control plane."""
+"""``opsnb runbook``: list, show and lint read the files themselves and need no control plane; new, test: authoring."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsnb.base.errors import NotFoundError
+from opsnb.cli import authoring
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
 if TYPE_CHECKING:
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.group("runbook")
 def command() -> None:
-    """List, show and lint runbooks."""
+    """List, show, write, lint and test runbooks."""
+
+
+command.add_command(authoring.new)
+command.add_command(authoring.test)
 
 
 @command.command("list")
@@ -69,29 +75,40 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
 @command.command("lint")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
+@click.option(
+    "--explain", metavar="CODE", default="", help="Say what a code asks, why, and show a wrong and a right cell."
+)
 @json_option
 @click.pass_context
-def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> int:
-    """Say what is to be put right in notebooks, folders or ids; all of runbooks/ by default. Exits 1 if anything is."""
+def lint(ctx: click.Context, paths: tuple[str, ...], strict: bool, explain: str, as_json: bool) -> int:
+    """Say what is to be put right in notebooks, folders or ids; all of runbooks/ by default.
+
+    Exits 1 on an error. A warning is a rule that could misjudge: it is shown, and counts only with --strict.
+    """
+    if explain:
+        return _explain(explain, as_json=as_json)
     catalog = _catalog(ctx)
     count = 0
     found: list[Finding] = []
     for path in paths or ("",):
         number, findings = _lint(catalog, path)
         count, found = count + number, found + findings
+    code = int(any(strict or f.severity == "error" for f in found))
     if as_json:
         print_json({"notebooks": count, "findings": [f.as_json() for f in found]})
-        return int(bool(found))
+        return code
     for finding in found:
         click.echo(safe(str(finding)))
-    words = "nothing to put right" if not found else f"{len(found)} to put right"
-    click.echo(f"{words} in {count} notebook{'s'[: count != 1]}", err=True)
-    return int(bool(found))
+    click.echo(f"{authoring.tally(found)} in {count} notebook{'s'[: count != 1]}", err=True)
+    return code
 
 
 def constraints(parameter: Parameter) -> str:
     """Return what a parameter's values are held to, in words."""
-    low, high, unit = parameter.minimum, parameter.maximum, f" {parameter.unit}" if parameter.unit else ""
+    low, high = parameter.minimum, parameter.maximum
+    said = re.search(rf"(?<!\w){re.escape(parameter.unit)}(?!\w)", parameter.label)  # the label may name the unit
+    unit = f" {parameter.unit}" if parameter.unit and not said else ""
     words = [
         "required" if parameter.required else "",
         parameter.kind.value if parameter.kind else "",
@@ -114,9 +131,10 @@ def _catalog(ctx: click.Context) -> Catalog:
 def _lint(catalog: Catalog, path: str) -> tuple[int, list[Finding]]:
     """Return how many notebooks were looked at, and the findings."""
     from opsnb.control.catalog import lint_catalog, lint_notebook
+    from opsnb.control.catalog.lint import ids
 
     if path and not Path(path).is_dir():
-        return 1, lint_notebook(catalog.locate(path, str(Path.cwd())), catalog.workspace)
+        return 1, lint_notebook(catalog.locate(path, str(Path.cwd())), catalog.workspace, ids(catalog))
     folder = Path(path).resolve() if path else catalog.workspace
     count = sum((catalog.workspace / entry.path).is_relative_to(folder) for entry in catalog.entries)
     if path and not count:
@@ -125,6 +143,18 @@ def _lint(catalog: Catalog, path: str) -> tuple[int, list[Finding]]:
             hint=f"name a notebook, or a folder in {catalog.workspace}{os.sep}runbooks",
         )
     return count, lint_catalog(catalog, folder)
+
+
+def _explain(code: str, *, as_json: bool) -> int:
+    from opsnb.base.parameters import did_you_mean
+    from opsnb.control.catalog.explain import EXPLANATIONS
+
+    found = EXPLANATIONS.get(code.upper())
+    if found is None:
+        hint = did_you_mean(code.upper(), EXPLANATIONS, what="codes")
+        raise NotFoundError(f"no lint code is called {code!r:.40}", hint=hint)
+    print_json(found.as_json()) if as_json else click.echo(str(found))
+    return 0
 
 
 def _facts(runbook: Runbook) -> dict[str, str]:

@@ -23,7 +23,7 @@ from opsnb.control.records import Risk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HEADING = re.compile(r"##\s+(?:(?P<number>[0-9]{1,3})(?:[.、．]\s*|\s+))?(?P<title>.*)")  # noqa: RUF001  (Chinese stops)
+HEADING = re.compile(r"##\s+(?:(?P<number>[0-9]{1,3})[.、．](?![0-9])\s*)?(?P<title>.*)")
 MAX_CODE = 256 * 1024  # characters of a cell that is parsed; a longer one breaks the rule on length anyway
 
 
@@ -76,9 +76,14 @@ class Code:
     tree: ast.Module | None
     error: SyntaxError | None = None
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Everything in its tree; empty where it is not Python."""
+        return tuple(ast.walk(self.tree)) if self.tree else ()
+
     def calls(self, name: str) -> Iterator[ast.Call]:
         """The calls of a function or method of that name, wherever it comes from."""
-        for node in ast.walk(self.tree) if self.tree else ():
+        for node in self.nodes:
             if isinstance(node, ast.Call):
                 called = node.func
                 found = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
@@ -144,7 +149,7 @@ class Subject:
         assigned = [
             target.id
             for code in self.code
-            for node in ast.walk(code.tree or ast.Module([], []))
+            for node in code.nodes
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and node.value in code.calls("begin")
             for target in node.targets
             if isinstance(target, ast.Name)
@@ -234,6 +239,14 @@ def of_error(error: NotebookError, path: str) -> Finding:
     return Finding(
         code="", path=path, cell=error.cell, line=error.line, message=message.removeprefix(": "), hint=error.hint
     )
+
+
+def shown(node: ast.AST, limit: int = 60) -> str:
+    """Return a piece of code as a finding shows it, at most ``limit`` characters."""
+    try:
+        return ast.unparse(node)[:limit]
+    except RecursionError:  # a chain of thousands of attributes parses and cannot be written out
+        return "…"
 
 
 def _code(cell: NotebookCell) -> Code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from opsnb.base.errors import NotebookError
@@ -13,10 +14,12 @@ from opsnb.control.catalog.notebook import Notebook, read_notebook
 from opsnb.control.catalog.runbook import shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from opsnb.control.catalog.index import Catalog
 
+MAX_FINDINGS = 100  # of one rule in one notebook; nobody reads more, and a hostile file could have millions
 UNREADABLE = "OPS000"  # the file is no notebook; no rule can look
 SHARED_ID = "OPS022"  # seen only where several notebooks are looked at
 CODES = {
@@ -77,6 +80,13 @@ def lint(notebook: Notebook, known: frozenset[str] | None = None) -> list[Findin
     found = [
         replace(finding, code=rule.code, severity=rule.severity)
         for rule in RULES.values()
-        for finding in rule.look(subject)
+        for finding in _some(rule.look(subject))
     ]
     return sorted(found, key=lambda f: (-1 if f.cell is None else f.cell, f.line or 0, f.code))
+
+
+def _some(findings: Iterator[Finding]) -> list[Finding]:
+    found = list(islice(findings, MAX_FINDINGS + 1))
+    if len(found) > MAX_FINDINGS:
+        found[-1] = replace(found[-1], message=f"{found[-1].message}; what follows of this kind is not listed")
+    return found

@@ -1,13 +1,15 @@
 """Read a notebook as JSON, within limits: bytes in, a checked value out.
 
 Rules: a regular file, never a symbolic link, at most 20 MiB; UTF-8; one JSON object without NaN or a key that stands
-twice; nbformat 4; cells of the shapes of the nbformat 4 schema. The digest covers the bytes that were read.
+twice or a character that is none; nbformat 4; cells of the shapes of the nbformat 4 schema. The digest covers the
+bytes that were read.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 NBFORMAT = 4
 PARAMETERS_TAG = "parameters"
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that needs a second one to be a character
 NOT_A_NOTEBOOK = "a notebook is JSON; was the file truncated, or is it something else?"
 
 
@@ -156,7 +159,13 @@ def _json(content: bytes, path: str) -> JSON:
     if text.startswith("\ufeff"):
         raise NotebookError("starts with a byte order mark", path=path, hint="save it as UTF-8 without one")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        if HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value  # noqa: TRY300  (what follows are its errors)
+    except UnicodeEncodeError:
+        hint = "write the character itself, or U+FFFD"
+        raise NotebookError("holds half a character (a lone surrogate)", path=path, hint=hint) from None
     except json.JSONDecodeError as error:
         where = f"file line {error.lineno} column {error.colno}"
         raise NotebookError(f"is not JSON: {error.msg}, {where}", path=path, hint=NOT_A_NOTEBOOK) from None

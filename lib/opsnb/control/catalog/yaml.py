@@ -61,6 +61,8 @@ def read_yaml(text: str, place: Place, *, first_line: int = 1) -> Document:
     reader = _Reader(place, first_line)
     try:
         return reader.document(yaml.parse(text, Loader=loader))
+    except UnicodeEncodeError:
+        raise place.error("holds half a character (a lone surrogate)", line=first_line) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]

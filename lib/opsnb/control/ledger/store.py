@@ -249,7 +249,7 @@ def _head(row: Any) -> Head:
         return Head(size=0, frontier=empty, root=empty.root)
     try:
         if type(row.size) is not int:  # SQLite keeps any type in any column
-            raise TypeError(row.size)
+            raise TypeError(row.size)  # noqa: TRY301  (told like the others below)
         frontier = Frontier(size=row.size, nodes=tuple(bytes.fromhex(n) for n in json.loads(row.frontier)))
     except (ValueError, TypeError, UsageError) as error:
         raise AlteredError("the ledger's head row cannot be read", hint="restore the database from a backup") from error
