@@ -70,10 +70,22 @@ def lint_page() -> str:
     for digit, title in GROUPS.items():
         rows = [f"| `{code}` | {promise} |" for code, promise in sorted(CODES.items()) if code[4] == digit]
         parts += [f"## {title}", "\n".join(["| code | what holds where it finds nothing |", "|---|---|", *rows])]
+    parts += ["## Why, with a wrong and a right example", *_explanations()]
     lost = [code for code in CODES if code[4] not in GROUPS]
     if lost:
         raise SystemExit(f"docs/generate.py knows no group for {', '.join(lost)}: add it to GROUPS")
     return "\n\n".join(parts) + "\n"
+
+
+def _explanations() -> Iterator[str]:
+    """Yield a section for each code: how much it weighs, why it is asked, what is wrong and what is right."""
+    from opsnb.control.catalog.explain import EXPLANATIONS
+
+    for code, told in sorted(EXPLANATIONS.items()):
+        yield f"### {code} ({told.severity})"
+        yield f"{told.asks} {told.why}"
+        yield f"Wrong:\n\n````\n{told.wrong.strip()}\n````"
+        yield f"Right:\n\n````\n{told.right.strip()}\n````"
 
 
 def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
