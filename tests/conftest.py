@@ -1,4 +1,4 @@
-"""Fixtures that tests share."""
+"""Fixtures and settings that tests share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from opsnb.cli.workspace import make
 from places import Place
+
+# How long an example takes says something about the machine, not about the promise.
+settings.register_profile("opsnb", deadline=None)
+settings.load_profile("opsnb")
+
+# Left out of `make check`: these start programs, draw pages or walk through every byte. `make test` runs them all.
+SLOW = (
+    "catalog/test_authoring", "catalog/test_explain", "catalog/test_lint_rules", "catalog/test_runbook_commands",
+    "catalog/test_script_kit", "ledger/test_export", "ledger/test_publish", "ledger/test_verify", "render/", "runbooks/",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow by where it lies."""
+    root = Path(__file__).parent
+    for item in items:
+        if str(item.path.relative_to(root)).startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -61,6 +61,31 @@ def test_any_title_is_taken_or_refused(title, owner):
     assert (runbook.title, runbook.front.owner) == (title.strip(), owner)
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "A: small change # of mine",
+        "[x]",
+        "- x",
+        "yes",
+        "12",
+        "'q'",
+        '"q"',
+        "{x}",
+        "&a",
+        "*a",
+        "!x",
+        "x #y",
+        "%",
+        "运维 ✓ 😀",
+    ],
+)
+def test_a_title_stands_as_it_is(title):
+    """What means something in YAML is quoted for it; the title is what was asked for, and lint has nothing to say."""
+    runbook, _ = checked(new(title=title))
+    assert runbook.title == title
+
+
 @pytest.mark.parametrize("name", ["hst-030", "HST-30", "HST-0300", "HST-030\nrisk: danger", "../HST-030", ""])
 def test_an_id_is_an_id(name):
     """Anything but an id is refused before a file is named after it."""

@@ -329,7 +329,13 @@ def test_only_rules_that_could_misjudge_are_warnings(workspace):
 
 
 @pytest.mark.parametrize(
-    "source", ["x" + ".y" * 20_000 + "(shell=True)", "x = " + "-" * 20_000 + "1", "1" + "+1" * 20_000]
+    "source",
+    [
+        "x" + ".y" * 900 + "(shell=True)",
+        "x" + ".y" * 20_000 + "(shell=True)",
+        "x = " + "-" * 20_000 + "1",
+        "1" + "+1" * 20_000,
+    ],
 )
 def test_deep_code_is_only_looked_at(workspace, source):
     """An expression that is too deep to be written out again gives a finding or none, never an error."""
@@ -342,3 +348,13 @@ def test_sections_know_their_cells(workspace):
     subject = Subject(parse_notebook(content, "a.ipynb"))
     cells = subject.notebook.cells
     assert [subject.section_of(cells[n]) for n in (3, 5, 7, 9, 11, 13, 16)] == [None, 1, 2, 3, 4, 5, None]
+
+
+def test_nobody_reads_a_thousand_findings(workspace):
+    """Of one rule 101 are told, the last says that more follow; other rules are told all the same."""
+    body = with_cell(workspace, 6, "markdown", "## 2. See\n\n" + "See NGX-099.\n" * 500)
+    body[7] = workspace.cell("code", "!ls")
+    codes = [c for c, _, _ in found(workspace, body)]
+    assert (codes.count("OPS024"), codes.count("OPS030")) == (101, 1)
+    (last,) = [f for f in lint_notebook(workspace.root / PATH, workspace.root, KNOWN) if "not listed" in f.message]
+    assert last.code == "OPS024"

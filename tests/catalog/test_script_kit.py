@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -136,8 +137,10 @@ def test_its_environment_is_small(tmp_path, monkeypatch):
 
 def test_what_it_leaves_running_is_not_waited_for(tmp_path, capsys):
     """A script that starts something and ends has ended, with all that it said."""
-    text = "sleep 60 &\necho $! > pid\necho said\n"
+    text = "sleep 250 &\necho $! > pid\necho said\n"
+    started = time.monotonic()
     assert carried_out(plan(tmp_path, text=text)) == 0
+    assert time.monotonic() - started < 100
     assert "said" in capsys.readouterr().out
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
     "run": ("opsnb.cli.run", "Run a runbook."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
-    "runbook": ("opsnb.cli.runbook", "List, show and lint runbooks."),
+    "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 
