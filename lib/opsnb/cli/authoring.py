@@ -164,11 +164,11 @@ def _can_run(catalog: Catalog, name: str) -> bool:
 
 
 def _run(place: Workspace, name: str, pairs: tuple[str, ...], file: str | None) -> dict[str, Any]:
-    from opsnb.cli.run import _from_file, _pairs, watch
+    from opsnb.cli.run import assignments, values_from, watch
     from opsnb.client import connect
 
     body = {
-        "runbook": name, "texts": _pairs(pairs), "values": _from_file(file) if file else {},
+        "runbook": name, "texts": assignments(pairs), "values": values_from(file) if file else {},
         "folder": str(Path.cwd()), "mode": None, "request": "", "why": "opsnb runbook test",
         "submission": secrets.token_hex(16),
     }  # fmt: skip

@@ -53,7 +53,7 @@ def command(
         raise UsageError(f"--hosts {hosts}: this version runs on this machine only", hint="leave --hosts out")
     place = workspace(ctx)
     body = {
-        "runbook": runbook, "texts": _pairs(pairs), "values": _from_file(file) if file else {},
+        "runbook": runbook, "texts": assignments(pairs), "values": values_from(file) if file else {},
         "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
         "submission": secrets.token_hex(16),
     }  # fmt: skip
@@ -164,7 +164,8 @@ def exit_code(result: dict[str, Any]) -> int:
     return EXITS.get(str(word), 7)
 
 
-def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return what ``NAME=VALUE`` arguments say; a name stands once."""
     found: dict[str, str] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
@@ -176,7 +177,8 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _from_file(name: str) -> dict[str, Any]:
+def values_from(name: str) -> dict[str, Any]:
+    """Return the parameters that a YAML or JSON file holds."""
     import yaml
 
     path = Path(name)
