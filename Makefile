@@ -54,9 +54,15 @@ test: .venv/dev ## Everything: system packages, lint, types, contracts, all test
 prove: .venv/dev ## The property tests with their full number of trials
 	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=3000 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py
 
-bench: .venv/dev ## The figures, each a ratio measured in one run
-	$(BIN)/python -m compileall -q lib .venv/lib >/dev/null || true
-	$(BIN)/python tests/bench/run.py
+build/lab/ready: pyproject.toml
+	@echo "setting up a second environment with jupyterlab, to measure beside it ..."
+	@test -x build/lab/bin/python || $(PYTHON) -m venv build/lab
+	@build/lab/bin/python -m pip install --disable-pip-version-check --progress-bar off -e '.[lab]' | $(SAY)
+	@touch $@
+
+bench: .venv/dev build/lab/ready ## The figures, each a ratio measured in one run
+	$(BIN)/python -m compileall -q lib .venv/lib build/lab/lib >/dev/null || true
+	$(BIN)/python tests/bench/run.py --lab build/lab/bin/python
 
 lab: .venv/lab ## JupyterLab on this workspace
 	$(BIN)/jupyter lab

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def command(
     body = {
         "runbook": runbook, "texts": assignments(pairs), "values": values_from(file) if file else {},
         "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
-        "submission": secrets.token_hex(16),
+        "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client = connect(place)
     run = client.post("/api/runs", body)

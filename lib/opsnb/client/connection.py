@@ -1,12 +1,19 @@
-"""HTTP over the workspace's Unix socket, JSON in and out."""
+"""HTTP over the workspace's Unix socket, JSON in and out.
+
+HTTP/1.0, one request a connection: the answer's body is what comes until the server closes, and as long as its
+``Content-Length`` says where there is one. The standard library's client would cost every command 14 ms of imports
+(docs/decisions/0008).
+"""
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,26 +32,61 @@ KNOWN = {
     cls.__name__: cls
     for cls in (AlteredError, NotFoundError, OpsnbError, ParameterError, RefusedError, UnavailableError, UsageError)
 }
+MAX_LINE = 64 * 1024  # bytes of a line of an answer's head
 ANSWER_SECONDS = 60.0  # how long one answer may take; streams wait without end
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket, reached through its directory so that long paths work too."""
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The head of an answer, and its body as a stream. ``length`` is -1 where the server named none."""
 
-    def __init__(self, workspace: Workspace, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._workspace = workspace
+    status: int
+    length: int
+    body: BufferedReader
 
-    def connect(self) -> None:
-        """Connect to the socket."""
-        path = self._workspace.socket
+    def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            OSError: If it ended early.
+        """
+        data = self.body.read()
+        if 0 <= self.length != len(data):
+            raise ConnectionError(f"the answer broke off after {len(data)} of {self.length} bytes")
+        return data
+
+
+@contextlib.contextmanager
+def asked(workspace: Workspace, timeout: float | None, request: bytes) -> Iterator[Answer]:
+    """Send one request and yield its answer; the socket is reached through its directory, so long paths work too.
+
+    Raises:
+        OSError: If nobody answers, or not in HTTP.
+    """
+    path = workspace.socket
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
+        sock.settimeout(timeout)
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(f"/proc/self/fd/{folder}/{path.name}")
+            sock.connect(f"/proc/self/fd/{folder}/{path.name}")
         finally:
             os.close(folder)
+        with contextlib.suppress(BrokenPipeError):  # it may refuse a large body before it has all of it
+            sock.sendall(request)
+        with sock.makefile("rb") as stream:
+            yield _answer(stream)
+
+
+def _answer(stream: BufferedReader) -> Answer:
+    first = stream.readline(MAX_LINE).split()
+    if len(first) < 2 or not first[0].startswith(b"HTTP/1") or not first[1].isdigit():  # noqa: PLR2004  (version, status)
+        raise ConnectionError("the answer is not HTTP" if first else "the connection was closed without an answer")
+    length = -1
+    while (line := stream.readline(MAX_LINE).strip()) != b"":
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return Answer(status=int(first[1]), length=length, body=stream)
 
 
 class Client:
@@ -71,42 +113,39 @@ class Client:
         Raises:
             UnavailableError: If the control plane ends before the run does.
         """
-        connection = UnixConnection(self.workspace, None)
         try:
-            answer = self._send(connection, "GET", f"/api/runs/{quote(run)}/events", None)
-            if answer.status >= 400:  # noqa: PLR2004  (HTTP)
-                raise error_of(answer.read())
-            while line := answer.readline():
-                yield json.loads(line)
-        except (OSError, http.client.HTTPException) as error:
+            with self._ask("GET", f"/api/runs/{quote(run)}/events", None, None) as answer:
+                if answer.status >= 400:  # noqa: PLR2004  (HTTP)
+                    raise error_of(answer.read())
+                while line := answer.body.readline():
+                    yield json.loads(line)
+        except OSError as error:
             raise UnavailableError(f"the control plane went away: {error}") from error
-        finally:
-            connection.close()
 
     def _call(self, method: str, path: str, body: Any, query: dict[str, Any]) -> bytes:
-        connection = UnixConnection(self.workspace, ANSWER_SECONDS)
+        target = path + (f"?{urlencode(query)}" if query else "")
         try:
-            answer = self._send(connection, method, path + (f"?{urlencode(query)}" if query else ""), body)
-            data = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            with self._ask(method, target, body, ANSWER_SECONDS) as answer:
+                data = answer.read()
+        except OSError as error:
             raise UnavailableError(
                 f"no control plane answers in {self.workspace.root}: {error}", hint="start it with: opsnb up"
             ) from error
-        finally:
-            connection.close()
         if answer.status >= 400:  # noqa: PLR2004  (HTTP)
             raise error_of(data)
         return data
 
-    def _send(self, connection: UnixConnection, method: str, path: str, body: Any) -> http.client.HTTPResponse:
+    def _ask(
+        self, method: str, target: str, body: Any, timeout: float | None
+    ) -> contextlib.AbstractContextManager[Answer]:
         token = self.workspace.token.read_text(encoding="ascii").strip()
-        headers = {"Authorization": f"Bearer {token}"}
-        data = None
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {target} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         if body is not None:
-            data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
-        connection.request(method, path, body=data, headers=headers)
-        return connection.getresponse()
+            head += "Content-Type: application/json\r\n"
+        if method == "POST":
+            head += f"Content-Length: {len(data)}\r\n"
+        return asked(self.workspace, timeout, head.encode("ascii") + b"\r\n" + data)
 
 
 def error_of(data: bytes) -> OpsnbError:

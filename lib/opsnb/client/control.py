@@ -7,14 +7,16 @@ else: there is one way to run, whether ``opsnb up`` is there or not (docs/decisi
 from __future__ import annotations
 
 import os
-import select
-import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
 from opsnb.base.workspace import Workspace
 from opsnb.client.connection import Client
+
+if TYPE_CHECKING:
+    import subprocess
 
 RETRY_SECONDS = 10.0  # how long lock and socket are tried
 START_SECONDS = 60.0  # how long a control plane of our own may take to start and to end old runs
@@ -57,6 +59,9 @@ def start(workspace: Workspace) -> bool:
     Raises:
         OpsnbError: If it says that it cannot work.
     """
+    import select
+    import subprocess
+
     reader, writer = os.pipe()
     workspace.state.mkdir(mode=0o700, exist_ok=True)
     log = os.open(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -82,6 +87,8 @@ def start(workspace: Workspace) -> bool:
 
 def _why_not(process: subprocess.Popen[bytes], workspace: Workspace) -> None:
     """Raise if the control plane broke while it started; return if somebody else owns the lock."""
+    import subprocess
+
     try:
         code = process.wait(timeout=RETRY_SECONDS)
     except subprocess.TimeoutExpired:

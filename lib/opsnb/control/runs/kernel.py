@@ -6,6 +6,7 @@ It is forked by its supervisor (or, as the fallback, started as ``python -m opsn
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -133,8 +134,17 @@ def _reseed() -> None:
 
 
 def _application(slot: Slot) -> Any:
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
+
+    class Kernel(IPythonKernel):  # type: ignore[misc]  # the same
+        """A kernel whose process ends as soon as it is asked to: it lives for one run, and nobody waits for answers."""
+
+        async def shutdown_request(self, *_: Any) -> None:
+            with contextlib.suppress(BaseException):  # what it does wrong must not keep its kernel alive
+                atexit._run_exitfuncs()  # noqa: SLF001  (only what the notebook registered is left in there)
+            os._exit(0)
 
     class KernelApp(IPKernelApp):  # type: ignore[misc]  # it ships no types we follow
         """ipykernel without limits on what it may queue: a flood of messages is slowed down, never dropped."""
@@ -159,8 +169,9 @@ def _application(slot: Slot) -> Any:
     config.IPKernelApp.log_level = 50
     connection = slot.connection
     names = {f"{name}_port": connection[f"{name}_port"] for name in CHANNELS}
-    app = KernelApp(config=config, transport="ipc", ip=connection["ip"], quiet=True, **names)
+    app = KernelApp(config=config, kernel_class=Kernel, transport="ipc", ip=connection["ip"], quiet=True, **names)
     app.initialize([])
+    atexit._clear()  # noqa: SLF001  (nothing of this process is wound down: it ends)
     _inline_plots(app.shell)
     return app
 
