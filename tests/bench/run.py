@@ -113,7 +113,7 @@ def run_against_floor(table: Table, trials: int) -> None:
 
 def run_against_tools(table: Table, trials: int, python: str) -> None:
     """Papermill CLI + nbconvert CLI ÷ `opsnb run`."""
-    binaries = Path(python).parent
+    binaries = Path(python).absolute().parent
     lab = subprocess.run([python, "-c", "import jupyterlab"], capture_output=True, check=False).returncode == 0
     with served() as place, tempfile.TemporaryDirectory() as folder:
 

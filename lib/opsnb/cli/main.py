@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 
 from opsnb.base.errors import OpsnbError
 from opsnb.base.version import VERSION
+
+BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE ended
 
 COMMANDS = {
     "init": ("opsnb.cli.workspace", "Make a workspace."),
@@ -85,7 +88,20 @@ def main(argv: list[str] | None = None) -> Any:
         report(error, as_json="--json" in arguments)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.exit(141)
+        sys.exit(BROKEN_PIPE)
+
+
+def entry() -> None:
+    """What the console script calls: :func:`main`, without winding the interpreter down (7 ms of each command)."""
+    try:
+        main()
+    except SystemExit as ended:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:  # the reader of a pipe has gone
+            os._exit(BROKEN_PIPE)
+        os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 
 class ClickError(OpsnbError):
@@ -110,4 +126,4 @@ def report(error: OpsnbError, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    entry()

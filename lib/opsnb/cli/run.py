@@ -47,7 +47,7 @@ def command(
 
     Exit codes: 0 done or planned, 1 failed, 2 bad usage, 3 refused, 4 drifted, 5 aborted, 6 lost, 7 unavailable.
     """
-    from opsnb.client import connect
+    from opsnb.client import submit
 
     if hosts not in {None, "localhost"}:
         raise UsageError(f"--hosts {hosts}: this version runs on this machine only", hint="leave --hosts out")
@@ -57,8 +57,7 @@ def command(
         "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
         "submission": os.urandom(16).hex(),
     }  # fmt: skip
-    client = connect(place)
-    run = client.post("/api/runs", body)
+    client, run = submit(place, "/api/runs", body)
     if not wait:
         print_json(run) if as_json else click.echo(f"{run['run']}  {run['state']}")
         return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
 from opsnb.base.workspace import Workspace
@@ -42,6 +42,22 @@ def connect(workspace: Workspace) -> Client:
                 hint="look at .opsnb/opsnb.log, or stop that process and try again",
             )
         time.sleep(0.1)
+
+
+def submit(workspace: Workspace, path: str, body: dict[str, Any]) -> tuple[Client, dict[str, Any]]:
+    """Post ``body``, which carries a ``submission`` of its own; return the client and the answer.
+
+    Most of the time a control plane is there, so it is asked at once; asking twice is asking once.
+
+    Raises:
+        UnavailableError: If there is none and none can be started.
+    """
+    client = Client(workspace)
+    try:
+        return client, client.post(path, body)
+    except UnavailableError:
+        client = connect(workspace)
+        return client, client.post(path, body)
 
 
 def answers(client: Client) -> bool:
