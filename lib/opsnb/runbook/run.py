@@ -64,6 +64,23 @@ class Run:
         """Whether a control plane listens."""
         return self._link is not None
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The sealed rows of the hosts: what `fleet.of(run)` reaches them with."""
+        return [dict(row) for row in self._context["hosts"]]
+
+    def credential(self, host: str, purpose: str) -> dict[str, Any]:
+        """Return the credential that is released for ``observe``, ``change`` or ``sudo`` on one of the run's hosts.
+
+        Without a control plane that is the person's own: their ssh agent.
+
+        Raises:
+            LinkError: If it is not released: the one for changes is not, outside apply and undo.
+        """
+        if self._link is None:
+            return {"kind": "agent"}
+        return dict(self._link.ask("credential", host=host, purpose=purpose))
+
     def applicable(self, condition: object, why: str, *, instead: str = "") -> Answer:
         """Say whether this is the right runbook; the run stops here when it is not.
 

@@ -1,0 +1,1 @@
+"""Secrets: the store, and references that a sealed request may reveal."""

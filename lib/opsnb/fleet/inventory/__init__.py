@@ -1,0 +1,1 @@
+"""The inventory: hosts, groups, services, selectors, as values read from `inventory.yaml`."""

@@ -1,0 +1,1 @@
+"""A terminal on a host, recorded."""

@@ -1,0 +1,1 @@
+"""SSH: the one place that knows paramiko."""
