@@ -140,8 +140,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _file_of(root: Path, inventory: Inventory, section: str, name: str) -> str:
-    places: Mapping[str, Any] = getattr(inventory, section)
-    if name in places and getattr(places[name], "path", ""):
+    places: Mapping[str, Any] = {} if section == "credentials" else getattr(inventory, section)
+    if name in places:
         return str(places[name].path)
     files = [str(path.relative_to(root)) for path in files_of(root)]
     for path in files if section == "credentials" else ():  # they do not know their file
@@ -150,7 +150,7 @@ def _file_of(root: Path, inventory: Inventory, section: str, name: str) -> str:
             return path
     if FILE in files:
         return FILE
-    used = [str(entry.path) for entry in places.values() if hasattr(entry, "path")]
+    used = [str(entry.path) for entry in places.values()]
     return used[-1] if used else f"{FOLDER}/{section}.yaml" if (root / FOLDER).is_dir() else FILE
 
 
