@@ -114,8 +114,9 @@ class Record:
     """Everything that a run's rendered record says besides its cells. JSON in, JSON out.
 
     Times are ISO 8601 UTC. ``hosts`` rows are ``{"name", "key"}``; ``approvals`` rows are ``{"who", "at", "self"}``;
-    ``applied`` rows are ``{"change", "host", "what", "state"}`` with state ``ok | failed | unknown``; ``plan`` is
-    ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the entry ``run.finished``;
+    ``applied`` rows are ``{"change", "host", "what", "state", "why"}`` with state ``ok | failed | unknown |
+    unreachable | not begun``; ``plan`` is ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the
+    entry ``run.finished``;
     ``facts`` is the front matter as written; ``parameters`` rows are ``{"name", "value", "label", "default"}``.
     """
 
