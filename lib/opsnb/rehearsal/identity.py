@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from opsnb.rehearsal.hosts import OPS, WATCH
 
+HOMES = "home"
 FIRST_USER = 1001
 _ID = 2  # field of /etc/passwd: name, password, number
 CONFIG = """\
@@ -99,12 +100,12 @@ def files(
         "etc/sudoers.d/rehearsal": File(text=SUDOERS, mode=0o440),
     }
     for user, text in authorized.items():
-        made[f"home/{user}/.ssh/authorized_keys"] = File(text=text, mode=0o600, owner=ids[user])
+        made[f"{HOMES}/{user}/.ssh/authorized_keys"] = File(text=text, mode=0o600, owner=ids[user])
     return made
 
 
 def _accounts(passwd: str, ids: Mapping[str, int]) -> str:
-    ours = [f"{user}:x:{number}:{number}:{user}:/home/{user}:/bin/sh" for user, number in ids.items()]
+    ours = [f"{user}:x:{number}:{number}:{user}:/{HOMES}/{user}:/bin/sh" for user, number in ids.items()]
     return _lines([*_others(passwd, ids), *ours])
 
 
