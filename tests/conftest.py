@@ -9,10 +9,11 @@ import pytest
 from hypothesis import settings
 
 from fleets import rehearsal
+from networks import namespaces, networks
 from opsnb.cli.workspace import make
 from places import Place
 
-__all__ = ["rehearsal"]  # a fixture from elsewhere, for all tests
+__all__ = ["namespaces", "networks", "rehearsal"]  # fixtures from elsewhere, for all tests
 
 # How long an example takes says something about the machine, not about the promise.
 settings.register_profile("opsnb", deadline=None)
