@@ -147,7 +147,7 @@ def test_a_selector_chooses_and_is_sealed(fleet: Place, tmp_path: Path) -> None:
     """`--hosts` chooses; when another host comes under the selector the request is void, and the message names it."""
     values = {"directory": str(tmp_path)}
     plan = fleet.end(fleet.submit("TST-090", hosts="a,b", values=values))
-    assert [row["name"] for row in plan["plan"]["changes"] and manifest_hosts(fleet, plan)] == ["a", "b"]
+    assert [row["name"] for row in manifest_hosts(fleet, plan)] == ["a", "b"]
     every = fleet.end(fleet.submit("TST-090", hosts="all", values=values))
     inventory = fleet.root / "inventory.yaml"
     before = inventory.read_text(encoding="utf-8")

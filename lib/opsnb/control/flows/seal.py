@@ -17,7 +17,7 @@ from opsnb.base.canonical import canonical, digestible, salted, sha256
 from opsnb.base.clock import new_id
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
-from opsnb.control.catalog import Runbook
+from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.ledger.events import RequestSealed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
+IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SALTS = ("notebook", "files", "html", "request", "plan")
 
@@ -105,7 +106,7 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith("runbooks/") else runbook.path
+    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:
