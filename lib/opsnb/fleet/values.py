@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import OpsnbError, UnknownOutcomeError, UnreachableError, UsageError
 
 HIDDEN = "***"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where programs are looked for, on every host
@@ -184,14 +184,6 @@ class Results(Mapping[str, Result]):
     def unknown(self) -> dict[str, Result]:
         """Hosts on which nobody saw its end."""
         return self.having(Status.UNKNOWN)
-
-
-class UnreachableError(OpsnbError):
-    """A host cannot be reached, so nothing was started there."""
-
-
-class UnknownOutcomeError(OpsnbError):
-    """Something was started on a host and nobody saw its end: we do not know."""
 
 
 class MissingFileError(OpsnbError):
