@@ -9,29 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-<<<<<<< HEAD
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import UnknownOutcomeError, UnreachableError, UsageError
 from opsnb.fleet.files import FileStat
 from opsnb.fleet.fleet import Fleet
 from opsnb.fleet.local import LocalTransport
 from opsnb.fleet.machine import Machine
-from opsnb.fleet.values import (
-    Command,
-    Hidden,
-    MissingFileError,
-    Result,
-    Results,
-    Status,
-    UnknownOutcomeError,
-    UnreachableError,
-)
-=======
-from opsnb.base.errors import UnknownOutcomeError, UnreachableError, UsageError
-from opsnb.fleet.fleet import Fleet
-from opsnb.fleet.local import LocalTransport
-from opsnb.fleet.machine import Machine
-from opsnb.fleet.values import Command, Hidden, Result, Results, Status
->>>>>>> core
+from opsnb.fleet.values import Command, Hidden, MissingFileError, Result, Results, Status
 
 if TYPE_CHECKING:  # paramiko is loaded when a host is reached by SSH, not before
     from opsnb.fleet.ssh.connection import Connections

@@ -13,11 +13,10 @@ from typing import Any
 from paramiko import Channel, SSHException
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer
 
-from opsnb.base.errors import OpsnbError
+from opsnb.base.errors import OpsnbError, UnreachableError
 from opsnb.fleet.ssh.keys import Pins, shown_by
 from opsnb.fleet.ssh.login import log_in
 from opsnb.fleet.ssh.wire import KEEP_ALIVE, Wire
-from opsnb.fleet.values import UnreachableError
 
 OPENINGS = 16  # connections that are being opened at a time
 OPENINGS_THROUGH = 8  # of them through one jump host: sshd drops more than 10 that are not logged in (MaxStartups)

@@ -16,9 +16,8 @@ from typing import Any
 from paramiko import SSHException
 from paramiko.ssh_exception import IncompatiblePeer
 
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import UnreachableError, UsageError
 from opsnb.fleet.ssh.wire import SIGNATURES, Wire
-from opsnb.fleet.values import UnreachableError
 
 SCAN_SECONDS = 10.0
 

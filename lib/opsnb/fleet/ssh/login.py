@@ -9,8 +9,8 @@ from typing import Any
 from paramiko import Agent, AuthenticationException, ECDSAKey, Ed25519Key, PKey, RSAKey, SSHException
 from paramiko.ssh_exception import BadAuthenticationType, PasswordRequiredException
 
+from opsnb.base.errors import UnreachableError
 from opsnb.fleet.ssh.wire import Wire
-from opsnb.fleet.values import UnreachableError
 
 KEY_KINDS: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
 AGENT_KEYS = 5  # of an agent that are tried; sshd allows six attempts

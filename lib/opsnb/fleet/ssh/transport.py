@@ -9,13 +9,13 @@ from typing import Any
 
 from paramiko import SSHException
 
-from opsnb.base.errors import OpsnbError
+from opsnb.base.errors import OpsnbError, UnreachableError
 from opsnb.fleet.boot import KILL, boot
 from opsnb.fleet.ssh.connection import Connections
 from opsnb.fleet.ssh.session import Ended, Session
 from opsnb.fleet.ssh.wire import Wire
 from opsnb.fleet.transport import OnOutput
-from opsnb.fleet.values import Command, Result, Status, UnreachableError, decoded
+from opsnb.fleet.values import Command, Result, Status, decoded
 
 END_SECONDS = 5.0  # for ending a program whose time is over
 
