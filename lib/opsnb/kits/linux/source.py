@@ -17,10 +17,15 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from opsnb.base.errors import OpsnbError
+from opsnb.fleet.local import LocalTransport
+from opsnb.fleet.values import Command
 from opsnb.kits.linux.disks import parse_mounts, storage
 
 MAX_FILE = 32 * 1024 * 1024  # bytes; /proc/net/tcp of a host with 200,000 connections is 30 MB
 ANSWER_SECONDS = 2.0  # a file system that does not answer statvfs for this long is reported, not waited for
+SADF = ("sadf", "-j", "300", "--", "-u", "-q", "-n", "DEV")
+SADF_SECONDS = 20.0  # a day of samples takes a tenth of a second
+NO_PROGRAM = 127
 REFUSED = "refused"  # instead of counters: this user may not ask that file system
 COUNTED = ("/proc/stat", "/proc/net/dev", "/proc/[0-9]*/stat")  # read twice
 STANDING = (
@@ -92,7 +97,9 @@ class ThisMachine:
         time.sleep(seconds)
         second = self.files((*COUNTED, *STANDING))
         points = mount_points(second.texts.get("/proc/mounts", ""))
-        return Capture(first=first, second=second, counters=self.filesystems(points), reader=os.getpid())
+        return Capture(
+            first=first, second=second, counters=self.filesystems(points), tools=_collected(), reader=os.getpid(),
+        )  # fmt: skip
 
     def files(self, patterns: Sequence[str]) -> Sample:
         """Return the text of every readable file that matches a shell pattern; other bytes than UTF-8 as escapes."""
@@ -115,6 +122,12 @@ class ThisMachine:
         for asker in askers:
             asker.join(max(0.0, limit - time.monotonic()))
         return dict(answers)
+
+
+def _collected() -> dict[str, str]:
+    """Return what sysstat collected on this machine today; nothing where there is no sadf."""
+    result = LocalTransport().run(Command(argv=SADF, seconds=SADF_SECONDS))
+    return {} if result.exit == NO_PROGRAM else {"sadf": (result.text or result.errors)[:MAX_FILE]}
 
 
 def mount_points(text: str) -> list[str]:

@@ -148,7 +148,7 @@ def evidence(seen: Triage, found: list[tuple[str, Finding]]) -> dict[str, Any]:
     return kept | {
         "hosts": {host: figures(r) for host, r in seen.readings.items()},
         "unread": {host: f"{status}: {why}" for host, (status, why) in seen.unread.items()},
-        "findings": [{"host": host, **{n: getattr(f, n) for n in names}} for host, f in found[:MAX_EVIDENCE]],
+        "findings": [{"host": host, **{n: _text(getattr(f, n)) for n in names}} for host, f in found[:MAX_EVIDENCE]],
         "odd": {host: sorted(rows["what"]) for host, rows in odd.groupby("host")},
     }
 
@@ -172,3 +172,7 @@ def closest(seen: Triage) -> float:
 def _missing(status: str, why: str) -> Finding:
     return Finding(severity=Severity.CRITICAL, what=f"{status}: nothing is known about this host", value=1, threshold=0,
                    unit="hosts", why=why, look_next="opsnb host check; its console")  # fmt: skip
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value  # an enum is its word
