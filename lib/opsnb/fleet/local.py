@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+from opsnb.fleet.shell import LocalShell
 from opsnb.fleet.transport import OnOutput
 from opsnb.fleet.values import MAX_OUTPUT, Command, Result, Status
 
@@ -47,6 +48,10 @@ class LocalTransport:
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         status = Status.OK if code == 0 else Status.FAILED
         return self._result(started, status, code, kept, error=f"{cut} bytes of output were cut" if cut else "")
+
+    def terminal(self, term: str, columns: int, rows: int) -> LocalShell:
+        """Open a login shell on a terminal of this machine."""
+        return LocalShell(term, columns, rows)
 
     def close(self) -> None:
         """There is nothing to give up."""

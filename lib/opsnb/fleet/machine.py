@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opsnb.base.errors import UsageError
+from opsnb.fleet.shell import Shell
 from opsnb.fleet.transport import OnOutput, Transport
 from opsnb.fleet.values import DEFAULT_SECONDS, Command, Result
 
@@ -38,6 +40,19 @@ class Machine:
         """Run one program under ``LC_ALL=C`` and wait for its end; see :class:`opsnb.fleet.values.Command`."""
         command = Command(argv=argv, stdin=stdin, seconds=seconds, environment=environment or {}, sudo=sudo)
         return self._transport.run(command, on_output)
+
+    def terminal(self, term: str, columns: int, rows: int) -> Shell:
+        """Open a login shell on a terminal of this host.
+
+        Raises:
+            UsageError: If this transport has no terminals.
+            UnreachableError: If the host cannot be reached.
+        """
+        opened = getattr(self._transport, "terminal", None)
+        if opened is None:
+            raise UsageError(f"host '{self.name}': its transport has no terminals", hint="opsnb exec runs a command")
+        shell: Shell = opened(term, columns, rows)
+        return shell
 
     def close(self) -> None:
         """Give the connection up."""

@@ -69,10 +69,12 @@ class Conductor:
     def lead(self) -> Ended:
         """Wait for the kernel, have the notebook executed, and return how it ended."""
         control, link = self.launched.control, self.launched.link
+        terminal = self.services.terminals[self.run] = self.conversation.terminal
         self.deadline = time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ, self._hear)
             selector.register(link, selectors.EVENT_READ, self._answer)
+            selector.register(terminal.signal, selectors.EVENT_READ, self._wake)
             while self.ended is None:
                 for key, _ in selector.select(timeout=1.0):
                     key.data(key.fileobj)
@@ -107,6 +109,14 @@ class Conductor:
                 link.send(self.conversation.answer(message))
             except Closed:
                 return
+
+    def _wake(self, _: object) -> None:
+        """Tell a kernel in a terminal session that there is something for it: ``{"wake": true}``, unasked."""
+        try:
+            if self.conversation.terminal.due():
+                self.launched.link.send({"wake": True})
+        except Closed:
+            return
 
     def _on_ready(self, message: dict[str, Any]) -> None:
         self.conversation.folder = message["folder"]
@@ -188,6 +198,9 @@ def execute(services: Services, run: str) -> None:
         ended = Ended("not started", f"it could not be executed: {error}")
     finally:
         services.running.pop(run, None)
+        if terminal := services.terminals.pop(run, None):
+            terminal.close()
+            terminal.release()
     try:
         finish(services, run, ended, launched)
     finally:

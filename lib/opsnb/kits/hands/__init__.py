@@ -4,10 +4,6 @@
 """
 
 from opsnb.kits.hands.command import on_every_host, table
+from opsnb.kits.hands.sessions import terminal, transcript
 
-
-
-
-__all__ = [
-    "copied_wrong", "fetch", "fetched", "on_every_host", "plan_upload", "table", "terminal", "transcript",
-]  # fmt: skip
+__all__ = ["on_every_host", "table", "terminal", "transcript"]
