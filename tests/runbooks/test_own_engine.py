@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from places import Place
+from places import Place, notebook, text_of
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = sorted((ROOT / "runbooks").rglob("*.ipynb"))
@@ -78,3 +78,20 @@ def test_a_file_that_changed_after_the_plan_is_left_alone(place, notice):
     assert applied["verdict"] == "DRIFTED", applied["reason"]
     assert notice.read_text(encoding="utf-8") == "written by hand meanwhile\n"
     assert [path.name for path in notice.parent.iterdir()] == [notice.name]
+
+
+def test_a_plain_kernel_queues_without_limit(tmp_path):
+    """`papermill --engine opsnb` has the kernel queue every message: the stock one drops what waits behind 1000 others."""
+    path, out = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    path.write_bytes(
+        notebook(
+            "from ipykernel.kernelapp import IPKernelApp\nprint('limit', IPKernelApp.instance().iopub_thread.socket.sndhwm)",
+            "for i in range(20_000):\n    print(i, flush=True)",
+        )
+    )
+    argv = [sys.executable, "-m", "papermill", "--engine", "opsnb", "--no-progress-bar", str(path), str(out)]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    limit, flood = json.loads(out.read_bytes())["cells"]
+    assert text_of(limit) == "limit 0\n"
+    assert text_of(flood).split() == [str(i) for i in range(20_000)]

@@ -7,9 +7,12 @@
         NotebookError                   a notebook that cannot be read or is not a runbook
         ParameterError                  an unknown name, a wrong type, a value out of range
         SettingsError                   opsnb.yaml
+        InventoryError                  inventory.yaml, or what is asked of it
       RefusedError             exit 3   permission, approval, freeze, isolation
       UnavailableError         exit 7   the control plane cannot be reached or cannot work
       AlteredError             exit 1   evidence does not match what was recorded
+      UnreachableError         exit 1   a host cannot be reached; nothing was begun there
+      UnknownOutcomeError      exit 1   something was begun on a host and its end was not seen
 """
 
 from __future__ import annotations
@@ -81,6 +84,25 @@ class SettingsError(UsageError):
     """A settings file is wrong."""
 
 
+class InventoryError(UsageError):
+    """The inventory is wrong, or does not hold what is asked of it.
+
+    Args:
+        message: What is wrong.
+        path: The file.
+        line: Line in it, from 1.
+        field: Dotted name of the field: ``hosts.web1.port``.
+        hint: The next move.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", line: int | None = None, field: str = "", hint: str = ""
+    ) -> None:
+        where = path + (f" line {line}" if line is not None else "") + (f" field '{field}'" if field else "")
+        super().__init__(f"{where.strip()}: {message}" if where else message, hint=hint)
+        self.path, self.line, self.field = path, line, field
+
+
 class NotFoundError(UsageError):
     """Nothing has this name; the hint holds the nearest right one."""
 
@@ -103,3 +125,11 @@ class AlteredError(OpsnbError):
 
 class LinkError(OpsnbError):
     """The run link broke or refused a message."""
+
+
+class UnreachableError(OpsnbError):
+    """A host cannot be reached, so nothing was begun there."""
+
+
+class UnknownOutcomeError(OpsnbError):
+    """Something was begun on a host and nobody saw its end: we do not know."""

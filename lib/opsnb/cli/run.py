@@ -21,7 +21,7 @@ MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
 @click.argument("runbook", metavar="ID|PATH")
 @click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("-f", "--file", "file", metavar="FILE", help="Parameters from a YAML or JSON file.")
-@click.option("--hosts", metavar="SEL", help="Which hosts; this version knows this machine only.")
+@click.option("--hosts", metavar="SEL", help="Which hosts, by name, label or group: 'role=nginx & env=prod'.")
 @click.option("--mode", type=click.Choice(["plan", "apply"]), help="plan (default where something changes) or apply.")
 @click.option("--request", default="", metavar="REQ", help="The request to apply.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the record.")
@@ -49,12 +49,10 @@ def command(
     """
     from opsnb.client import submit
 
-    if hosts not in {None, "localhost"}:
-        raise UsageError(f"--hosts {hosts}: this version runs on this machine only", hint="leave --hosts out")
     place = workspace(ctx)
     body = {
         "runbook": runbook, "texts": assignments(pairs), "values": values_from(file) if file else {},
-        "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
+        "hosts": hosts or "", "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
         "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)

@@ -9,19 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import UnknownOutcomeError, UnreachableError, UsageError
 from opsnb.fleet.fleet import Fleet
 from opsnb.fleet.local import LocalTransport
 from opsnb.fleet.machine import Machine
-from opsnb.fleet.values import (
-    Command,
-    Hidden,
-    Result,
-    Results,
-    Status,
-    UnknownOutcomeError,
-    UnreachableError,
-)
+from opsnb.fleet.values import Command, Hidden, Result, Results, Status
 
 __all__ = [
     "THIS_MACHINE", "Command", "Fleet", "Hidden", "Machine", "Result", "Results", "Status", "UnknownOutcomeError",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import OpsnbError, UnknownOutcomeError, UnreachableError, UsageError
 
 HIDDEN = "***"
 DEFAULT_SECONDS = 60.0  # how long a command may take
@@ -177,14 +177,6 @@ class Results(Mapping[str, Result]):
     def unknown(self) -> dict[str, Result]:
         """Hosts on which nobody saw its end."""
         return self.having(Status.UNKNOWN)
-
-
-class UnreachableError(OpsnbError):
-    """A host cannot be reached, so nothing was started there."""
-
-
-class UnknownOutcomeError(OpsnbError):
-    """Something was started on a host and nobody saw its end: we do not know."""
 
 
 def decoded(data: bytes) -> str:

@@ -36,6 +36,7 @@ class RunRequest(BaseModel):
     runbook: str = Field(min_length=1, max_length=4096)
     texts: dict[str, str] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
+    hosts: str = Field(default="", max_length=4096)
     folder: str = Field(default="", max_length=4096)
     mode: Mode | None = None
     request: str = Field(default="", max_length=80)
@@ -94,8 +95,8 @@ def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs", status_code=201)
     def submit(body: RunRequest) -> dict[str, Any]:
         asked = Asked(
-            runbook=body.runbook, texts=body.texts, values=body.values, folder=body.folder, mode=body.mode,
-            why=body.why, submission=body.submission,
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts, folder=body.folder,
+            mode=body.mode, why=body.why, submission=body.submission,
         )  # fmt: skip
         return app.run(app.submit(asked, request=body.request))
 

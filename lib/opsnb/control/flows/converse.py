@@ -142,7 +142,7 @@ class Conversation:
             why = f"the plan is {plan.digest[:16]}… now and {str(approved)[:16]}… was approved; nothing was touched"
             self._drift(why)
             return {"apply": False, "plan": None, "why": f"DRIFTED: {why}"}
-        self.let_through = True
+        self._let_through(plan)
         return {"apply": True, "plan": None, "why": ""}
 
     def _inverted(self, _: Plan) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Conversation:
             made = {i.change for i in store.intent_rows(connection, str(undoes)) if i.outcome == "ok"}
         kept = tuple(c for number, c in enumerate(plan.changes) if number in made)
         self.plan = Plan(title=plan.title, changes=kept, context=plan.context).inverse()
-        self.let_through = True
+        self._let_through(self.plan)
         return {"apply": True, "plan": digestible(self.plan.as_json()), "why": f"undoing run {undoes}"}
 
     def _drift_found(self, message: dict[str, Any]) -> None:
@@ -180,12 +180,19 @@ class Conversation:
         number = self._number(message)
         if number not in self.begun or number in self.closed:
             raise Refused(f"change {number} was not begun, or has its result")
-        outcome = "ok" if message["ok"] is True else "failed"
+        outcome = {True: "ok", None: "unknown"}.get(message["ok"], "failed")
         with self.services.database.transaction() as connection:
             store.close_intent(connection, self.run, number, outcome, str(message.get("error", ""))[:MAX_TEXT])
             append(connection, IntentClosed(run=self.run, change=number, outcome=Outcome(outcome)))
         self.closed.add(number)
         self.tell({"ev": "change", "change": number, "state": outcome})
+
+    def _unreached(self, message: dict[str, Any]) -> None:
+        number = self._number(message)
+        if number in self.begun:
+            raise Refused(f"change {number} was begun, so its host was reached")
+        self._note("unreached", {"change": number, "why": str(message["why"])[:MAX_TEXT]})
+        self.tell({"ev": "change", "change": number, "state": "unreachable"})
 
     def _check(self, message: dict[str, Any]) -> None:
         self.checks += 1
@@ -232,6 +239,11 @@ class Conversation:
             raise Refused(f"there is no change {number!r} in this run's plan")
         return number
 
+    def _let_through(self, plan: Plan) -> None:
+        """From here on changes may be announced; every one that is not made counts against the verdict."""
+        self.let_through = True
+        self._note("through", [{"host": c.host, "what": c.what} for c in plan.changes])
+
     def _drift(self, why: str) -> None:
         self.drifted = True
         self._note("drifted", why)
@@ -249,6 +261,7 @@ _HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
     "drift": Conversation._drift_found,
     "intent": Conversation._intent,
     "result": Conversation._result,
+    "unreached": Conversation._unreached,
     "check": Conversation._check,
     "evidence": Conversation._evidence,
     "progress": Conversation._progress,

@@ -19,6 +19,7 @@ from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
 from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
+from opsnb.fleet.inventory import Inventory, load
 
 RESERVE_BYTES = 2 * 1024**2  # given up to write the last words of a full disk
 SPACE_TO_START = 1024**2  # bytes that must be free, besides the reserve, before a run starts
@@ -49,6 +50,10 @@ class Services:
         """Tell the workers that there may be something to do."""
         with self.work:
             self.work.notify_all()
+
+    def inventory(self) -> Inventory:
+        """Return the inventory as it is on the disk now."""
+        return load(self.workspace.root)
 
     # -- disk space ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from papermill.iorw import write_ipynb
 
 from opsnb.control.files import write_atomic
 from opsnb.control.records import Cell, CellState
+from opsnb.control.runs import kernel
 from opsnb.control.runs.client import KernelClient, open_pidfd
 from opsnb.control.runs.executor import End, Execution, Limits, Observer, Silent, exit_text
 from opsnb.control.runs.notebooks import notebook_bytes
@@ -176,6 +178,11 @@ def _has_error(nb: Any) -> bool:
     return any(o.get("output_type") == "error" for c in nb.cells for o in c.get("outputs", []))
 
 
+def _ours(python: str) -> bool:
+    """Whether a kernel's interpreter is this one, so that it can import us."""
+    return python in {"python", "python3"} or Path(python).absolute() == Path(sys.executable).absolute()
+
+
 class _started:  # noqa: N801  (a context manager, used as a function)
     """A kernel of ``kernel_name`` for plain papermill: own process group, Unix sockets, gone afterwards."""
 
@@ -189,6 +196,9 @@ class _started:  # noqa: N801  (a context manager, used as a function)
         from jupyter_client.manager import KernelManager
 
         self.manager = KernelManager(kernel_name=self.kernel_name, transport="ipc")
+        argv = self.manager.kernel_spec.argv
+        if argv[1:3] == ["-m", "ipykernel_launcher"] and _ours(argv[0]):  # the stock kernel drops output under flood
+            argv[2:3] = ["opsnb.control.runs.kernel", kernel.PLAIN]
         self.manager.start_kernel()
         pid = self.manager.provisioner.pid
         pidfd = open_pidfd(pid)

@@ -30,6 +30,7 @@ PRELOAD = (
     "matplotlib_inline.backend_inline", "PIL.Image", "opsnb.runbook", "opsnb.kits.linux", "opsnb.kits.capacity",
     "opsnb.kits.files", "opsnb.kits.hands",
 )  # fmt: skip  # imported before the fork; what is missing is left out
+PLAIN = "--plain"  # the first argument of a kernel for plain papermill
 NOT_IN_A_RUN = "debugpy"  # nobody attaches a debugger to a run, and it costs 70 ms and 9 MiB of each kernel
 
 
@@ -197,8 +198,26 @@ def _report(ready: int, isolation: Isolation) -> None:
     os.close(ready)
 
 
+def plain() -> None:
+    """Be ipykernel for plain papermill, started with ipykernel's own arguments; it queues without limit, too."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    class Lossless(IPKernelApp):  # type: ignore[misc]  # it ships no types we follow
+        """The stock kernel drops what goes over 1000 waiting messages."""
+
+        def init_iopub(self, context: Any) -> None:
+            context.sndhwm = 0
+            super().init_iopub(context)
+
+    Lossless.launch_instance()
+
+
 def _main() -> None:
     """Entry of a spawned kernel: its slot comes as one JSON line on the descriptor named in argv."""
+    if sys.argv[1] == PLAIN:
+        del sys.argv[1]
+        plain()
+        return
     with os.fdopen(int(sys.argv[1]), encoding="utf-8") as stream:
         slot = Slot.from_json(stream.readline())
     sys.argv = sys.argv[:1]
