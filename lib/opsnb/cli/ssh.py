@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import UsageError
+from opsnb.cli.following import follow
 from opsnb.cli.output import progress, safe, verdict, workspace
 from opsnb.cli.run import exit_code
 
@@ -43,16 +44,9 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     client, run = submit(workspace(ctx), "/api/runs", body)
     progress(f"run {run['run']} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session")
     Attached(client, str(run["run"]), (columns, rows)).carry()
-    result = _result(client, str(run["run"]))
+    result = follow(client, str(run["run"]))
     _tell(result)
     return exit_code(result)
-
-
-def _result(client: Any, run: str) -> dict[str, Any]:
-    for event in client.events(run):
-        if event["ev"] == "end":
-            return dict(event["result"])
-    raise OpsnbError(f"run {run} was left by its control plane", hint=f"opsnb runs show {run}")
 
 
 def _tell(result: dict[str, Any]) -> None:

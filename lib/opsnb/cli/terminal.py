@@ -29,9 +29,12 @@ PIECE = 16 * 1024  # bytes read from the terminal at once
 WAITING = 256 * 1024  # bytes typed or pasted that wait to be sent; then the terminal is not read
 RETRY_SECONDS = 0.05  # until input that was refused for lack of room is sent again
 LAST_SECONDS = 2.0  # how long what was typed last may take to be sent
-HELP = (
-    "\r\nAt the beginning of a line:\r\n ~.   close the session\r\n ~?   this\r\n ~~   type one ~\r\n"
-)  # shown by us, not recorded
+HELP = """
+At the beginning of a line:
+ ~.   close the session
+ ~?   this
+ ~~   type one ~
+"""
 
 
 class Escapes:
@@ -174,7 +177,7 @@ class Attached:
         if data:
             self._sender.give(data)
         if asked == "help":
-            _write(HELP.encode())
+            _write(HELP.replace("\n", "\r\n").encode())  # shown by us, not recorded
         elif asked == "close":
             self._sender.give(end=True)
 

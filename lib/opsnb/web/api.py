@@ -158,8 +158,7 @@ def _terminal_routes(api: FastAPI, app: App) -> None:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for piece in ():
-        yield piece
+    yield b""
 
 
 def _other_routes(api: FastAPI, app: App) -> None:

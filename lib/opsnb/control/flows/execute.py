@@ -134,6 +134,7 @@ class Conductor:
             "digest": self.body["notebook"], "parameters": self._parameters(), "limits": _limits(limits),
             "name": self.body["path"], "staging": str(self.services.workspace.incoming / self.run),
             "stage": [{k: f[k] for k in ("source", "name", "sha256")} for f in self.body["files"]],
+            "stage_all": self.mode is not Mode.UNDO,  # what was applied can be undone when a file is here no more
         })  # fmt: skip
 
     def _parameters(self) -> dict[str, Any]:

@@ -114,7 +114,9 @@ class Terminal:
             if self._over:
                 raise RefusedError("the session has ended")
             if len(self._typed) + len(data) > MAX_TYPED:
-                raise RefusedError(f"more than {MAX_TYPED} bytes of input wait for the host", hint="send it again later")
+                raise RefusedError(
+                    f"more than {MAX_TYPED} bytes of input wait for the host", hint="send it again later"
+                )
             self._typed += data
             if size:
                 self._size = list(size)
