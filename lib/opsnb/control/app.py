@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
 from opsnb.control.catalog import Catalog
@@ -32,6 +32,7 @@ from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launcher
+from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
 
 LOG = logging.getLogger("opsnb")
@@ -142,6 +143,22 @@ class App:
             feed.tell({"ev": "end", "result": row.result})
             feed.end()
         return feed
+
+    def terminal(self, run: str) -> Terminal | None:
+        """Return the terminal of a run that runs, ``None`` while it waits for its turn.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            RefusedError: If somebody else asked for it, or it has ended.
+        """
+        with self.services.database.transaction() as connection:
+            row = store.run_row(connection, run)
+            requester = store.request_row(connection, row.request).requester
+        if requester != self.person.id:
+            raise RefusedError(f"run {run} belongs to somebody else: only who asked for a session may type into it")
+        if row.state in {RunState.ENDED, RunState.RECORDING}:
+            raise RefusedError(f"run {run} has ended")
+        return self.services.terminals.get(run)
 
     def run(self, run: str) -> dict[str, Any]:
         """Return one run as a JSON object."""

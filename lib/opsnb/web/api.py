@@ -6,6 +6,7 @@ Errors are ``{"error": {"type", "message", "hint", "exit"}}``; ``exit`` is the c
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from opsnb.control.records import Mode
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
 MAX_BODY = 32 * 1024 * 1024  # bytes of one request
+START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 OPEN = frozenset({"/healthz"})
 
 
@@ -42,6 +44,16 @@ class RunRequest(BaseModel):
     submission: str = Field(default="", max_length=80)
 
 
+class Typed(BaseModel):
+    """What ``POST /api/runs/{run}/input`` takes: base64, a window's columns and rows, the wish to end the session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field(default="", max_length=128 * 1024)
+    size: tuple[int, int] | None = None
+    end: bool = False
+
+
 class Activity:
     """Whether anybody is being served: a transient control plane ends when nobody is."""
 
@@ -56,6 +68,7 @@ def create(app: App, activity: Activity) -> FastAPI:
     _errors(api)
     _guard(api, app, activity)
     _run_routes(api, app)
+    _terminal_routes(api, app)
     _other_routes(api, app)
     return api
 
@@ -112,6 +125,40 @@ def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs/{run}/undo", status_code=201)
     def undo(run: str) -> dict[str, Any]:
         return app.run(app.undo(run))
+
+
+def _terminal_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/runs/{run}/input")
+    def typed(run: str, body: Typed) -> dict[str, Any]:
+        terminal = app.terminal(run)
+        if terminal is None:
+            raise UnavailableError(f"run {run} has not begun", hint="type when its terminal is there")
+        try:
+            data = base64.b64decode(body.data, validate=True)
+        except ValueError:
+            raise UsageError("'data' is not base64") from None
+        terminal.type(data, body.size, end=body.end)
+        return {"taken": len(data)}
+
+    @api.get("/api/runs/{run}/terminal")
+    async def shown(run: str, request: Request) -> StreamingResponse:
+        while (terminal := await asyncio.to_thread(app.terminal, run)) is None:
+            if await request.is_disconnected():
+                break
+            await asyncio.sleep(START_LOOK_SECONDS)
+
+        if terminal and terminal.attached:
+            raise RefusedError(f"somebody is attached to run {run} already")
+
+        async def there() -> bool:
+            return not await request.is_disconnected()
+
+        pieces = terminal.follow(there) if terminal else _nothing()
+        return StreamingResponse(pieces, media_type="application/octet-stream")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 def _other_routes(api: FastAPI, app: App) -> None:

@@ -20,6 +20,7 @@ from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, Pla
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
 from opsnb.control.runs import store
+from opsnb.control.runs.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Conversation:
     body: dict[str, Any]
     end: Callable[[str], None]
     tell: Callable[[dict[str, Any]], None]
+    terminal: Terminal = field(default_factory=Terminal)
     folder: str = ""
     isolation: str = "none"
     plan: Plan | None = None
@@ -70,7 +72,7 @@ class Conversation:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to one message of the kernel."""
         number = message.get("id")
-        self.messages += 1
+        self.messages += message.get("op") != "terminal"  # a session has as many as its time brings
         handler = _HANDLERS.get(str(message.get("op")))
         try:
             if handler is None:
@@ -214,6 +216,9 @@ class Conversation:
         what = str(message.get("what", ""))[:MAX_NAME]
         self.tell({"ev": "progress", "done": int(message["done"]), "total": int(message["total"]), "what": what})
 
+    def _terminal(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self.terminal.exchange(message)
+
     def _finish(self, _: dict[str, Any]) -> dict[str, Any]:
         with self.services.database.transaction() as connection:
             store.note(connection, self.run, "finished", True)  # noqa: FBT003  (a JSON value)
@@ -260,6 +265,7 @@ _HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
     "check": Conversation._check,
     "evidence": Conversation._evidence,
     "progress": Conversation._progress,
+    "terminal": Conversation._terminal,
     "finish": Conversation._finish,
 }
 

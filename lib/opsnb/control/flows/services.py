@@ -17,6 +17,7 @@ from opsnb.control.database import Database
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
+from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
 from opsnb.fleet.inventory import Inventory, load
 
@@ -37,6 +38,7 @@ class Services:
     toolkit: Toolkit
     feeds: dict[str, Feed] = field(default_factory=dict)
     running: dict[str, Launched] = field(default_factory=dict)
+    terminals: dict[str, Terminal] = field(default_factory=dict)
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
 

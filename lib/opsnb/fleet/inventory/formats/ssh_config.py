@@ -105,7 +105,9 @@ class Config:
 
     def _include(self, words: Sequence[str], conditions: tuple[tuple[str, ...], ...], depth: int) -> None:
         if depth >= MAX_INCLUDES:
-            raise InventoryError(f"files include each other more than {MAX_INCLUDES} levels deep", path=str(self._folder))
+            raise InventoryError(
+                f"files include each other more than {MAX_INCLUDES} levels deep", path=str(self._folder)
+            )
         for word in words:
             pattern = Path(word).expanduser()
             base = Path(pattern.anchor) if pattern.is_absolute() else self._folder
