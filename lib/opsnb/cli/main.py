@@ -22,6 +22,7 @@ COMMANDS = {
     "run": ("opsnb.cli.run", "Run a runbook."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
+    "secret": ("opsnb.cli.secret", "Set, list, rotate and remove secrets; no command shows a value."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

@@ -182,7 +182,7 @@ def _body(
         "labels": rows(runbook.parameters, values),
         "files": files,
         "hosts": [{"name": THIS_MACHINE, "key": machine_key()}],
-        "secrets": [],
+        "secrets": _secrets(services, front.secrets if front else (), values),
         "reads": _paths(services, front.reads if front else (), values, exist=False),
         "writes": _paths(services, front.writes if front else (), values, exist=True),
         "lock": _filled(front.lock, {**values, "host": THIS_MACHINE}) if front and front.lock else "",
@@ -202,6 +202,14 @@ def _filled(template: str, values: dict[str, Any]) -> str:
         return str(values[match[1]])
 
     return PLACEHOLDER.sub(value, template)
+
+
+def _secrets(services: Services, templates: Any, values: dict[str, Any]) -> list[str]:
+    """Return the references of the secrets that the run may be given; each has something behind it."""
+    names = list(dict.fromkeys(_filled(str(template), values) for template in templates))
+    for name in names:
+        services.secrets.require(name)
+    return names
 
 
 def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist: bool) -> list[str]:
