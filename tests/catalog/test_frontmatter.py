@@ -13,7 +13,7 @@ from opsnb.base.parameters import Place
 from opsnb.control.catalog.frontmatter import read_front_matter
 from opsnb.control.catalog.notebook import parse_notebook
 from opsnb.control.catalog.runbook import runbook_from
-from opsnb.control.catalog.yaml import MAX_TEXT, read_yaml
+from opsnb.base.yaml import MAX_TEXT, read_yaml
 from opsnb.control.records import Risk
 
 

@@ -7,6 +7,7 @@
         NotebookError                   a notebook that cannot be read or is not a runbook
         ParameterError                  an unknown name, a wrong type, a value out of range
         SettingsError                   opsnb.yaml
+        InventoryError                  inventory.yaml, or what is asked of it
       RefusedError             exit 3   permission, approval, freeze, isolation
       UnavailableError         exit 7   the control plane cannot be reached or cannot work
       AlteredError             exit 1   evidence does not match what was recorded
@@ -79,6 +80,25 @@ class ParameterError(UsageError):
 
 class SettingsError(UsageError):
     """A settings file is wrong."""
+
+
+class InventoryError(UsageError):
+    """The inventory is wrong, or does not hold what is asked of it.
+
+    Args:
+        message: What is wrong.
+        path: The file.
+        line: Line in it, from 1.
+        field: Dotted name of the field: ``hosts.web1.port``.
+        hint: The next move.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", line: int | None = None, field: str = "", hint: str = ""
+    ) -> None:
+        where = path + (f" line {line}" if line is not None else "") + (f" field '{field}'" if field else "")
+        super().__init__(f"{where.strip()}: {message}" if where else message, hint=hint)
+        self.path, self.line, self.field = path, line, field
 
 
 class NotFoundError(UsageError):

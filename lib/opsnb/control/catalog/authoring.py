@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from opsnb.base.errors import UsageError
 from opsnb.base.parameters import Place
+from opsnb.base.yaml import read_yaml
 from opsnb.control.catalog.compose import NewCell, filled, notebook_bytes, parse_cells
 from opsnb.control.catalog.frontmatter import ID
 from opsnb.control.catalog.notebook import parse_notebook
 from opsnb.control.catalog.runbook import FOLDER, runbook_from
 from opsnb.control.catalog.scripts import ARGUMENTS, Script, literal
-from opsnb.control.catalog.yaml import read_yaml
 from opsnb.control.records import Risk
 
 if TYPE_CHECKING:

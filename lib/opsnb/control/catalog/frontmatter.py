@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import ParameterError
 from opsnb.base.parameters import Place, did_you_mean, duration_seconds
-from opsnb.control.catalog.yaml import read_yaml
+from opsnb.base.yaml import read_yaml
 from opsnb.control.records import Risk
 
 if TYPE_CHECKING:

@@ -1,1 +1,11 @@
 """The inventory: hosts, groups, services, selectors, as values read from `inventory.yaml`."""
+
+from opsnb.fleet.inventory.inventory import Inventory
+from opsnb.fleet.inventory.keys import fingerprint, key_line, keys_digest
+from opsnb.fleet.inventory.reader import load, loads
+from opsnb.fleet.inventory.values import THIS_MACHINE, Credential, Group, Host, Service
+
+__all__ = [
+    "THIS_MACHINE", "Credential", "Group", "Host", "Inventory", "Service", "fingerprint", "key_line", "keys_digest",
+    "load", "loads",
+]  # fmt: skip

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opsnb.base.canonical import JSON
-    from opsnb.base.errors import NotebookError
-    from opsnb.base.parameters import Place
+    from opsnb.base.errors import UsageError
 
 MAX_TEXT = 64 * 1024  # characters
 MAX_NESTING = 12  # levels
@@ -27,6 +26,13 @@ CONSTANTS: dict[str, bool | None] = {
 }
 INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # 012 is text: YAML 1.1 reads 10, 1.2 reads 12
 FLOAT = re.compile(r"[+-]?(?:[0-9]{1,20}\.[0-9]{0,20}|\.[0-9]{1,20}|[0-9]{1,20}(?=[eE]))(?:[eE][+-]?[0-9]{1,3})?")
+
+
+class Where(Protocol):
+    """Where a document stands: it makes the errors about it."""
+
+    def error(self, message: str, *, line: int | None = None, name: str = "", hint: str = "") -> UsageError:
+        """Return the error that says ``message`` about a line or a dotted field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +48,22 @@ class Document:
     lines: dict[str, int] = field(default_factory=dict)
 
 
-def read_yaml(text: str, place: Place, *, first_line: int = 1) -> Document:
+def read_yaml(text: str, place: Where, *, first_line: int = 1, limit: int = MAX_TEXT) -> Document:
     """Return the one document of ``text``.
 
     Args:
         text: The YAML.
         place: Where it stands, for errors.
         first_line: The line on which ``text`` begins there.
+        limit: How many characters are read.
 
     Raises:
-        NotebookError: On what the module's docstring refuses, and on what is not YAML; names the line.
+        UsageError: Made by ``place``: on what the module's docstring refuses, and on what is not YAML; names the line.
     """
     import yaml  # 20 ms that `opsnb --help` does not pay
 
-    if len(text) > MAX_TEXT:
-        raise place.error(f"has {len(text)} characters, at most {MAX_TEXT} are read", line=first_line)
+    if len(text) > limit:
+        raise place.error(f"has {len(text)} characters, at most {limit} are read", line=first_line)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
     reader = _Reader(place, first_line)
     try:
@@ -73,7 +80,7 @@ def read_yaml(text: str, place: Place, *, first_line: int = 1) -> Document:
 class _Reader:
     """Builds values out of PyYAML's events (``yaml/events.py``), told apart by class name: C and Python share them."""
 
-    def __init__(self, place: Place, first_line: int) -> None:
+    def __init__(self, place: Where, first_line: int) -> None:
         self._place = place
         self._first = first_line
         self._lines: dict[str, int] = {}
@@ -128,7 +135,7 @@ class _Reader:
     def _line(self, event: Any) -> int:
         return self._first + int(event.start_mark.line)
 
-    def _error(self, message: str, event: Any, name: str = "", hint: str = "") -> NotebookError:
+    def _error(self, message: str, event: Any, name: str = "", hint: str = "") -> UsageError:
         return self._place.error(message, line=self._line(event), name=name[:100], hint=hint)
 
 
