@@ -35,18 +35,22 @@ def parse(text: str, path: str, imported: Imported) -> Source:
         if not line or line[0] in "#;":
             continue
         try:
-            if line.startswith("["):
-                heading = HEADING.fullmatch(line)
-                if heading is None and not RANGE.match(line):
-                    raise UsageError(f"'{line[:60]}' is no heading, wanted {SECTION_HINT}")
-                if heading:
-                    group, kind = heading["name"].strip(), heading["kind"] or ""
-                    source.group(group)
-                    continue
-            _line(source, group, kind, line)
+            heading = _heading(line)
+            if heading:
+                group, kind = heading["name"].strip(), heading["kind"] or ""
+                source.group(group)
+            else:
+                _line(source, group, kind, line)
         except (UsageError, ValueError) as error:
             raise InventoryError(getattr(error, "message", str(error)), path=path, line=number) from None
     return source
+
+
+def _heading(line: str) -> re.Match[str] | None:
+    heading = HEADING.fullmatch(line)
+    if heading is None and line.startswith("[") and not RANGE.match(line):
+        raise UsageError(f"'{line[:60]}' is no heading, wanted {SECTION_HINT}")
+    return heading
 
 
 def _line(source: Source, group: str, kind: str, line: str) -> None:
@@ -84,7 +88,7 @@ def value_of(text: str) -> JSON:
         value: Any = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-    return lenient._plain(value, [lenient.MAX_NODES], "", 0)  # noqa: SLF001 - the same bounds
+    return lenient.bounded(value)
 
 
 def expand(pattern: str) -> list[str]:

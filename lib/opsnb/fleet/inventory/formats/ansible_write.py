@@ -75,7 +75,7 @@ def _yaml(inventory: Inventory, hosts: dict[str, dict[str, JSON]]) -> str:
     document: dict[str, Any] = {"hosts": {name: values or None for name, values in hosts.items()}}
     document |= {"children": children} if children else {}
     text = yaml.safe_dump({EVERY: document}, sort_keys=False, allow_unicode=True, width=4096, default_flow_style=False)
-    return f"{HEADER}\n{text}".replace(": null\n", ":\n")
+    return f"{HEADER}\n{text}"
 
 
 def _ini(inventory: Inventory, hosts: dict[str, dict[str, JSON]]) -> str:

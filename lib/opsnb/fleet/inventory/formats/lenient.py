@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from opsnb.base.errors import InventoryError
 MAX_BYTES = 64 * 1024 * 1024
 MAX_NODES = 3_000_000  # values, aliases counted each time: a bomb ends here
 MAX_DEPTH = 40
+MAX_INTEGER = 10**15  # the inventory reads longer ones as text
 HIDDEN = "<hidden>"  # stands for what a vault holds, until it is left out
 
 
@@ -58,7 +59,7 @@ def load(text: str, path: str) -> JSON:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise InventoryError(f"not YAML: {problem}", path=path, line=mark.line + 1 if mark else None) from None
-    return _plain(value, [MAX_NODES], path, 0)
+    return bounded(value, path)
 
 
 def hidden(value: JSON) -> bool:
@@ -66,6 +67,15 @@ def hidden(value: JSON) -> bool:
     if isinstance(value, dict):
         return any(hidden(inner) for inner in value.values())
     return any(hidden(inner) for inner in value) if isinstance(value, list) else isinstance(value, Hidden)
+
+
+def bounded(value: Any, path: str = "") -> JSON:
+    """Return a value as JSON: dates, bytes and what is no JSON number as text.
+
+    Raises:
+        InventoryError: If it is larger than is read.
+    """
+    return _plain(value, [MAX_NODES], path, 0)
 
 
 def _plain(value: Any, left: list[int], path: str, depth: int) -> JSON:
@@ -76,12 +86,16 @@ def _plain(value: Any, left: list[int], path: str, depth: int) -> JSON:
         return {str(key): _plain(inner, left, path, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple | set):
         return [_plain(inner, left, path, depth + 1) for inner in value]
-    if isinstance(value, datetime.date | datetime.datetime):
-        return value.isoformat()
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> JSON:
+    if value is None or isinstance(value, str | bool):
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**15:
-        return str(value)
-    return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, int) and abs(value) < MAX_INTEGER:
+        return value
+    return value.isoformat() if isinstance(value, dt.date) else str(value)

@@ -7,7 +7,7 @@ on import), in Excel every cell is marked as text.
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import io
 import json
 import re
@@ -139,34 +139,31 @@ def _headings(row: Sequence[Any], path: str, number: int, imported: Imported) ->
 
 def _host(imported: Imported, headings: list[tuple[str, str]], row: Sequence[Any], path: str, number: int) -> None:
     fields: dict[str, JSON] = {}
-    groups: list[str] = []
-    name = ""
     for (field, key), cell in zip(headings, row, strict=False):
         text = _unguarded(_cell(cell))
         if not field or not text:
             continue
-        if field == "name":
-            name = text
-        elif field == "groups":
-            groups = [group for part in re.split(r"[;,、；，]", text) if (group := part.strip())]
+        if field in {"labels", "variables"}:
+            fields.setdefault(field, {})[key] = text if field == "labels" else _variable(text)
         elif field == "port":
-            if not re.fullmatch(r"\d{1,5}(\.0)?", text):
-                raise InventoryError(f"port '{text[:40]}' is no number", path=path, line=number)
-            fields |= {"port": int(float(text))} if int(float(text)) != DEFAULT_PORT else {}
-        elif field == "labels":
-            fields.setdefault("labels", {})[key] = text
-        elif field == "variables":
-            fields.setdefault("variables", {})[key] = _variable(text)
+            fields |= _port(text, path, number)
         else:
             fields[field] = text
-    name = imported.name_of(name or str(fields.get("address", "")))
+    groups = re.split(r"[;,、；，]", fields.pop("groups", ""))
+    name = imported.name_of(fields.pop("name", "") or str(fields.get("address", "")))
     if name in imported.hosts:
         raise InventoryError(f"host '{name}' stands twice", path=path, line=number)
     if fields.get("address") == name and is_address(name):
         fields.pop("address")
     imported.hosts[name] = fields
-    for group in groups:
+    for group in filter(None, map(str.strip, groups)):
         imported.groups.setdefault(imported.name_of(group, "group"), {}).setdefault("hosts", []).append(name)
+
+
+def _port(text: str, path: str, number: int) -> dict[str, JSON]:
+    if not text.isdecimal():
+        raise InventoryError(f"port '{text[:40]}' is no number", path=path, line=number)
+    return {"port": int(text)} if int(text) != DEFAULT_PORT else {}
 
 
 def _cell(value: Any) -> str:
@@ -176,7 +173,7 @@ def _cell(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, datetime.date | datetime.datetime | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return str(value).strip()
 
