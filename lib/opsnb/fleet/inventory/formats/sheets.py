@@ -173,6 +173,8 @@ def _cell(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()  # a day: Excel knows no other kind of date
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return str(value).strip()
