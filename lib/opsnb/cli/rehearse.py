@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -81,4 +82,4 @@ def _show(value: dict[str, Any]) -> None:
     if not value["sudo"]:
         click.echo("no sudo on these hosts: changes that need it will not work")
     host = value["hosts"][0]
-    click.echo(f"try: ssh -i {value['key']} -p {host['port']} {value['user']}@{host['address']}")
+    click.echo(f"try: ssh -i {shlex.quote(value['key'])} -p {host['port']} {value['user']}@{host['address']}")
