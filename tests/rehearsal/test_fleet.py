@@ -129,23 +129,28 @@ def test_the_inventory_goes_with_it(rehearsal: Hosts) -> None:
         assert [jump["name"] for jump in row.get("via", [])] == (["bastion"] if name == "db1" else [])
 
 
-def test_a_jump_through_the_bastion(rehearsal: Hosts, tmp_path: Path) -> None:
-    """db1 is reached through the bastion, as its inventory says."""
-    bastion, db1 = rehearsal.host("bastion"), rehearsal.host("db1")
-    known = tmp_path / "known"
-    known.write_text(
-        "".join(f"[{h['address']}]:{h['port']} {rehearsal.public(h['name'])}\n" for h in (bastion, db1)),
-        encoding="utf-8",
-    )
-    config = tmp_path / "config"
-    config.write_text(
-        f"Host *\nUser ops\nPort {db1['port']}\nIdentityFile {rehearsal.key()}\nUserKnownHostsFile {known}\nBatchMode yes\n"
-        f"Host {db1['address']}\nProxyJump {bastion['address']}\n",
-        encoding="utf-8",
-    )
-    argv = ["ssh", "-F", str(config), db1["address"], "hostname; echo $SSH_CONNECTION"]
+def test_every_host_by_its_name(rehearsal: Hosts) -> None:
+    """The OpenSSH client reaches each host by name with the written ssh_config, db1 through the bastion, keys checked."""
+    config = str(rehearsal.fleet.folder / "ssh_config")
+    for name in NAMES:
+        argv = ["ssh", "-F", config, name, "hostname; echo $SSH_CONNECTION"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.stdout.startswith(f"{name}\n"), done.stderr
+    shown = subprocess.run(["ssh", "-F", config, "-G", "db1"], capture_output=True, text=True, check=True).stdout
+    assert "proxyjump bastion" in shown
+
+
+def test_a_host_with_another_key_is_refused(rehearsal: Hosts, tmp_path: Path) -> None:
+    """The written ssh_config pins: a host that shows another key is not talked to."""
+    config = (rehearsal.fleet.folder / "ssh_config").read_text(encoding="utf-8")
+    known = (rehearsal.fleet.folder / "known_hosts").read_text(encoding="utf-8")
+    (tmp_path / "known").write_text(known.replace(rehearsal.public("web1"), rehearsal.public("web2")), encoding="utf-8")
+    folder = str(rehearsal.fleet.folder / "known_hosts")
+    (tmp_path / "config").write_text(config.replace(folder, str(tmp_path / "known")), encoding="utf-8")
+    argv = ["ssh", "-F", str(tmp_path / "config"), "web1", "hostname"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("db1\n"), done.stderr
+    assert (done.returncode, done.stdout) == (255, "")
+    assert "Host key verification failed" in done.stderr
 
 
 def test_up_twice_changes_nothing(rehearsal: Hosts) -> None:

@@ -20,6 +20,7 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.workspace import Workspace
 from opsnb.rehearsal import addresses, hosts, memory, own, probe, shared, state
 from opsnb.rehearsal.book import Book
+from opsnb.rehearsal.client import CONFIG, KNOWN, known_hosts, ssh_config
 from opsnb.rehearsal.hosts import MOST, OPS, Host, Login
 from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY, keys
 
@@ -145,7 +146,10 @@ class Rehearsal:
         if plan.why:
             self.tell(f"hosts share this machine: {plan.why}")
         made = keys(self.folder, [host.name for host in plan.hosts], keygen=programs.keygen, lock=lock)
-        self.book.write(plan.hosts, made, self._login(plan))
+        login = self._login(plan)
+        self.book.write(plan.hosts, made, login)
+        state.write(self.folder / KNOWN, known_hosts(plan.hosts, made.public))
+        state.write(self.folder / CONFIG, ssh_config(plan.hosts, login, self.folder / KNOWN))
         missing = [host for host in plan.hosts if not self._alive(host)]
         if missing:
             self.tell(f"starting {', '.join(host.name for host in missing)} on {plan.network}.*:{plan.port} …")
@@ -203,6 +207,7 @@ class Rehearsal:
             "user": plan.user,
             "sudo": plan.sudo,
             "key": str(self.folder / OBSERVE_KEY),
+            "ssh_config": str(self.folder / CONFIG),
             "inventory": str(self.book.path),
             "hosts": [self._status_of(host, ask=ask) for host in plan.hosts],
         }
