@@ -104,10 +104,12 @@ def peers(seen: Triage, top: int) -> Table:
 
 
 def pressure(seen: Triage) -> Table:
-    """Pressure stall information."""
+    """Pressure stall information: of several hosts the share of the last minute in which some task waited."""
     if not any(len(r.pressure) for r in seen.readings.values() if "pressure" not in r.problems):
         return "no kernel here tells pressure (it came with Linux 4.20, and may be switched off)"
-    return _joined(seen, lambda r: r.pressure, by="avg60_percent")
+    if seen.one:
+        return _of(seen.one, lambda r: r.pressure)
+    return _rows(seen, _minute, by="cpu_percent")
 
 
 def histories(seen: Triage, saved: str = "") -> dict[str, sar.History | str]:
@@ -204,6 +206,12 @@ def _states(reading: HostReading) -> dict[str, Any]:
     counts = dict(zip(table["state"], table["connections"], strict=True))
     shown = {state.lower(): counts.pop(state, 0) for state in STATES_SHOWN}
     return {**shown, "other": sum(counts.values())}
+
+
+def _minute(reading: HostReading) -> dict[str, Any]:
+    """How long some task waited for each resource in the last minute."""
+    some = reading.pressure[reading.pressure["kind"] == "some"].set_index("resource")["avg60_percent"]
+    return {f"{name}_percent": some.get(name, float("nan")) for name in ("cpu", "io", "memory")}
 
 
 def _named(hosts: list[str], told: int) -> str:
