@@ -6,8 +6,6 @@
 from opsnb.kits.hands.command import on_every_host, table
 
 
-
-
 __all__ = [
     "copied_wrong", "fetch", "fetched", "on_every_host", "plan_upload", "table", "terminal", "transcript",
 ]  # fmt: skip

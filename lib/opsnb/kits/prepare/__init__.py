@@ -131,7 +131,7 @@ def astray(plan: Plan) -> list[str]:
 
 
 def _changes(host: str, wanted: Wanted) -> list[Change]:
-    services = [name for name, on in (("supervisor", wanted.supervisor), ("sysstat", wanted.collect)) if on]
+    services = ["supervisor"] * wanted.supervisor + ["sysstat", software.COLLECTING] * wanted.collect
     changes = [software.plan(host, wanted.packages, services)]
     if wanted.user:
         changes.append(users.plan(host, wanted.user, uid=wanted.uid, shell=wanted.shell, groups=wanted.groups))
