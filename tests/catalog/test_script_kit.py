@@ -155,7 +155,8 @@ def test_bytes_that_are_no_text_are_shown(tmp_path, capsys):
 def test_an_interrupt_ends_it_and_its_children(tmp_path):
     """Stopped in the middle, neither the script nor what it started goes on."""
     program = (
-        "import sys\nfrom opsnb.kits import script\n"
+        "import signal, sys\nfrom opsnb.kits import script\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored by what a shell starts in the background
         f"p = script.plan_script('localhost', 'a.sh', 'sleep 300 & echo $! > pid; echo up; wait', directory={str(tmp_path)!r})\n"
         "c = p.changes[0]\n"
         "try:\n    script.apply(c.host, c.target, c.before, c.after)\n"

@@ -65,6 +65,11 @@ class Run:
         return self._link is not None
 
     @property
+    def link(self) -> RunLink | None:
+        """The run link, for a terminal session; ``None`` where no control plane listens."""
+        return self._link
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The sealed rows of the hosts: what `fleet.of(run)` reaches them with."""
         return [dict(row) for row in self._context["hosts"]]
