@@ -75,7 +75,7 @@ class Wanted:
 def suits(hosts: Sequence[str]) -> tuple[bool, str]:
     """Return whether hosts can be prepared, and why, as a sentence for ``run.applicable``."""
     for host in hosts:
-        if fleet.machine(host).row.get("transport", "local") == "local":
+        if fleet.machine(host).row.get("transport", "ssh") == "local" or host == fleet.THIS_MACHINE:
             return False, f"on {host} runs are confined and never root; give it an address in the inventory"
     return True, f"{len(hosts)} host(s) that are reached from here"
 
