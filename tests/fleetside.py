@@ -9,6 +9,13 @@ from typing import Any
 from opsnb import fleet
 from opsnb.fleet.inventory import Inventory
 
+# /etc without the tools' own backups and caches, packages, homes: what must be as it was
+SNAPSHOT = r"""cd /etc
+find . -type f ! -name '*-' ! -name .pwd.lock ! -name ld.so.cache -exec sha256sum {} + | sort
+find . ! -name '*-' ! -name .pwd.lock ! -name ld.so.cache -printf '%p %y %m %U %G %l\n' | sort
+dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' | sort
+find /home /var/mail -printf '%p %y %m %U\n' | sort"""
+
 
 class RunWithKeys:
     """Sealed rows from an inventory, and credentials from the key files that it names."""

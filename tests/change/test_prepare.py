@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleets import Hosts
-from fleetside import opened
+from fleetside import SNAPSHOT, opened
 from nearby import carry_out, nearby
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import prepare
@@ -15,12 +15,6 @@ from opsnb.kits.prepare import clock, kernel, keys, software, users
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Zb0l1m3C6q6b9nF1V5xCkqg4m1hL6Yk3b2a1c0d9e somebody@example"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA else@example"
-# /etc without the tools' own backups and caches, packages, homes: what must be as it was
-SNAPSHOT = r"""cd /etc
-find . -type f ! -name '*-' ! -name .pwd.lock ! -name ld.so.cache -exec sha256sum {} + | sort
-find . ! -name '*-' ! -name .pwd.lock ! -name ld.so.cache -printf '%p %y %m %U %G %l\n' | sort
-dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' | sort
-find /home /var/mail -printf '%p %y %m %U\n' | sort"""
 
 
 @pytest.fixture(scope="module")
