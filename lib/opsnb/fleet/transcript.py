@@ -129,8 +129,8 @@ class Transcript:
 
     def _switch(self, *, on: bool) -> None:
         if on and not self._alternate:
-            self.note(FULL_SCREEN)
-            self._lines = [*self._lines, *self._taken()] if self._lines else [FULL_SCREEN]
+            self._flush(len(self._screen))
+            self._lines.append(FULL_SCREEN)
         self._alternate = on
 
     def _erase_line(self, numbers: list[int]) -> None:
