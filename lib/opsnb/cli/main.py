@@ -25,6 +25,7 @@ COMMANDS = {
     "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
+    "rehearse": ("opsnb.cli.rehearse", "Start, show and take down hosts to try things on."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

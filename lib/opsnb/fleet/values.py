@@ -15,8 +15,9 @@ from typing import Any
 from opsnb.base.errors import OpsnbError, UnknownOutcomeError, UnreachableError, UsageError
 
 HIDDEN = "***"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where programs are looked for, on every host
 DEFAULT_SECONDS = 60.0  # how long a command may take
-MAX_OUTPUT = 32 * 1024 * 1024  # bytes kept of each stream of one command; more is cut and said so
+MAX_OUTPUT = 32 * 1024 * 1024  # bytes kept of each stream of one command unless it says less; the rest is cut, and said
 
 
 class Hidden(str):
@@ -44,12 +45,15 @@ class Command:
     Args:
         argv: Program and arguments; each arrives exactly as it stands here. A :class:`Hidden` word is never shown.
         stdin: What it reads.
-        seconds: How long it may take after it was started; past that it is ended where that is possible: ``UNKNOWN``.
+        seconds: How long it may take, connection and login included, from when it is the host's turn. Past that it is
+            ended where that is possible: ``UNKNOWN`` when it was started, ``UNREACHABLE`` when it was not.
         environment: Variables besides ``PATH`` and ``LC_ALL=C``, which are always set.
         sudo: Whether it runs as root through ``sudo`` (``-n``, or with the host's password on stdin).
+        most: Bytes that are kept of each of its streams.
 
     Raises:
-        UsageError: If a word is empty argv, holds a NUL, or a variable's name is no identifier.
+        UsageError: If there is no program, its name begins with a dash, a word holds a NUL, or a variable's name is no
+            identifier.
     """
 
     argv: tuple[str, ...]
@@ -57,10 +61,13 @@ class Command:
     seconds: float = DEFAULT_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
     sudo: bool = False
+    most: int = MAX_OUTPUT
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:
             raise UsageError("a command names a program")
+        if self.argv[0].startswith("-"):
+            raise UsageError(f"{self.argv[0]!r:.60} is an option, not a program")
         for word in (*self.argv, *self.environment.values()):
             if "\0" in word:
                 raise UsageError(f"a word of a command holds a NUL: {word!r:.60}")
@@ -177,6 +184,10 @@ class Results(Mapping[str, Result]):
     def unknown(self) -> dict[str, Result]:
         """Hosts on which nobody saw its end."""
         return self.having(Status.UNKNOWN)
+
+
+class MissingFileError(OpsnbError):
+    """There is no file of this name on the host."""
 
 
 def decoded(data: bytes) -> str:

@@ -39,9 +39,22 @@ def loads(text: str, path: str = "inventory.yaml") -> Inventory:
     Raises:
         InventoryError: As :func:`load`.
     """
+    return loads_all({path: text})
+
+
+def loads_all(texts: Mapping[str, str]) -> Inventory:
+    """Read an inventory from the texts of several files.
+
+    Args:
+        texts: What errors call the file, to what stands in it.
+
+    Raises:
+        InventoryError: As :func:`load`.
+    """
     written = Written()
-    add(written, text, path)
-    return _assembled(written, (path,))
+    for path, text in texts.items():
+        add(written, text, path)
+    return _assembled(written, tuple(texts))
 
 
 def _assembled(written: Written, files: tuple[str, ...]) -> Inventory:

@@ -1,0 +1,126 @@
+"""Logging in with the credential that the control plane released: key, certificate, agent or password."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from paramiko import Agent, AuthenticationException, ECDSAKey, Ed25519Key, PKey, RSAKey, SSHException
+from paramiko.ssh_exception import BadAuthenticationType, PasswordRequiredException
+
+from opsnb.base.errors import UnreachableError
+from opsnb.fleet.ssh.wire import Wire
+
+KEY_KINDS: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
+AGENT_KEYS = 5  # of an agent that are tried; sshd allows six attempts
+
+
+def log_in(wire: Wire, host: str, user: str, credential: Mapping[str, Any]) -> None:
+    """Log in on a connection whose host key was checked.
+
+    Args:
+        wire: The connection.
+        host: The host's name, for messages.
+        user: Who logs in.
+        credential: What the run link answered: ``kind`` and what belongs to it.
+
+    Raises:
+        UnreachableError: If the host refuses, or the credential cannot be used.
+    """
+    kind = credential.get("kind")
+    if kind == "key":
+        _with_key(wire, host, user, credential)
+    elif kind == "agent":
+        _with_agent(wire, host, user)
+    elif kind == "password":
+        _with_password(wire, host, user, str(credential["password"]))
+    else:
+        raise UnreachableError(f"{host}: credential of kind {kind!r} is not known", hint="key, agent or password")
+
+
+def private_key(text: str, passphrase: str | None, host: str) -> PKey:
+    """Return a private key from its PEM or OpenSSH text.
+
+    Raises:
+        UnreachableError: If the text is not a key, or its passphrase is missing or wrong.
+    """
+    for kind in KEY_KINDS:
+        try:
+            return kind.from_private_key(io.StringIO(text), password=passphrase)
+        except PasswordRequiredException:
+            raise UnreachableError(
+                f"{host}: the private key has a passphrase and none was given",
+                hint="name it in the inventory: passphrase: SECRET",
+            ) from None
+        except (SSHException, ValueError, IndexError) as error:
+            if "passphrase" in str(error) or "password" in str(error).lower():
+                raise UnreachableError(f"{host}: the passphrase does not open the private key") from None
+    raise UnreachableError(
+        f"{host}: the credential is not a private key of type ed25519, ecdsa or rsa",
+        hint="it begins with -----BEGIN OPENSSH PRIVATE KEY-----",
+    )
+
+
+def _with_key(wire: Wire, host: str, user: str, credential: Mapping[str, Any]) -> None:
+    key = private_key(str(credential["key"]), credential.get("passphrase"), host)
+    if credential.get("certificate"):
+        try:
+            key.load_certificate(str(credential["certificate"]).strip())
+        except (ValueError, SSHException, IndexError):
+            raise UnreachableError(f"{host}: the certificate does not belong to the private key") from None
+    try:
+        missing = wire.auth_publickey(user, key)
+    except AuthenticationException as error:
+        raise _refused(host, user, "this key", error) from None
+    _complete(host, user, missing)
+
+
+def _with_agent(wire: Wire, host: str, user: str) -> None:
+    agent = Agent()
+    try:
+        keys = agent.get_keys()
+        if not keys:
+            raise UnreachableError(f"{host}: the agent has no key", hint="ssh-add; SSH_AUTH_SOCK names the agent")
+        for key in keys[:AGENT_KEYS]:
+            try:
+                missing = wire.auth_publickey(user, key)
+            except AuthenticationException as error:
+                if not wire.is_active():
+                    raise _refused(host, user, "the agent's keys", error) from None
+                continue
+            return _complete(host, user, missing)
+    finally:
+        agent.close()
+    raise _refused(host, user, f"the agent's {len(keys[:AGENT_KEYS])} keys", None)
+
+
+def _with_password(wire: Wire, host: str, user: str, password: str) -> None:
+    try:
+        missing = wire.auth_password(user, password)
+    except BadAuthenticationType as error:
+        raise UnreachableError(
+            f"{host}: sshd takes no password of user '{user}', it wants {' or '.join(error.allowed_types)}",
+            hint="use a key: opsnb host show tells which credential is used",
+        ) from None
+    except AuthenticationException as error:
+        raise _refused(host, user, "this password", error) from None
+    _complete(host, user, missing)
+
+
+def _complete(host: str, user: str, missing: list[str]) -> None:
+    if missing:
+        raise UnreachableError(
+            f"{host}: user '{user}' needs one more factor ({', '.join(missing)}), which cannot be given"
+        )
+
+
+def _refused(host: str, user: str, what: str, error: AuthenticationException | None) -> UnreachableError:
+    if error and "timeout" in str(error).lower():
+        return UnreachableError(f"{host}: no answer to the login of user '{user}' in time")
+    if error and ("EOF" in str(error) or "shut down" in str(error)):
+        return UnreachableError(f"{host}: the host closed the connection during the login of user '{user}'")
+    return UnreachableError(
+        f"{host}: user '{user}' is refused with {what}",
+        hint="is the public key in the user's authorized_keys, and the user allowed (AllowUsers)?",
+    )

@@ -1,0 +1,56 @@
+"""Hosts for the tests of the fleet: this machine, an sshd, a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opsnb import fleet
+from opsnb.fleet import Machine
+from sshd import FakeRun, Sshd, keygen
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes users and starts sshd: as root")
+
+
+class Place:
+    """One sshd, the key that opens it, and rows that lead there."""
+
+    def __init__(self, root: Path, address: str, **options: object) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self.root = root
+        (root / "authorized").write_text(keygen(root / "key") + "\n", encoding="utf-8")
+        self.key = {"kind": "key", "key": (root / "key").read_text(encoding="utf-8")}
+        self.sshd = Sshd(root / "sshd", [address], authorized=root / "authorized", **options)  # type: ignore[arg-type]
+        self.sshd.start()
+
+    def run(self, *rows: dict, **credentials: dict) -> FakeRun:
+        """Return a run with these rows, and a credential for each purpose that is not the key."""
+        return FakeRun(rows or [self.sshd.row("web1")], {None: self.key, **credentials})
+
+
+@pytest.fixture(scope="session")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An sshd with an ed25519 key on 127.0.21.1, in which root and everybody else may log in with one key."""
+    if os.geteuid() != 0 or not shutil.which("sshd", path="/usr/sbin"):
+        pytest.skip("needs root and sshd")
+    place = Place(tmp_path_factory.mktemp("ssh"), "127.0.21.1")
+    yield place
+    place.sshd.stop()
+
+
+@pytest.fixture(params=["local", "ssh", "container"])
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine behind each transport; what holds for one holds for all."""
+    if request.param == "local":
+        rows = [{"name": "here", "transport": "local"}]
+        run = FakeRun(rows, {})
+    elif request.param == "ssh":
+        run = request.getfixturevalue("ssh").run()
+    else:
+        run = FakeRun([request.getfixturevalue("container")], {})
+    with fleet.connect(run.rows, run.credential) as hosts:
+        yield next(iter(hosts.values()))
