@@ -75,13 +75,13 @@ class Transcript:
 
     def note(self, text: str) -> list[str]:
         """Put a line of our own between what was shown; return the lines that are finished."""
-        self._flush(len(self._screen))
+        self._flush_all()
         self._lines.append(text)
         return self._taken()
 
     def finish(self) -> list[str]:
         """Return the lines that are still on the screen."""
-        self._flush(len(self._screen))
+        self._flush_all()
         return self._taken()
 
     # -- what a terminal does --------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class Transcript:
 
     def _switch(self, *, on: bool) -> None:
         if on and not self._alternate:
-            self._flush(len(self._screen))
+            self._flush_all()
             self._lines.append(FULL_SCREEN)
         self._alternate = on
 
@@ -186,6 +186,12 @@ class Transcript:
         if not self._screen:
             self._screen.append(Row())
         self._row = max(0, self._row - count)
+
+    def _flush_all(self) -> None:
+        if not self._screen[-1].cells and not self._open:  # the cursor's row, where nothing stands yet
+            self._screen.pop()
+        self._flush(len(self._screen))
+        self._row = self._column = 0
 
     def _taken(self) -> list[str]:
         lines, self._lines = self._lines, []
