@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+from functools import cache
 from typing import Any
 
 from opsnb.base.canonical import JSON
@@ -95,10 +96,16 @@ class RunLink:
 
 
 def connect() -> RunLink | None:
-    """Return the link of this run, or ``None`` where no control plane started this kernel."""
+    """Return the link of this run, or ``None`` where no control plane started this kernel.
+
+    A process has one: two would take each other's answers.
+    """
     number = os.environ.get(LINK_VARIABLE)
-    if not number:
-        return None
+    return _connected(number) if number else None
+
+
+@cache
+def _connected(number: str) -> RunLink | None:
     try:
         return RunLink(socket.socket(fileno=int(number)))
     except (OSError, ValueError):

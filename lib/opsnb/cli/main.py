@@ -26,6 +26,7 @@ COMMANDS = {
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
     "rehearse": ("opsnb.cli.rehearse", "Start, show and take down hosts to try things on."),
+    "secret": ("opsnb.cli.secret", "Set, list, rotate and remove secrets; no command shows a value."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,6 +71,7 @@ def create(app: App, activity: Activity) -> FastAPI:
     _guard(api, app, activity)
     _run_routes(api, app)
     _terminal_routes(api, app)
+    _secret_routes(api, app)
     _other_routes(api, app)
     return api
 
@@ -161,6 +164,34 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
+def _secret_routes(api: FastAPI, app: App) -> None:
+    """Secrets are written here and never read: no route returns a value, and no error repeats one."""
+
+    @api.post("/api/secrets", status_code=201)
+    def put(body: dict[str, Any]) -> dict[str, Any]:
+        return app.set_secret(_text(body, "name"), _text(body, "value"), rotate=body.get("rotate") is True)
+
+    @api.get("/api/secrets")
+    def listed() -> dict[str, Any]:
+        return {"secrets": app.secrets()}
+
+    @api.post("/api/secrets/remove")
+    def remove(body: dict[str, Any]) -> dict[str, Any]:
+        return app.remove_secret(_text(body, "name"))
+
+    @api.post("/api/secrets/rotate-key")
+    def rotate_key() -> dict[str, Any]:
+        return app.rotate_key()
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    """Return a field of a body; read by hand, for a schema's errors repeat what they refuse."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"'{name}' must be text")
+    return value
+
+
 def _other_routes(api: FastAPI, app: App) -> None:
     @api.get("/healthz")
     def health() -> dict[str, Any]:
@@ -184,6 +215,12 @@ def _other_routes(api: FastAPI, app: App) -> None:
 
 
 def _errors(api: FastAPI) -> None:
+    @api.exception_handler(RequestValidationError)
+    async def shape(request: Request, error: RequestValidationError) -> JSONResponse:
+        if request.url.path.startswith("/api/secrets"):  # its details repeat the body
+            return _answer(UsageError("the body must be a JSON object"), 422)
+        return await request_validation_exception_handler(request, error)
+
     @api.exception_handler(OpsnbError)
     async def ours(_: Request, error: OpsnbError) -> JSONResponse:
         return _answer(error, next(code for kind, code in STATUS if isinstance(error, kind)))

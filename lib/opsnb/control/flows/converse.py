@@ -15,7 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from opsnb.base.canonical import digestible, salted, same
 from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.masking import Masker
 from opsnb.base.plan import Plan
+from opsnb.control.flows.reveal import secret
 from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, PlanProposed
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
@@ -49,6 +51,8 @@ class Conversation:
         body: Its sealed request.
         end: Orders the supervisor to end the run after the current cell.
         tell: Passes an event to those who watch.
+        masker: Masks what the kernel says before it is kept or told.
+        to_mask: Names and values that the supervisor has to know before the answer at hand leaves.
     """
 
     services: Services
@@ -59,6 +63,8 @@ class Conversation:
     end: Callable[[str], None]
     tell: Callable[[dict[str, Any]], None]
     terminal: Terminal = field(default_factory=Terminal)
+    masker: Masker = field(default_factory=Masker)
+    to_mask: list[tuple[str, str]] = field(default_factory=list)
     folder: str = ""
     isolation: str = "none"
     plan: Plan | None = None
@@ -73,19 +79,22 @@ class Conversation:
         """Return the answer to one message of the kernel."""
         number = message.get("id")
         self.messages += message.get("op") != "terminal"  # a session has as many as its time brings
+        self.to_mask.clear()
         handler = _HANDLERS.get(str(message.get("op")))
         try:
             if handler is None:
                 raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")
             if self.messages > MAX_MESSAGES:
                 raise Refused(f"more than {MAX_MESSAGES} messages")
+            if message["op"] not in {"plan", "secret", "credential"}:  # a plan that holds a secret is refused instead
+                message = {**self.masker.value(message), "op": message["op"]}
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
             text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"
-            return {"id": number, "ok": False, "error": text[:MAX_TEXT]}
+            return {"id": number, "ok": False, "error": self.masker.text(text)[:MAX_TEXT]}
         except SQLAlchemyError as error:  # a full disk, as a rule: what cannot be recorded is not let through
             self.services.give_up_reserve()
-            return {"id": number, "ok": False, "error": f"it could not be recorded: {error}"[:MAX_TEXT]}
+            return {"id": number, "ok": False, "error": f"it could not be recorded: {type(error).__name__}"}
 
     # -- what a kernel may say -------------------------------------------------------------------------------------
 
@@ -111,12 +120,25 @@ class Conversation:
         if self.plan is not None:
             raise Refused("a run proposes one plan")
         plan = Plan.from_json(message["plan"])
+        self._refuse_secrets(plan)
         sealed = {h["name"] for h in self.body["hosts"]}
         if foreign := sorted(set(plan.hosts) - sealed):
             raise Refused(f"the plan names hosts that the request does not: {', '.join(foreign)}")
         if self.mode is Mode.PLAN:
             return self._planned(plan)
         return self._checked(plan) if self.mode is Mode.APPLY else self._inverted(plan)
+
+    def _refuse_secrets(self, plan: Plan) -> None:
+        """A plan is digested, approved and undone as it is: a mask in it would be written to a host one day."""
+        for number, change in enumerate(plan.changes):
+            if names := self.masker.holds(change.as_json()):
+                what = self.masker.text(change.what)[:MAX_NAME]
+                raise Refused(
+                    f"change {number} of the plan ({what}) holds the value of secret "
+                    f"{', '.join(names)}; plan with its digest or its reference and reveal it where it is applied"
+                )
+        if names := self.masker.holds([plan.title, plan.context]):
+            raise Refused(f"the plan's title or context holds the value of secret {', '.join(names)}")
 
     def _planned(self, plan: Plan) -> dict[str, Any]:
         self.plan = plan
@@ -219,6 +241,14 @@ class Conversation:
     def _terminal(self, message: dict[str, Any]) -> dict[str, Any]:
         return self.terminal.exchange(message)
 
+    def _secret(self, message: dict[str, Any]) -> str:
+        return secret(self, message)
+
+    def _credential(self, message: dict[str, Any]) -> dict[str, Any]:
+        from opsnb.control.flows.login import credential  # with it comes the inventory
+
+        return credential(self, message)
+
     def _finish(self, _: dict[str, Any]) -> dict[str, Any]:
         with self.services.database.transaction() as connection:
             store.note(connection, self.run, "finished", True)  # noqa: FBT003  (a JSON value)
@@ -266,6 +296,8 @@ _HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
     "evidence": Conversation._evidence,
     "progress": Conversation._progress,
     "terminal": Conversation._terminal,
+    "secret": Conversation._secret,
+    "credential": Conversation._credential,
     "finish": Conversation._finish,
 }
 

@@ -190,7 +190,7 @@ def _body(
         "facts": runbook.facts,
         "labels": rows(runbook.parameters, values),
         "files": files,
-        "secrets": [],
+        "secrets": _secrets(services, front.secrets if front else (), values),
         "reads": _paths(services, front.reads if front else (), values, exist=False),
         "writes": [],
         "limits": limits_of(services, runbook),
@@ -223,6 +223,14 @@ def _writes(
     """Return the directories that a kernel may write: on this machine, so only where it is one of the hosts."""
     here = any(row.get("transport", "ssh") == "local" for row in hosts)
     return _paths(services, runbook.front.writes, values, exist=True) if here and runbook.front else []
+
+
+def _secrets(services: Services, templates: Any, values: dict[str, Any]) -> list[str]:
+    """Return the references of the secrets that the run may be given; each has something behind it."""
+    names = list(dict.fromkeys(_filled(str(template), values) for template in templates))
+    for name in names:
+        services.secrets.require(name)
+    return names
 
 
 def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist: bool) -> list[str]:
