@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def test_the_mask_sees_the_text_however_it_is_cut(tmp_path_factory: pytest.TempP
     shown = b"a hunter2-correct b\r\nhunter2-hunter2-correct\r\n"
     cut = sorted(data.draw(st.lists(st.integers(0, len(shown)), max_size=5)))
     edges = [0, *cut, len(shown)]
-    pieces = [shown[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [shown[a:b] for a, b in itertools.pairwise(edges)]
     folder = tmp_path_factory.mktemp("cast")
     _, events, text = record(folder, *pieces, mask=Hiding("hunter2-correct"))
     assert "hunter2-correct" not in text
@@ -73,11 +74,11 @@ def test_the_mask_sees_the_text_however_it_is_cut(tmp_path_factory: pytest.TempP
 
 
 def test_a_flood_is_cut_where_it_is_told_and_its_end_is_kept(tmp_path: Path) -> None:
-    """Of 20 MB in a second a quarter MiB is recorded, and the last lines; the rest is counted."""
+    """Of 20 MB at once a MiB is recorded and a little more, and the last lines; the rest is counted."""
     made = Recording(tmp_path, title="h", term="xterm", columns=80, rows=24, mask=Unmasked())
     for _ in range(610):
         assert made.say(b"y\r\n" * 10923) == ""
-    made.say(b"^C\r\nP> ")
+    assert made.say(b"^C\r\nP> ") == ""
     made.close("the shell ended", 0)
     _, events, text = read(tmp_path)
     assert made.cut > 15_000_000
@@ -85,7 +86,7 @@ def test_a_flood_is_cut_where_it_is_told_and_its_end_is_kept(tmp_path: Path) -> 
     assert sum(left_out) == made.cut
     assert text.count("of a flood are left out here") == len(left_out)
     assert text.splitlines()[-2:] == ["P>", "[opsnb: session ended: the shell ended, exit code 0]"]
-    assert (tmp_path / CAST).stat().st_size < 4_000_000
+    assert (tmp_path / CAST).stat().st_size < 6_000_000
 
 
 def test_a_full_recording_ends_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 
 import pytest
@@ -16,7 +17,7 @@ def lines(text: str, columns: int = 20, rows: int = 5, cuts: tuple[int, ...] = (
     made = Transcript(columns, rows)
     out: list[str] = []
     edges = [0, *sorted(c % (len(text) + 1) for c in cuts), len(text)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         out += made.feed(text[start:end])
     return [*out, *made.finish()]
 
@@ -39,9 +40,9 @@ def lines(text: str, columns: int = 20, rows: int = 5, cuts: tuple[int, ...] = (
         ("0123456789012345678901234\r\n", ["0123456789012345678901234", ""]),
         ("中中中中中中中中中中中\r\n", ["中中中中中中中中中中中", ""]),
         ("first\r\nsecond\x1b[Ax\r\n\n", ["first x", "second", ""]),
-        ("before\r\n\x1b[?1049hhidden\x1b[2J\x1b[?1049lafter\r\n", ["before", "", FULL_SCREEN, "after", ""]),
+        ("before\r\n\x1b[?1049hhidden\x1b[2J\x1b[?1049lafter\r\n", ["before", FULL_SCREEN, "after", ""]),
         ("a\x1b(Bb\x1b=c\x1b>\r\n", ["abc", ""]),
-        ("\x1b[5Xerased\x1b[99999999999999Gend\r\n", ["erased             e", "nd", ""]),
+        ("\x1b[5Xerased\x1b[99999999999999Gend\r\n", ["erased             end", ""]),
         ("e\u0301\u202ex\r\n", ["e\u0301x", ""]),
     ],
 )  # fmt: skip
