@@ -35,10 +35,10 @@ CONFIG = (
     '"}}, "risk": "read", "x": {{"', "[]", "{{}}", "null", "true", "~", "NaN", "Infinity", "1e999", "0x41", "0o17", "1_000", "yes",
     "<script>fetch('//127.0.0.1')</script>", "<img src=x onerror=alert(1)>", "<!--", "-->", "]]>", "<!ENTITY x SYSTEM 'file:///etc/passwd'>",
     "&lt;&#0;", "=cmd|'/C {c}'!A0", "' OR '1'='1' --", "'; DROP TABLE runs; --", "${{jndi:ldap://127.0.0.1/x}}", "#{{7*7}}", "<%= 7*7 %>",
-    "a\r\nSet-Cookie: x=1\r\n\r\n<html>", "*)(uid=*))(|(uid=*", "[section]\nkey = 1", "a,b\n\"c", "(a+)+$", ".*", "^$", "\\p{{L}}+",
+    "a\r\nSet-Cookie: x=1\r\n\r\n<html>", "*)(uid=*))(|(uid=*", "[section]\nkey = 1", 'a,b\n"c', "(a+)+$", ".*", "^$", "\\p{{L}}+",
     "%s%s%s%n", "%p%p%p%x", "%99999999d", "{{}}{{}}", "{{0}}", "$1", "$@", "$$", "$#", "$HOME", "${{HOME}}", "$PATH", "!$", "^a^b^",
     "*", "?", "[a-z]", "{{a,b}}", "~root", "[[:alpha:]]", "[program:x]\ncommand={c}", "* * * * * {c}", "ALL=(ALL) NOPASSWD: ALL",
-    "root::0:0::/:/bin/sh", "ssh-rsa AAAA\ncommand=\"{c}\" ssh-rsa AAAA", 'command="{c}" ssh-ed25519 AAAA', "Host *\n  ProxyCommand {c}",
+    "root::0:0::/:/bin/sh", 'ssh-rsa AAAA\ncommand="{c}" ssh-rsa AAAA', 'command="{c}" ssh-ed25519 AAAA', "Host *\n  ProxyCommand {c}",
 )  # fmt: skip
 PATHS = """../../../../etc/shadow|/etc/passwd|..|.|/|//|/proc/self/environ|/proc/self/mem|/dev/stdin|/dev/null|/dev/tcp/127.0.0.1/9
 file:///etc/shadow|~root/.ssh/id_rsa|//127.0.0.1/x|C:\\Windows|..\\..\\x|%2e%2e%2f|....//|/etc/passwd%00.txt|a/../b|./x|x/|con|.ssh"""
