@@ -17,7 +17,21 @@ SHELL = """; {c}|;{c};|&& {c}|& {c} &|$({c})|`{c}`|';{c};'|";{c};"|'$({c})'|"`{c
 <({c})|>({c})|\\;{c}|--;{c}|-x;{c}|*;{c}|~;{c}|!{c}|eval {c}|exec {c}|sh -c '{c}'|$'{c}'|a=$({c})|[$({c})]|${{x:=`{c}`}}|%0a{c}
 ${{IFS}};{c}|\\$({c})|\\`{c}\\`|''$({c})''|"$({c})"|;{c} <<EOF|case x in x) {c};; esac|if {c}; then :; fi|nice {c}|env {c}
 \\';{c};\\'|\\";{c};\\"|&amp;{c}|;$IFS{c}|{{ {c}; }}|: || {c}|function f {{ {c}; }}; f|trap '{c}' EXIT|$@;{c}|#\n{c}"""
-LINES = ("\n{c}\n", "a\n{c}", "\r\n{c}\r\n", "a\r{c}", "EOF\n{c}\n", "\\\n{c}", "\v{c}", "\f{c}", "a\u2028{c}", "a\u0085{c}", "|{c}", "a | {c}", "a || {c}")
+LINES = (
+    "\n{c}\n",
+    "a\n{c}",
+    "\r\n{c}\r\n",
+    "a\r{c}",
+    "EOF\n{c}\n",
+    "\\\n{c}",
+    "\v{c}",
+    "\f{c}",
+    "a\u2028{c}",
+    "a\u0085{c}",
+    "|{c}",
+    "a | {c}",
+    "a || {c}",
+)
 OPTIONS = """-rf|--help|--version|-|--|-c|-i|-v|-n|-e|-oProxyCommand={c}|-oPermitLocalCommand=yes|--rsh={c}|-e{c}|-exec {c} ;
 --checkpoint=1|--checkpoint-action=exec={c}|--to-command={c}|--use-compress-program={c}|-I{c}|--output=/var/tmp/{m}|-o/var/tmp/{m}
 -T/var/tmp/{m}|--config=/etc/shadow|+{c}|@/etc/shadow|-S/bin/sh|--exec={c}|-x{c}|--pre-invoke={c}|-oAPT::Update::Pre-Invoke::={c}
@@ -51,7 +65,25 @@ ANSI = (
     "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b]8;;http://127.0.0.1\x07x\x1b]8;;\x07", "\x1b[2J\x1b[H", "\x1b[6n", "\x9b31m",
     "\x1bP$q\x1b\\", "\x1b]52;c;dG91Y2g=\x07", "safe\rEVIL", "rm\b\bls", "a\x08\x08\x08b", "\x1b[8mhidden\x1b[0m", "\x1bc",
 )  # fmt: skip
-BLANK = ("", " ", "  ", "\t", "\n", "\r\n", " a", "a ", " a ", "\n\n\n", "a  b", "0", "-1", "-0", "00", "1.5", "9" * 400)
+BLANK = (
+    "",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    " a",
+    "a ",
+    " a ",
+    "\n\n\n",
+    "a  b",
+    "0",
+    "-1",
+    "-0",
+    "00",
+    "1.5",
+    "9" * 400,
+)
 LONG = (
     "A" * 201, "A" * 4097, "A" * 65_536, "A" * 140_000, "A" * 600_000, "中" * 50_000, "\n" * 10_000, "'" * 5_000, "$(" * 2_000,
     "(" * 5_000, "[" * 2_000 + "]" * 2_000, "{" * 2_000, "\\" * 5_000, "a b " * 2_000, "%s" * 3_000, "../" * 2_000, "-" * 300, "😀" * 20_000,
