@@ -40,7 +40,7 @@ def test_a_fleet_of_any_size(count: int) -> None:
 def test_the_inventory_is_one(count: int) -> None:
     """The inventory of any fleet is read by the inventory's reader: every host there, selectors and services hold."""
     hosts = fleet(count, "127.0.9", 20022)
-    book = loads(yaml.safe_dump(inventory(hosts, {host.name: KEY for host in hosts}, login=LOGIN)))
+    book = loads(yaml.safe_dump(inventory(hosts, {host.name: KEY for host in hosts}, login=LOGIN), sort_keys=False))
     assert book.select("rehearsal") == tuple(names(count))
     assert set(book.select("role=nginx")) == {name for name in names(count) if name.startswith("web")}
     for host in hosts:
