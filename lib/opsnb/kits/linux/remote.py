@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from opsnb.base.errors import OpsnbError
@@ -12,7 +12,7 @@ from opsnb.kits.linux import scripts
 from opsnb.kits.linux.asking import WAIT_SECONDS, Answer, ask
 from opsnb.kits.linux.cpu import parse_uptime
 from opsnb.kits.linux.disks import parse_mounts
-from opsnb.kits.linux.source import REFUSED, Capture, Sample, Source, ThisMachine
+from opsnb.kits.linux.source import Capture, Sample, Source, ThisMachine
 
 TOOLS = ("ss", "ss-all", "netstat", "sadf")
 BIG_ENDIAN = ("s390", "s390x", "ppc", "ppc64", "mips", "mips64", "sparc", "sparc64", "parisc", "m68k", "armeb")
@@ -69,9 +69,12 @@ def taken_apart(answer: Answer) -> Capture:
     notes += [] if answer.whole else [f"the end of the host's answer is missing: {answer.why}"]
     if "netstat" in texts and not texts["netstat"].strip():
         notes.append("which process owns a listening socket: netstat said nothing")
+    tools = {name: texts[name] for name in TOOLS if name in texts}
+    if "sadf" not in tools and "without sadf" not in texts:
+        tools["sadf"] = "the answer ended before it"
     return Capture(
-        first=first, second=second, tools={name: texts[name] for name in TOOLS if name in texts}, notes=tuple(notes),
-        counters=counters(second.texts.get("/proc/mounts", ""), texts.get("filesystems", "")),
+        first=first, second=second, tools=tools,
+        notes=tuple(dict.fromkeys(notes)), counters=_asked(second.texts.get("/proc/mounts", ""), texts),
         reader=int(next(iter(answer.starting("self")), "0")), byteorder=_byteorder(texts.get("machine", "")),
         received=answer.received,
     )  # fmt: skip
@@ -87,8 +90,15 @@ def counters(mounts: str, lines: str) -> dict[str, str]:
     for line in lines.splitlines():
         number, _, text = line.partition(" ")
         if number.isdigit() and 0 < int(number) <= len(points):
-            found[points[int(number) - 1]] = REFUSED if text == REFUSED else text
+            found[points[int(number) - 1]] = text
     return found
+
+
+def _asked(mounts: str, texts: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the counters, ``None`` where the host never came to ask its file systems."""
+    if "filesystems" not in texts or "without stat" in texts:
+        return None
+    return counters(mounts, texts["filesystems"])
 
 
 def _samples(texts: Sequence[tuple[str, str]]) -> list[Sample]:
