@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from opsnb.kits import linux
-from opsnb.kits.linux.asking import Answer, sections
+from opsnb.kits.linux.asking import Answer, sections, trusted
 
+DATA = Path(__file__).parents[1] / "data" / "linux"
 NUMBER = "0123456789abcdef"  # what `$1` was when the answers in tests/data were captured
 ASKED, ANSWERED = 1795646756.0, 1795646758.0  # when they are said to have been asked and to have answered
 
@@ -16,7 +18,7 @@ def answer(text: str) -> Answer:
     texts = tuple(sections(text.encode(), NUMBER))
     whole = texts[-1][0] == "end"
     why = "" if whole else "the answer was cut short"
-    return Answer(texts=texts, whole=whole, began=ASKED, ended=ANSWERED, received=len(text), why=why)
+    return Answer(texts=trusted(texts), whole=whole, began=ASKED, ended=ANSWERED, received=len(text), why=why)
 
 
 def triage(parts: dict[str, str]) -> dict[str, Any]:

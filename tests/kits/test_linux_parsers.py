@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kits import answers
 from opsnb.base.errors import UsageError
 from opsnb.kits import linux
-from kits import answers
 
 DATA = Path(__file__).parents[1] / "data" / "linux"
 CASES = sorted(DATA.glob("*/*.txt"))

@@ -58,11 +58,11 @@ def taken_apart(answer: Answer) -> Capture:
     Raises:
         OpsnbError: If it ended before its second sample.
     """
-    samples = _samples(answer.texts)
+    files = _samples(answer.texts)
     two = 2
-    if len(samples) < two:
-        raise OpsnbError(f"the host's answer ended within its first sample: {answer.why}")
-    first, second = samples[:two]
+    if len(files) < two or not all(found.get("/proc/uptime") for found in files):
+        raise OpsnbError(f"the host's answer ended before its second sample: {answer.why or 'no /proc/uptime in it'}")
+    first, second = (Sample(at=parse_uptime(found["/proc/uptime"]), texts=found) for found in files[:two])
     texts = answer.by_name
     notes = [MISSING[word] for word in answer.starting("without") if word in MISSING]
     notes += [f"cut from what was read: {what}" for what in answer.starting("cut")]
@@ -101,7 +101,7 @@ def _asked(mounts: str, texts: Mapping[str, str]) -> dict[str, str] | None:
     return counters(mounts, texts["filesystems"])
 
 
-def _samples(texts: Sequence[tuple[str, str]]) -> list[Sample]:
+def _samples(texts: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     files: list[dict[str, str]] = []
     for name, text in texts:
         if name == "sample":
@@ -110,7 +110,7 @@ def _samples(texts: Sequence[tuple[str, str]]) -> list[Sample]:
             files[-1][name.removeprefix("file ")] = text
         elif name.startswith("unread ") and files:
             files[-1].pop(name.removeprefix("unread "), None)
-    return [Sample(at=parse_uptime(found.get("/proc/uptime", "")), texts=found) for found in files]
+    return files
 
 
 def _byteorder(machine: str) -> Literal["little", "big"]:
