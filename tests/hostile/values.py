@@ -17,7 +17,21 @@ SHELL = """; {c}|;{c};|&& {c}|& {c} &|$({c})|`{c}`|';{c};'|";{c};"|'$({c})'|"`{c
 <({c})|>({c})|\\;{c}|--;{c}|-x;{c}|*;{c}|~;{c}|!{c}|eval {c}|exec {c}|sh -c '{c}'|$'{c}'|a=$({c})|[$({c})]|${{x:=`{c}`}}|%0a{c}
 ${{IFS}};{c}|\\$({c})|\\`{c}\\`|''$({c})''|"$({c})"|;{c} <<EOF|case x in x) {c};; esac|if {c}; then :; fi|nice {c}|env {c}
 \\';{c};\\'|\\";{c};\\"|&amp;{c}|;$IFS{c}|{{ {c}; }}|: || {c}|function f {{ {c}; }}; f|trap '{c}' EXIT|$@;{c}|#\n{c}"""
-LINES = ("\n{c}\n", "a\n{c}", "\r\n{c}\r\n", "a\r{c}", "EOF\n{c}\n", "\\\n{c}", "\v{c}", "\f{c}", "a\u2028{c}", "a\u0085{c}", "|{c}", "a | {c}", "a || {c}")
+LINES = (
+    "\n{c}\n",
+    "a\n{c}",
+    "\r\n{c}\r\n",
+    "a\r{c}",
+    "EOF\n{c}\n",
+    "\\\n{c}",
+    "\v{c}",
+    "\f{c}",
+    "a\u2028{c}",
+    "a\u0085{c}",
+    "|{c}",
+    "a | {c}",
+    "a || {c}",
+)
 OPTIONS = """-rf|--help|--version|-|--|-c|-i|-v|-n|-e|-oProxyCommand={c}|-oPermitLocalCommand=yes|--rsh={c}|-e{c}|-exec {c} ;
 --checkpoint=1|--checkpoint-action=exec={c}|--to-command={c}|--use-compress-program={c}|-I{c}|--output=/var/tmp/{m}|-o/var/tmp/{m}
 -T/var/tmp/{m}|--config=/etc/shadow|+{c}|@/etc/shadow|-S/bin/sh|--exec={c}|-x{c}|--pre-invoke={c}|-oAPT::Update::Pre-Invoke::={c}
@@ -35,10 +49,10 @@ CONFIG = (
     '"}}, "risk": "read", "x": {{"', "[]", "{{}}", "null", "true", "~", "NaN", "Infinity", "1e999", "0x41", "0o17", "1_000", "yes",
     "<script>fetch('//127.0.0.1')</script>", "<img src=x onerror=alert(1)>", "<!--", "-->", "]]>", "<!ENTITY x SYSTEM 'file:///etc/passwd'>",
     "&lt;&#0;", "=cmd|'/C {c}'!A0", "' OR '1'='1' --", "'; DROP TABLE runs; --", "${{jndi:ldap://127.0.0.1/x}}", "#{{7*7}}", "<%= 7*7 %>",
-    "a\r\nSet-Cookie: x=1\r\n\r\n<html>", "*)(uid=*))(|(uid=*", "[section]\nkey = 1", "a,b\n\"c", "(a+)+$", ".*", "^$", "\\p{{L}}+",
+    "a\r\nSet-Cookie: x=1\r\n\r\n<html>", "*)(uid=*))(|(uid=*", "[section]\nkey = 1", 'a,b\n"c', "(a+)+$", ".*", "^$", "\\p{{L}}+",
     "%s%s%s%n", "%p%p%p%x", "%99999999d", "{{}}{{}}", "{{0}}", "$1", "$@", "$$", "$#", "$HOME", "${{HOME}}", "$PATH", "!$", "^a^b^",
     "*", "?", "[a-z]", "{{a,b}}", "~root", "[[:alpha:]]", "[program:x]\ncommand={c}", "* * * * * {c}", "ALL=(ALL) NOPASSWD: ALL",
-    "root::0:0::/:/bin/sh", "ssh-rsa AAAA\ncommand=\"{c}\" ssh-rsa AAAA", 'command="{c}" ssh-ed25519 AAAA', "Host *\n  ProxyCommand {c}",
+    "root::0:0::/:/bin/sh", 'ssh-rsa AAAA\ncommand="{c}" ssh-rsa AAAA', 'command="{c}" ssh-ed25519 AAAA', "Host *\n  ProxyCommand {c}",
 )  # fmt: skip
 PATHS = """../../../../etc/shadow|/etc/passwd|..|.|/|//|/proc/self/environ|/proc/self/mem|/dev/stdin|/dev/null|/dev/tcp/127.0.0.1/9
 file:///etc/shadow|~root/.ssh/id_rsa|//127.0.0.1/x|C:\\Windows|..\\..\\x|%2e%2e%2f|....//|/etc/passwd%00.txt|a/../b|./x|x/|con|.ssh"""
@@ -51,7 +65,25 @@ ANSI = (
     "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x1b]8;;http://127.0.0.1\x07x\x1b]8;;\x07", "\x1b[2J\x1b[H", "\x1b[6n", "\x9b31m",
     "\x1bP$q\x1b\\", "\x1b]52;c;dG91Y2g=\x07", "safe\rEVIL", "rm\b\bls", "a\x08\x08\x08b", "\x1b[8mhidden\x1b[0m", "\x1bc",
 )  # fmt: skip
-BLANK = ("", " ", "  ", "\t", "\n", "\r\n", " a", "a ", " a ", "\n\n\n", "a  b", "0", "-1", "-0", "00", "1.5", "9" * 400)
+BLANK = (
+    "",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    " a",
+    "a ",
+    " a ",
+    "\n\n\n",
+    "a  b",
+    "0",
+    "-1",
+    "-0",
+    "00",
+    "1.5",
+    "9" * 400,
+)
 LONG = (
     "A" * 201, "A" * 4097, "A" * 65_536, "A" * 140_000, "A" * 600_000, "中" * 50_000, "\n" * 10_000, "'" * 5_000, "$(" * 2_000,
     "(" * 5_000, "[" * 2_000 + "]" * 2_000, "{" * 2_000, "\\" * 5_000, "a b " * 2_000, "%s" * 3_000, "../" * 2_000, "-" * 300, "😀" * 20_000,
