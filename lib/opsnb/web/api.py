@@ -22,6 +22,7 @@ from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, Unavailab
 from opsnb.base.version import VERSION
 from opsnb.control.app import App
 from opsnb.control.flows.seal import Asked
+from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
@@ -44,6 +45,15 @@ class RunRequest(BaseModel):
     request: str = Field(default="", max_length=80)
     why: str = Field(default="", max_length=4000)
     submission: str = Field(default="", max_length=80)
+
+
+class TrustRequest(BaseModel):
+    """What ``POST /api/hosts/{host}/trust`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: list[str] = Field(min_length=1, max_length=16)
+    instead_of: list[str] = Field(default_factory=list, max_length=16)
 
 
 class Typed(BaseModel):
@@ -70,6 +80,7 @@ def create(app: App, activity: Activity) -> FastAPI:
     _errors(api)
     _guard(api, app, activity)
     _run_routes(api, app)
+    _host_routes(api, app)
     _terminal_routes(api, app)
     _secret_routes(api, app)
     _other_routes(api, app)
@@ -128,6 +139,16 @@ def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs/{run}/undo", status_code=201)
     def undo(run: str) -> dict[str, Any]:
         return app.run(app.undo(run))
+
+
+def _host_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/hosts/{host}/trust", status_code=201)
+    def pin(host: str, body: TrustRequest) -> dict[str, Any]:
+        return trust(app.services, host, body.keys, body.instead_of, app.person)
+
+    @api.get("/api/hosts/{host}/trust")
+    def pinned(host: str) -> dict[str, Any]:
+        return {"host": host, "trusted": trusted(app.services, host)}
 
 
 def _terminal_routes(api: FastAPI, app: App) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.fields import is_address
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.membership import Membership

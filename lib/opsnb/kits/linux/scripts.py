@@ -107,7 +107,7 @@ body() {
   each status '^(Uid|VmRSS):'
   file /etc/passwd
   if has ss; then say ss; ss -tulnp | head -n __LINES__
-  elif has netstat; then say netstat; netstat -tulnp | head -n __LINES__
+  elif has netstat; then say netstat; { netstat -tulnp || netstat -tuln; } | head -n __LINES__
   else say "without ss"; fi
   if has sadf; then say sadf; sadf -j 300 -- -u -q -n DEV 2>&1 | head -c 8000000
   else say "without sadf"; fi
@@ -174,7 +174,7 @@ body() {
     say enabled; systemctl list-unit-files --type=service --no-legend --no-pager | head -n __LINES__
     say active; systemctl list-units --type=service --all --plain --no-legend --no-pager | head -n __LINES__
   elif has ss; then say ss; ss -tulnp | head -n __LINES__
-  elif has netstat; then say netstat; netstat -tulnp | head -n __LINES__
+  elif has netstat; then say netstat; { netstat -tulnp || netstat -tuln; } | head -n __LINES__
   else say "without services"; fi
   file /etc/passwd
   file /etc/group

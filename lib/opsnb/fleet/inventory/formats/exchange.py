@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opsnb.base.canonical import JSON, same
-from opsnb.fleet.inventory.edit import Key, change
+from opsnb.fleet.inventory.edit import NOT_IN_NAMES, Key, change
 from opsnb.fleet.inventory.fields import NAME
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.layout import Change, styled
@@ -22,7 +22,6 @@ from opsnb.fleet.inventory.values import EVERY, THIS_MACHINE
 
 MAX_TEXT = 64 * 1024 * 1024  # characters of one file
 SECRET_LIKE = re.compile(r"(^|_)(pass(word|wd|phrase)?|secret|token|api_?key|private_key)$", re.IGNORECASE)
-NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
 @dataclass(kw_only=True)
