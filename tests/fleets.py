@@ -68,7 +68,7 @@ class Hosts(Place):
         known.write_text(f"[{host.address}]:{host.port} {self.public(name)}\n", encoding="utf-8")
         argv = [
             "ssh", "-F", "/dev/null", "-i", str(self.key(change=change)), "-p", str(host.port), "-o", "IdentitiesOnly=yes",
-            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}",
+            "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f'UserKnownHostsFile="{known}"',
             "-o", "LogLevel=ERROR", "-l", user or plan.user, host.address, command,
         ]  # fmt: skip
         try:

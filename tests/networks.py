@@ -54,7 +54,7 @@ class Networks(Place):
 
     def __init__(self, root: Path, names: Sequence[str] = NAMES) -> None:
         super().__init__(root)
-        self.folder = Workspace(root).state.absolute() / "networks"
+        self.folder = Workspace(root).state.absolute() / "rehearsal"
         self.disks = root / "disks"
         self.mark = secrets.token_hex(3)
         self.bridge = f"opsb{self.mark}"
@@ -70,7 +70,8 @@ class Networks(Place):
         for number, name in enumerate(self.names, 1):
             address = f"{self.network}.{number}"
             self.hosts[name] = Host(name=name, role="web", environment="prod", address=address, port=PORT)
-        self.keys = keys(self.folder, self.names, probe.programs().keygen)
+        with state.locked(self.folder) as lock:
+            self.keys = keys(self.folder, self.names, keygen=probe.programs().keygen, lock=lock)
         self._start(self.names)
         book = inventory(list(self.hosts.values()), self.keys.public, login=self._login())
         (self.root / "inventory").mkdir()

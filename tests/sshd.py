@@ -162,12 +162,12 @@ class FakeRun:
 
 
 @contextmanager
-def user(name: str, shell: str = "/bin/sh", password: str = "", home: Path | None = None) -> Iterator[str]:
-    """A system user for one test: needs root."""
+def user(name: str, shell: str = "/bin/sh", password: str = "", home: Path | None = None, *more: str) -> Iterator[str]:
+    """A system user for one test: needs root. ``more`` are options of useradd."""
     place = home or Path("/tmp") / f"home-{name}"
     made = not place.exists()
     place.mkdir(exist_ok=True)
-    subprocess.run(["useradd", "-M", "-d", str(place), "-s", shell, name], check=True)
+    subprocess.run(["useradd", "-M", "-d", str(place), "-s", shell, *more, name], check=True)
     try:
         word = password or "*-no-password"
         if password:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dockerd import BUSYBOX, DOCKERD, Dockerd
 from opsnb import fleet
 from opsnb.fleet import Machine
-from sshd import FakeRun, Sshd, keygen
+from sshd import FakeRun, Sshd, keygen, user
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes users and starts sshd: as root")
 
@@ -29,7 +31,7 @@ class Place:
 
     def run(self, *rows: dict, **credentials: dict) -> FakeRun:
         """Return a run with these rows, and a credential for each purpose that is not the key."""
-        return FakeRun(rows or [self.sshd.row("web1")], {None: self.key, **credentials})
+        return FakeRun(rows or [self.sshd.row("web1", user="opsnbroot")], {None: self.key, **credentials})
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +40,25 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if os.geteuid() != 0 or not shutil.which("sshd", path="/usr/sbin"):
         pytest.skip("needs root and sshd")
     place = Place(tmp_path_factory.mktemp("ssh"), "127.0.21.1")
-    yield place
-    place.sshd.stop()
+    with user("opsnbroot", "/bin/sh", "", None, "-o", "-u", "0"):  # root, without what root's own shell does at login
+        yield place
+        place.sshd.stop()
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Dockerd]:
+    """A real engine."""
+    if os.geteuid() != 0 or not Path(DOCKERD).exists() or not Path(BUSYBOX).exists():
+        pytest.skip("needs root, dockerd and a static busybox")
+    engine = Dockerd(Path(tempfile.mkdtemp(prefix="opsnb-d")))
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def container(docker: Dockerd) -> dict:
+    """The row of a container with busybox in it."""
+    return docker.container("box1")
 
 
 @pytest.fixture(params=["local", "ssh", "container"])

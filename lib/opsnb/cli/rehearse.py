@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -80,5 +81,4 @@ def _show(value: dict[str, Any]) -> None:
     click.echo(f"shared with this machine: {', '.join(value['shared'])}")
     if not value["sudo"]:
         click.echo("no sudo on these hosts: changes that need it will not work")
-    host = value["hosts"][0]
-    click.echo(f"try: ssh -i {value['key']} -p {host['port']} {value['user']}@{host['address']}")
+    click.echo(f"try: ssh -F {shlex.quote(value['ssh_config'])} {value['hosts'][0]['name']}")

@@ -13,7 +13,7 @@ from opsnb.base.workspace import SETTINGS_FILE
 from opsnb.cli.output import json_option, print_json, safe
 
 FOLDERS = ("runbooks", "schedules", "outputs", "configs")
-IGNORED = (".opsnb/", "outputs/", ".ipynb_checkpoints/")
+IGNORED = (".opsnb/", "outputs/", "inventory/rehearsal.yaml", ".ipynb_checkpoints/")
 SETTINGS = """\
 # Settings of this workspace; every one has a default. All of them: docs/settings.md
 name: {name}        # the ledger's origin: it cannot be changed once the ledger has begun

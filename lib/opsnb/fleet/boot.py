@@ -138,10 +138,3 @@ class Unveil:
         rest = bytes(self._before[end + 1 :])
         del self._before[at:]
         return rest
-
-
-def marked(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return argv that marks its begin and becomes ``argv``, and the mark; for engines that take words as they are."""
-    nonce = f"opsnb{secrets.token_hex(16)}"
-    script = 'printf "%s\\n" "$0"; printf "%s %s\\n" "$0" $$ >&2; exec "$@"'
-    return ("/bin/sh", "-c", script, nonce, *argv), nonce

@@ -1,4 +1,4 @@
-"""A container as a transport: programs run there through the engine's exec interface, argv as it is."""
+"""A container as a transport: programs run there through the engine's exec interface, started by its ``/bin/sh``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from opsnb.fleet.boot import KILL, Unveil, marked
+from opsnb.fleet.boot import KILL, Unveil, boot
 from opsnb.fleet.transport import OnOutput
-from opsnb.fleet.values import PATH, Command, Result, Status
+from opsnb.fleet.values import Command, Result, Status
 
 STREAMS = {1: "stdout", 2: "stderr"}  # of the engine's multiplexed answer: 8 bytes of header, then the piece
 HEADER = struct.Struct(">BxxxL")
@@ -41,19 +41,18 @@ class ContainerTransport:
         from requests.exceptions import RequestException
 
         asked = time.monotonic()
-        argv, nonce = marked(command.argv)
-        work = _Work(nonce, command.most, on_output)
+        start = boot(command, sudo=False)  # words go over stdin: the engine's JSON holds no bytes that are not UTF-8
+        work = _Work(start.nonce, command.most, on_output)
         end = asked + command.seconds
         try:
             api = self._api().api
-            begun = self._create(api, argv, command)
+            begun = self._create(api, start.argv, command)
             answer = api.exec_start(begun, socket=True)
         except (DockerException, RequestException, OSError) as error:
             return self._answer(asked, Status.UNREACHABLE, _plainly(error, self._container))
         try:
-            with contextlib.closing(answer):
-                sock = getattr(answer, "_sock", answer)  # a socket with a file around it
-                whole = work.converse(sock, command.stdin, end)
+            with _socket_of(answer) as sock:
+                whole = work.converse(sock, start.head + command.stdin, end)
             code = api.exec_inspect(begun)["ExitCode"] if whole else None
         except (DockerException, RequestException, OSError) as error:
             return self._answer(asked, Status.UNKNOWN, f"the engine was lost while it ran: {error}", work)
@@ -77,9 +76,8 @@ class ContainerTransport:
             return self._client
 
     def _create(self, api: Any, argv: tuple[str, ...], command: Command) -> Any:
-        environment = {"PATH": PATH, "LC_ALL": "C", **command.environment}
         user = "root" if command.sudo else self._user
-        made = api.exec_create(self._container, list(argv), stdin=True, environment=environment, user=user)
+        made = api.exec_create(self._container, list(argv), stdin=True, user=user)
         return made["Id"]
 
     def _end(self, api: Any, process: str, command: Command) -> None:
@@ -185,6 +183,19 @@ class _Work:
         self.cut += max(0, len(ours) - room)
         if self._on_output:
             self._on_output(stream, ours)
+
+
+@contextlib.contextmanager
+def _socket_of(answer: Any) -> Iterator[socket.socket]:
+    """Give the socket of a running exec, which the library wraps in a file and an HTTP response; close all three."""
+    sock = getattr(answer, "_sock", answer)
+    try:
+        yield sock
+    finally:
+        with contextlib.suppress(ValueError, AttributeError):  # it flushes a file that may be closed already
+            answer._response.close()  # noqa: SLF001 - else the response keeps the socket open
+        answer.close()
+        sock.close()
 
 
 def _feed(sock: socket.socket, stdin: bytes) -> None:

@@ -4,7 +4,8 @@
   text]`` for what was shown, ``"r"`` for a new size, ``"m"`` for a note of ours. What was typed is not in it.
 * ``transcript.txt``: the same without control sequences (:mod:`opsnb.fleet.transcript`).
 * All text passes the mask before it is written. Both files grow as the session goes on, so what broke off is kept.
-* A flood is recorded up to ``FLOOD_BYTES`` a second, and with its end; how much is left out stands at that place.
+* A flood is recorded up to ``BURST_BYTES``, then ``RATE_BYTES`` a second, and with its end; how much is left out stands
+  at that place.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 CAST, TRANSCRIPT = "session.cast", "transcript.txt"
 MAX_BYTES = 48 * 1024 * 1024  # of the asciicast; then the session ends rather than go on unrecorded
-FLOOD_BYTES = 256 * 1024  # recorded of one second
+BURST_BYTES = 1024 * 1024  # recorded of what comes at once
+RATE_BYTES = 64 * 1024  # a second, of what goes on
 TAIL_BYTES = 8 * 1024  # of the end of a flood
-WINDOW = 1.0  # seconds
 
 FULL = "the recording is full"
 
@@ -72,7 +73,7 @@ class Recording:
         self._cast = (folder / CAST).open("w", encoding="utf-8")
         self._text = (folder / TRANSCRIPT).open("w", encoding="utf-8")
         self._started = time.monotonic()
-        self._window, self._taken = 0.0, 0  # the second that is counted, bytes taken in it
+        self._room, self._asked = float(BURST_BYTES), 0.0  # bytes that may be recorded now, and when that was computed
         self._over, self._tail = 0, b""  # bytes beyond it, and their end
         header = {
             "version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title,
@@ -84,15 +85,11 @@ class Recording:
         """Record what the host said; return why the session cannot go on, "" when it can."""
         try:
             now = time.monotonic() - self._started
-            if now - self._window >= WINDOW:
+            self._room = min(BURST_BYTES, self._room + (now - self._asked) * RATE_BYTES)
+            self._asked = now
+            if self._room >= RATE_BYTES:
                 self._end_flood()
-                self._window, self._taken = now, 0
-            room = FLOOD_BYTES - self._taken
-            if len(data) > room:
-                self._over += len(data) - max(room, 0)
-                self._tail = (self._tail + data[max(room, 0) :])[-TAIL_BYTES:]
-                data = data[: max(room, 0)]
-            self._taken += len(data)
+            data = self._taken(data)
             self._write(self._mask.feed(self._decoder.decode(data)))
         except OSError as error:
             return f"the recording cannot be written: {error.strerror}"
@@ -116,6 +113,16 @@ class Recording:
         finally:
             self._cast.close()
             self._text.close()
+
+    def _taken(self, data: bytes) -> bytes:
+        """Return what is recorded of ``data`` now; once something was left out, all is until there is room again."""
+        room = 0 if self._over else int(self._room)
+        if len(data) > room:
+            self._over += len(data) - room
+            self._tail = (self._tail + data[room:])[-TAIL_BYTES:]
+            data = data[:room]
+        self._room -= len(data)
+        return data
 
     def _end_flood(self) -> None:
         over, tail = self._over, self._tail

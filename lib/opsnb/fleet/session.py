@@ -119,7 +119,7 @@ class Session:
                 self._why = self._recording.say(output)
                 return output
             if output == b"":
-                self._why = ENDED
+                self._why = self._shell.lost or ENDED
         return b""
 
     def _wait(self) -> bytes | None:

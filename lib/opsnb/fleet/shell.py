@@ -35,6 +35,10 @@ BECOME = (
 class Shell(Protocol):
     """A login shell on a terminal of a host."""
 
+    @property
+    def lost(self) -> str:
+        """Why nothing more comes although the shell was not seen to end; empty when it was."""
+
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is output, or when the shell has ended."""
 
@@ -53,6 +57,8 @@ class Shell(Protocol):
 
 class LocalShell:
     """The user's shell on this machine. See :class:`Shell`."""
+
+    lost: str = ""  # a terminal of this machine is not lost
 
     def __init__(self, term: str, columns: int, rows: int) -> None:
         self._terminal, inner = _pair()

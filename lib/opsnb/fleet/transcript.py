@@ -15,7 +15,8 @@ MAX_LINE = 16 * 1024  # characters of one line that are kept
 FULL_SCREEN = "[opsnb: a full-screen program; session.cast shows it]"
 ALTERNATE = frozenset({"?47", "?1047", "?1049"})
 SEQUENCE = re.compile(
-    r"\x1b\[(?P<params>[0-?]*)(?P<middle>[ -/]*)(?P<final>[@-~])"
+    r"(?P<line>[ -~]*)\r\n"
+    r"|\x1b\[(?P<params>[0-?]*)(?P<middle>[ -/]*)(?P<final>[@-~])"
     r"|\x1b[\]PX^_](?P<string>[^\x07\x1b]*)(?:\x07|\x1b\\)"
     r"|\x1b[ -/]+[0-~]|\x1b[0-Z\\^-~]"
     r"|(?P<text>[^\x00-\x1f\x7f-\x9f]+)|(?P<control>[\x00-\x1f\x7f-\x9f])"
@@ -65,7 +66,9 @@ class Transcript:
         unfinished = UNFINISHED.search(text, max(0, len(text) - MAX_LINE))
         self._left = text[unfinished.start() :] if unfinished else ""
         for match in SEQUENCE.finditer(text, 0, len(text) - len(self._left)):
-            if match["final"]:
+            if match["line"] is not None:
+                self._line(match["line"])
+            elif match["final"]:
                 self._csi(match["final"], match["params"], match["middle"])
             elif match["text"] and not self._alternate:
                 self._text(match["text"])
@@ -75,14 +78,26 @@ class Transcript:
 
     def note(self, text: str) -> list[str]:
         """Put a line of our own between what was shown; return the lines that are finished."""
-        self._flush(len(self._screen))
+        self._flush_all()
         self._lines.append(text)
         return self._taken()
 
     def finish(self) -> list[str]:
         """Return the lines that are still on the screen."""
-        self._flush(len(self._screen))
+        self._flush_all()
         return self._taken()
+
+    def _line(self, text: str) -> None:
+        """Take a whole line: most of what terminals are sent."""
+        if self._alternate:
+            return
+        row = self._screen[self._row]
+        if self._column == 0 and not row.cells and len(text) <= self._columns:
+            row.cells = list(text)
+        elif text:
+            self._text(text)
+        self._down()
+        self._column = 0
 
     # -- what a terminal does --------------------------------------------------------------------------------------
 
@@ -122,15 +137,15 @@ class Transcript:
         if final in "hl" and set(params.split(";")) & ALTERNATE:
             self._switch(on=final == "h")
         elif not self._alternate and not middle and not params.startswith(("?", ">", "=")):
-            numbers = [int(p) if p.isdigit() and len(p) < 6 else 0 for p in re.split("[;:]", params)]  # noqa: PLR2004
+            numbers = [int(p[:5]) if p.isdecimal() and p.isascii() else 0 for p in re.split("[;:]", params)]
             move = _MOVES.get(final)
             if move:
                 move(self, numbers)
 
     def _switch(self, *, on: bool) -> None:
         if on and not self._alternate:
-            self.note(FULL_SCREEN)
-            self._lines = [*self._lines, *self._taken()] if self._lines else [FULL_SCREEN]
+            self._flush_all()
+            self._lines.append(FULL_SCREEN)
         self._alternate = on
 
     def _erase_line(self, numbers: list[int]) -> None:
@@ -186,6 +201,12 @@ class Transcript:
         if not self._screen:
             self._screen.append(Row())
         self._row = max(0, self._row - count)
+
+    def _flush_all(self) -> None:
+        if not self._screen[-1].cells and not self._open:  # the cursor's row, where nothing stands yet
+            self._screen.pop()
+        self._flush(len(self._screen))
+        self._row = self._column = 0
 
     def _taken(self) -> list[str]:
         lines, self._lines = self._lines, []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from opsnb.base.errors import OpsnbError
 FIRST_NETWORK, NETWORKS = 10, 240  # 127.0.10 to 127.0.249
 FIRST_PORT, PORTS = 20022, 10000  # below the ports that the kernel gives to clients
 PORT_TRIES = 50
+LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
 
 
 def free(network: str, count: int, port: int) -> bool:
@@ -59,6 +61,17 @@ def reserve(workspace: Path, count: int) -> Iterator[tuple[str, int]]:
     raise OpsnbError(
         f"none of {NETWORKS} loopback networks has {count} free addresses", hint="take down other rehearsal fleets"
     )
+
+
+def listening() -> set[tuple[str, int]]:
+    """Return every IPv4 address and port on which something listens (proc(5), ``/proc/net/tcp``)."""
+    found = set()
+    for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if state == LISTEN:
+            number, _, port = local.partition(":")
+            found.add((socket.inet_ntoa(struct.pack("=I", int(number, 16))), int(port, 16)))
+    return found
 
 
 def answers(address: str, port: int, seconds: float) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import yaml
 
-from opsnb.base.errors import UsageError
 from opsnb.base.workspace import Workspace
+from opsnb.fleet.inventory import load
 from opsnb.rehearsal.hosts import Host, Login, inventory
 from opsnb.rehearsal.keys import Keys
 from opsnb.rehearsal.state import write
@@ -23,30 +23,16 @@ class Book:
         self.root = place.root.absolute()
         self.path = self.root / "inventory" / "rehearsal.yaml"
 
-    def check(self, names: Sequence[str]) -> None:
-        """See that no other inventory file has one of the hosts.
+    def write(self, hosts: Sequence[Host], keys: Keys, login: Login) -> None:
+        """Write the file, and see that it goes together with the rest of the inventory.
 
         Raises:
-            UsageError: If one has, with file and name.
+            InventoryError: If it does not, such as when another file has one of its names; with file and line.
         """
-        for path in [self.root / "inventory.yaml", *sorted((self.root / "inventory").glob("*.yaml"))]:
-            if path == self.path or not path.is_file():
-                continue
-            with contextlib.suppress(yaml.YAMLError, UnicodeDecodeError):  # a broken file is its reader's to report
-                value = yaml.safe_load(path.read_text(encoding="utf-8"))
-                taken = value.get("hosts") if isinstance(value, dict) else None
-                clash = [name for name in names if isinstance(taken, dict) and name in taken]
-                if clash:
-                    raise UsageError(
-                        f"{path.relative_to(self.root)} has a host '{clash[0]}' already, and so has a rehearsal fleet",
-                        hint="rehearse in a workspace of its own: opsnb init DIR",
-                    )
-
-    def write(self, hosts: Sequence[Host], keys: Keys, login: Login) -> None:
-        """Write the file."""
         self.path.parent.mkdir(exist_ok=True)
         text = yaml.safe_dump(inventory(hosts, keys.public, login=login), sort_keys=False, width=1000)
         write(self.path, HEAD + text, 0o644)
+        load(self.root)
 
     def remove(self) -> None:
         """Remove the file, and its folder when nothing else is in it."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from opsnb.base.errors import OpsnbError
 from opsnb.rehearsal import kernel, state
 from opsnb.rehearsal.identity import File, Machine, files, user_ids
 from opsnb.rehearsal.kernel import Mount, Namespaces
@@ -57,7 +58,7 @@ def _fork_host(plan: Mapping[str, Any], host: Mapping[str, Any]) -> int:
         return child
     try:
         _start(plan, host)
-    except OSError as error:
+    except (OSError, OpsnbError) as error:
         sys.stderr.write(f"{host['name']}: {error}\n")
         sys.stderr.flush()
         os._exit(1)
@@ -131,15 +132,17 @@ def own_root(folder: Path, *, disk: str, hide: Sequence[str]) -> Path:
     layers = Path(disk) if disk else base / "disk"
     root = base / "host"
     root.mkdir()
+    layers.mkdir(parents=True, exist_ok=True)
+    os.chdir(layers)  # relative names below: a workspace's path may hold what separates mount options
     for number, point in enumerate(["/", *layered]):
-        upper, work = layers / f"upper{number}", layers / f"work{number}"
-        work.mkdir(parents=True, exist_ok=True)
+        upper, work = Path(f"upper{number}"), Path(f"work{number}")
+        work.mkdir(exist_ok=True)
         if not upper.exists():
             upper.mkdir(mode=0o755)
             _hide(upper, Path(point), hide)
         kernel.mount(
             "opsnb", root / point.lstrip("/"), "overlay", Mount.NO_DEVICES,
-            f"lowerdir={_escape(point)},upperdir={_escape(str(upper))},workdir={_escape(str(work))}",
+            f"lowerdir={point},upperdir={upper},workdir={work}",
         )  # fmt: skip
     _own_kernel_files(root, base / "proc")
     return root
@@ -152,7 +155,7 @@ def _layered() -> list[str]:
         fields = line.split()
         point, kind = fields[4], fields[fields.index("-") + 1]
         below = any(point == place or point.startswith(place + "/") for place in LAYERED)
-        if below and kind not in NO_FILES and Path(point).is_dir() and "\\" not in point:
+        if below and kind not in NO_FILES and Path(point).is_dir() and not set(point) & set("\\:,"):
             points.append(point)
     return sorted(set(points))
 
@@ -174,10 +177,6 @@ def _hide(upper: Path, point: Path, hide: Sequence[str]) -> None:
                 here.chmod(stat.S_IMODE(Path(point, here.relative_to(upper)).stat().st_mode))
         here.chmod(mode)
         os.setxattr(here, "trusted.overlay.opaque", b"y")
-
-
-def _escape(path: str) -> str:
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
 
 def _own_kernel_files(root: Path, whole: Path) -> None:

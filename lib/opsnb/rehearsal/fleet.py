@@ -1,7 +1,7 @@
 """A rehearsal fleet of a workspace: bring it up, see how it is, take it down.
 
-Up: find out what this machine allows, choose addresses, write the plan down, make keys, start what does not run,
-wait until every host answers, write the inventory. Down: kill what was written down, remove what was written.
+Up: find out what this machine allows, choose addresses, write the plan down, make keys, write the inventory, start
+what does not run, wait until every host listens. Down: kill what was written down, remove what was written.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from typing import Any
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.workspace import Workspace
-from opsnb.rehearsal import addresses, hosts, memory, own, probe, shared, state
+from opsnb.rehearsal import addresses, hosts, own, probe, shared, state
 from opsnb.rehearsal.book import Book
+from opsnb.rehearsal.client import CONFIG, KNOWN, known_hosts, ssh_config
 from opsnb.rehearsal.hosts import MOST, OPS, Host, Login
 from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY, keys
+from opsnb.rehearsal.memory import used
 
 OWN, SHARED = "own", "shared"  # a file system and processes of its own for each host, or the machine's for all
 DEFAULT_HOSTS = 6
-ANSWER_SECONDS = 30.0  # how long hosts may take to answer
+ANSWER_SECONDS = 30.0  # how long hosts may take to listen
+STATUS_SECONDS = 5.0  # how long `status` waits for a host to say something
 POLL_SECONDS = 0.01
 ALWAYS_SHARED = ("kernel", "clock", "processor and memory", "load average", "network interfaces and ports")
 SHARED_WITHOUT_ROOT = ("file system", "processes", "user", "hostname", "kernel settings")
@@ -89,7 +92,7 @@ class Rehearsal:
             What :meth:`status` says, and ``seconds``.
 
         Raises:
-            UsageError: If the number is out of range or not that of the fleet that is up, or the workspace's inventory
+            UsageError: If the number is out of range or not that of the fleet that is up, or the rest of the inventory
                 has one of its names.
             UnavailableError: If a program is missing.
             OpsnbError: If a host does not come up; nothing is left then of a fleet that was not there before.
@@ -105,16 +108,15 @@ class Rehearsal:
                 raise UsageError(
                     f"a rehearsal fleet of {plan.count} hosts is here, wanted {count}", hint="opsnb rehearse down"
                 )
-            self.book.check(hosts.names(plan.count if plan else count or DEFAULT_HOSTS))
             try:
-                with self._planned(plan, count or DEFAULT_HOSTS, programs) as settled:
+                with self._planned(plan, count or DEFAULT_HOSTS, lock) as settled:
                     self._start(settled, programs, lock)
             except BaseException:
                 if fresh:
                     self._remove()
                 raise
         self.tell(f"up in {time.monotonic() - began:.1f} s; the inventory has them: {self.book.path}")
-        return {**self.status(), "seconds": round(time.monotonic() - began, 3)}
+        return {**self.status(ask=False), "seconds": round(time.monotonic() - began, 3)}
 
     def plan(self) -> Plan | None:
         """Return what the fleet is to be; None when there is none."""
@@ -122,7 +124,7 @@ class Rehearsal:
         return Plan(**value) if value else None
 
     @contextlib.contextmanager
-    def _planned(self, plan: Plan | None, count: int, programs: probe.Programs) -> Iterator[Plan]:
+    def _planned(self, plan: Plan | None, count: int, lock: int) -> Iterator[Plan]:
         """Give the plan that is there, or make one, whose addresses are held until its hosts run."""
         if plan is not None:
             yield plan
@@ -130,12 +132,12 @@ class Rehearsal:
         if self.folder.exists():
             shutil.rmtree(self.folder)  # an `up` that was killed before it had a plan
         self.folder.mkdir(mode=0o700)
-        why = probe.why_shared(self.folder)
+        why = probe.why_shared(self.folder, lock)
         user = probe.login_name() if why else OPS
         with addresses.reserve(self.place.root.absolute(), count) as (network, port):
             made = Plan(
                 form=SHARED if why else OWN, why=why, network=network, port=port, count=count,
-                token=secrets.token_hex(16), sudo=bool(programs.sudo) and not why, user=user,
+                token=secrets.token_hex(16), sudo=bool(probe.programs().sudo) and not why, user=user,
                 separation=bool(why) and shared.wants_separation(),
             )  # fmt: skip
             state.write(self.folder / state.PLAN, json.dumps(asdict(made)))
@@ -144,7 +146,11 @@ class Rehearsal:
     def _start(self, plan: Plan, programs: probe.Programs, lock: int) -> None:
         if plan.why:
             self.tell(f"hosts share this machine: {plan.why}")
-        made = keys(self.folder, [host.name for host in plan.hosts], programs.keygen)
+        made = keys(self.folder, [host.name for host in plan.hosts], keygen=programs.keygen, lock=lock)
+        login = self._login(plan)
+        self.book.write(plan.hosts, made, login)
+        state.write(self.folder / KNOWN, known_hosts(plan.hosts, made.public))
+        state.write(self.folder / CONFIG, ssh_config(plan.hosts, login, self.folder / KNOWN))
         missing = [host for host in plan.hosts if not self._alive(host)]
         if missing:
             self.tell(f"starting {', '.join(host.name for host in missing)} on {plan.network}.*:{plan.port} …")
@@ -154,7 +160,6 @@ class Rehearsal:
         elif missing:
             shared.start(self.folder, missing, keys=made, sshd=programs.sshd, token=plan.token)
         self._wait(plan.hosts)
-        self.book.write(plan.hosts, made, self._login(plan))
 
     def _login(self, plan: Plan) -> Login:
         return Login(
@@ -163,17 +168,20 @@ class Rehearsal:
         )  # fmt: skip
 
     def _alive(self, host: Host) -> bool:
-        found = state.recall(self.folder / f"{host.name}.json")
+        found = self._recalled(host)
         return found is not None and found.alive()
+
+    def _recalled(self, host: Host) -> state.Process | None:
+        return state.recall(self.folder / f"{host.name}.json")
 
     def _wait(self, wanted: Sequence[Host]) -> None:
         end = time.monotonic() + ANSWER_SECONDS
         for host in wanted:
-            while not addresses.answers(host.address, host.port, ANSWER_SECONDS):
+            while (host.address, host.port) not in addresses.listening():
                 if not self._alive(host):
                     raise OpsnbError(f"host '{host.name}' ended while it came up: {self._last_words(host)}")
                 if time.monotonic() > end:
-                    raise OpsnbError(f"host '{host.name}' does not answer on {host.address}:{host.port}")
+                    raise OpsnbError(f"host '{host.name}' does not listen on {host.address}:{host.port}")
                 time.sleep(POLL_SECONDS)
 
     def _last_words(self, host: Host) -> str:
@@ -182,8 +190,11 @@ class Rehearsal:
             return log.strip().splitlines()[-1]
         return "it left no word"
 
-    def status(self) -> dict[str, Any]:
+    def status(self, *, ask: bool = True) -> dict[str, Any]:
         """Say how the fleet is.
+
+        Args:
+            ask: Whether to see that each host's sshd answers.
 
         Returns:
             ``form`` (empty when there is none), ``why``, ``shared`` (what hosts share with the machine), ``sudo``,
@@ -200,22 +211,26 @@ class Rehearsal:
             "user": plan.user,
             "sudo": plan.sudo,
             "key": str(self.folder / OBSERVE_KEY),
+            "ssh_config": str(self.folder / CONFIG),
             "inventory": str(self.book.path),
-            "hosts": [self._status_of(host) for host in plan.hosts],
+            "hosts": self._status_of(plan, ask=ask),
         }
 
-    def _status_of(self, host: Host) -> dict[str, Any]:
-        found = state.recall(self.folder / f"{host.name}.json")
-        alive = found is not None and found.alive()
-        return {
-            "name": host.name,
-            "address": host.address,
-            "port": host.port,
-            "role": hosts.ROLES[host.role],
-            "environment": host.environment,
-            "up": alive and addresses.answers(host.address, host.port, 5.0),
-            "memory": memory.used(found.pid) if found and alive else 0,
-        }
+    def _status_of(self, plan: Plan, *, ask: bool) -> list[dict[str, Any]]:
+        alive = {host.name: process for host in plan.hosts if (process := self._recalled(host)) and process.alive()}
+        memory = used(process.pid for process in alive.values())
+        return [
+            {
+                "name": host.name,
+                "address": host.address,
+                "port": host.port,
+                "role": hosts.ROLES[host.role],
+                "environment": host.environment,
+                "up": host.name in alive and (not ask or addresses.answers(host.address, host.port, STATUS_SECONDS)),
+                "memory": memory[alive[host.name].pid] if host.name in alive else 0,
+            }
+            for host in plan.hosts
+        ]
 
     def down(self) -> int:
         """Take the fleet down: end what was started, remove what was written; return how many hosts ran."""

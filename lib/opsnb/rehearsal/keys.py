@@ -30,14 +30,25 @@ class Keys:
     public: Mapping[str, str]
 
 
-def keys(folder: Path, hosts: Sequence[str], keygen: str) -> Keys:
-    """Return the fleet's keys; those that are not in ``folder`` yet are made, each file for its owner only."""
+def keys(folder: Path, hosts: Sequence[str], *, keygen: str, lock: int) -> Keys:
+    """Return the fleet's keys; those that are not in ``folder`` yet are made, each file for its owner only.
+
+    Args:
+        folder: The fleet's state directory.
+        hosts: The names of the hosts.
+        keygen: Path of ssh-keygen.
+        lock: The fleet's lock, which is held until every key is made, even if this process is killed.
+
+    Raises:
+        OpsnbError: If a key is not made.
+    """
     places = [folder / OBSERVE_KEY, folder / CHANGE_KEY, *(host_key(folder, name) for name in hosts)]
-    running = [(place, _make(place, keygen)) for place in places if not place.with_name(place.name + ".pub").exists()]
-    for place, process in running:
-        said = process.communicate(timeout=KEYGEN_SECONDS)[0]
+    missing = [place for place in places if not _half(place).exists()]
+    running = [(place, _make(place, keygen, lock)) for place in missing]
+    said = [process.communicate(timeout=KEYGEN_SECONDS)[0] for _, process in running]
+    for (place, process), text in zip(running, said, strict=True):
         if process.returncode != 0:
-            raise OpsnbError(f"ssh-keygen made no {place}: {said.strip()}")
+            raise OpsnbError(f"ssh-keygen made no {place}: {text.strip()}")
     return Keys(
         observe=_public(folder / OBSERVE_KEY, "rehearsal"),
         change=_public(folder / CHANGE_KEY, "rehearsal-change"),
@@ -51,12 +62,19 @@ def host_key(folder: Path, name: str) -> Path:
     return folder / f"{name}.hostkey"
 
 
-def _make(place: Path, keygen: str) -> subprocess.Popen[str]:
+def _half(place: Path) -> Path:
+    """Return where the public half lies, which ssh-keygen writes last."""
+    return place.with_name(place.name + ".pub")
+
+
+def _make(place: Path, keygen: str, lock: int) -> subprocess.Popen[str]:
     place.unlink(missing_ok=True)  # half of a pair
     argv = [keygen, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(place)]
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[lock]
+    )
 
 
 def _public(place: Path, comment: str) -> str:
-    kind, key = place.with_name(place.name + ".pub").read_text(encoding="ascii").split()[:2]
+    kind, key = _half(place).read_text(encoding="ascii").split()[:2]
     return f"{kind} {key} {comment}".strip()

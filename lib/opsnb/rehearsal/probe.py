@@ -43,11 +43,12 @@ def programs() -> Programs:
     return Programs(sshd=found["sshd"], keygen=found["ssh-keygen"], sudo=found["sudo"])
 
 
-def why_shared(folder: Path) -> str:
+def why_shared(folder: Path, lock: int) -> str:
     """Return why hosts cannot have namespaces of their own here; empty if they can.
 
     Args:
         folder: A directory to try it in; nothing is left there.
+        lock: The fleet's lock, which is held until the attempt has ended.
     """
     if os.geteuid() != 0:
         return "only root can give a host a file system and processes of its own"
@@ -55,6 +56,7 @@ def why_shared(folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-I", "-m", "opsnb.rehearsal.attempt", str(folder)],
         capture_output=True, text=True, timeout=PROBE_SECONDS, check=False, stdin=subprocess.DEVNULL,
+        pass_fds=[lock],
     )  # fmt: skip
     return (
         "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["the attempt ended without a word"])[-1]

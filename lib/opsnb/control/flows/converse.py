@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 MAX_MESSAGES = 100_000  # of one run
+UNMASKED = frozenset({  # a plan that holds a secret is refused instead; a session is masked where it is recorded
+    "plan", "secret", "credential", "terminal",
+})  # fmt: skip
 MAX_CHECKS = 10_000  # of one run
 MAX_TEXT = 4_000  # characters of a check's promise or a reason
 MAX_NAME = 200  # characters of an evidence's name
@@ -86,7 +89,7 @@ class Conversation:
                 raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")
             if self.messages > MAX_MESSAGES:
                 raise Refused(f"more than {MAX_MESSAGES} messages")
-            if message["op"] not in {"plan", "secret", "credential"}:  # a plan that holds a secret is refused instead
+            if message["op"] not in UNMASKED:
                 message = {**self.masker.value(message), "op": message["op"]}
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:

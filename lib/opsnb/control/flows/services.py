@@ -54,6 +54,12 @@ class Services:
         """Return the masker of a run that goes on."""
         return self.maskers.setdefault(run, Masker())
 
+    def masked(self, text: str) -> str:
+        """Return text masked for every run that goes on."""
+        for masker in list(self.maskers.values()):
+            text = masker.text(text)
+        return text
+
     def wake(self) -> None:
         """Tell the workers that there may be something to do."""
         with self.work:

@@ -28,7 +28,8 @@ PRELOAD = (
     "ipykernel.ipkernel", "ipykernel.debugger", "ipykernel.zmqshell", "tornado.locks", "tornado.queues",
     "tornado.platform.asyncio", "pandas", "matplotlib.pyplot", "matplotlib.figure", "matplotlib.backends.backend_agg",
     "matplotlib_inline.backend_inline", "PIL.Image", "opsnb.runbook", "opsnb.kits.linux", "opsnb.kits.capacity",
-    "opsnb.kits.files", "opsnb.kits.hands",
+    "opsnb.kits.files", "opsnb.kits.hands", "opsnb.kits.prepare", "opsnb.kits.script", "concurrent.futures.thread",
+    "paramiko", "opsnb.fleet.ssh.transport",
 )  # fmt: skip  # imported before the fork; what is missing is left out
 PLAIN = "--plain"  # the first argument of a kernel for plain papermill
 NOT_IN_A_RUN = "debugpy"  # nobody attaches a debugger to a run, and it costs 70 ms and 9 MiB of each kernel

@@ -16,6 +16,8 @@ from typing import Any
 
 from opsnb.base.errors import RefusedError, UsageError
 
+SESSION = "HST-005"  # the runbook that is a session
+MAX_SESSIONS = 16  # beside the workers; further ones take a worker each
 MAX_TYPED = 64 * 1024  # bytes that wait for the kernel
 MAX_SHOWN = 256 * 1024  # bytes that wait for the person
 MAX_PIECE = 64 * 1024  # bytes of one answer to the kernel, of one piece for the person

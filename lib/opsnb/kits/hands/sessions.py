@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from opsnb.base.errors import UsageError
+from opsnb.base.masking import MIN_SECRET, Masker, Stream
 from opsnb.fleet import Fleet
-from opsnb.fleet.recording import TRANSCRIPT, Recording, Unmasked
+from opsnb.fleet.recording import TRANSCRIPT, Recording
 from opsnb.fleet.session import Ended, Session, refuse_without
 from opsnb.runbook import Run
 from opsnb.runbook.show import visible
@@ -24,9 +25,8 @@ def terminal(run: Run, hosts: Fleet, term: str, columns: int, rows: int) -> Ende
     line = refuse_without(run.link)
     machine = next(iter(hosts.values()))
     shell = machine.terminal(term, columns, rows)
-    recording = Recording(
-        run.files, title=f"{machine.name}, {run.runbook}", term=term, columns=columns, rows=rows, mask=Unmasked()
-    )
+    title, mask = f"{machine.name}, {run.runbook}", _mask(run)
+    recording = Recording(run.files, title=title, term=term, columns=columns, rows=rows, mask=mask)
     ended = Session(line, shell, recording).carry()
     run.evidence("ended", ended.why)
     run.evidence("exit", ended.exit)
@@ -35,6 +35,15 @@ def terminal(run: Run, hosts: Fleet, term: str, columns: int, rows: int) -> Ende
     run.evidence("bytes_typed", ended.typed)
     run.evidence("bytes_left_out", recording.cut)
     return ended
+
+
+def _mask(run: Run) -> Stream:
+    """Return a mask for what this run was given to log in with: the secrets that it knows."""
+    masker = Masker()
+    for host, value in run.released:
+        if len(value) >= MIN_SECRET:
+            masker.register(f"credential of {host}", value)
+    return masker.stream()
 
 
 def transcript(run: Run) -> str:

@@ -1,8 +1,10 @@
 """Which host of a group is odd, and in what: the majority is the reference, or a host that is named.
 
 Rule: of each name the value that most hosts have is the reference; a host with another value, or without it, is odd in
-that. Where two values are equally common there is no reference, and every host is listed with what it has. Clocks are
-compared with the median of all offsets; a clock is odd beyond 2 s and what its measurement may be wrong.
+that. Where two values are equally common there is no reference, and every host is listed with what it has. Where each
+of three or more hosts has a value of its own, it is made for each host (a listen address), and nobody is odd: that
+is noted. Clocks are compared with the median of all offsets; a clock is odd beyond 2 s and what its measurement may be
+wrong.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from opsnb.runbook.show import visible
 
 ABSENT = "not there"
 CLOCK_SECONDS = 2.0  # two clocks that are closer tell logs in the right order well enough
+ENOUGH = 3  # hosts: where so many agree in nothing, nobody is the odd one
 MAX_EVIDENCE = 1000  # differences of one host that are kept by name
 
 
@@ -102,20 +105,32 @@ def drift_text(settings: Mapping[str, Settings], found: list[Difference], refere
 
 
 def drift_notes(settings: Mapping[str, Settings]) -> pd.DataFrame:
-    """Return what could not be read: columns ``host``, ``not_read``."""
+    """Return what could not be compared: columns ``host``, ``not_compared``."""
     rows = [(host, note) for host, s in settings.items() for note in s.notes]
-    return pd.DataFrame(rows, columns=["host", "not_read"])
+    rows += [
+        ("every host", f"{area}: {name}: each host has its own")
+        for area in AREAS for name, values in _by_name(area, settings).items() if _each_its_own(values)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["host", "not_compared"])
 
 
 def _area(area: str, settings: Mapping[str, Settings], reference: str) -> list[Difference]:
-    told = {host: s.areas[area] for host, s in settings.items() if area in s.areas}
-    if reference and reference not in told:
-        return []
     found = []
-    for name in sorted({name for names in told.values() for name in names}):
-        values = {host: names.get(name, ABSENT) for host, names in told.items()}
-        found += _odd(area, name, values, reference)
+    for name, values in _by_name(area, settings).items():
+        if not reference or reference in values:
+            found += _odd(area, name, values, reference)
     return found
+
+
+def _by_name(area: str, settings: Mapping[str, Settings]) -> dict[str, dict[str, str]]:
+    """Return name to host to value, of the hosts that told this area."""
+    told = {host: s.areas[area] for host, s in settings.items() if area in s.areas}
+    names = sorted({name for found in told.values() for name in found})
+    return {name: {host: found.get(name, ABSENT) for host, found in told.items()} for name in names}
+
+
+def _each_its_own(values: dict[str, str]) -> bool:
+    return len(values) >= ENOUGH and len(set(values.values())) == len(values)
 
 
 def _odd(area: str, name: str, values: dict[str, str], reference: str) -> list[Difference]:
@@ -125,6 +140,8 @@ def _odd(area: str, name: str, values: dict[str, str], reference: str) -> list[D
     (usual, most), (_, second) = counts.most_common(2)
     if reference:
         usual, most = values[reference], counts[values[reference]]
+    elif _each_its_own(values):
+        return []
     elif most == second:  # no majority: each host with what the others have
         return [
             Difference(host=host, area=area, name=name, found=value, shared="no majority",

@@ -44,6 +44,8 @@ VOLATILE = {  # pattern of a kernel setting: why it is no setting of anybody
     "sunrpc.transports": "follows loaded modules", "debug.*": "no setting",
 }  # fmt: skip
 INTERFACE = re.compile(r"^net\.ipv[46]\.(?:conf|neigh)\.(?!all\.|default\.)")
+REGISTERED = 10240  # from here on a port of an unseen process may be anybody's for a minute
+HIDDEN = "a process of another user"
 EPHEMERAL = range(32768, 61000)  # the kernel's usual ports for outgoing traffic
 SHOWN_DIGEST = 16  # hexadecimal digits of a digest that are shown: enough to tell files apart
 
@@ -107,6 +109,7 @@ def left_out(ignore: Sequence[str] = ()) -> pd.DataFrame:
     rows += [
         ("kernel settings: net.ipv4|6.conf|neigh.INTERFACE.*", "interfaces differ; all and default are compared"),
         ("services: run state of units that are not enabled", "others start them; a failed one is compared"),
+        (f"services: ports from {REGISTERED} on whose process the login may not see", "many live for minutes"),
         (f"services: UDP ports {EPHEMERAL.start} to {EPHEMERAL.stop - 1}", "given to outgoing traffic for a while"),
         *((pattern, "asked for in this run") for pattern in ignore),
     ]  # fmt: skip
@@ -175,7 +178,9 @@ def _services(texts: Mapping[str, str]) -> dict[str, str] | None:
     for r in rows.to_dict("records"):
         kind = r["protocol"].rstrip("6")
         if r["state"] == LISTENING[kind] and not (kind == "udp" and r["local_port"] in EPHEMERAL):
-            program = re.sub(r"\[\d+\]", "", r["owner"]) or "a process of another user"
+            program = re.sub(r"\[\d+\]", "", r["owner"]) or HIDDEN
+            if program == HIDDEN and r["local_port"] >= REGISTERED:
+                continue
             found.setdefault(f"{kind} port {r['local_port']}", set()).add(program)
     return {name: ", ".join(sorted(programs)) for name, programs in found.items()} or None
 
@@ -188,7 +193,8 @@ def _units(files: str, active: str) -> dict[str, str]:
     for name in states.keys() | {n for n, sub in running.items() if sub == "failed"}:
         sub, state = running.get(name, "dead"), states.get(name, "no unit file")
         told = ["failed"] if sub == "failed" else []
-        told += ["running" if sub == "running" else "not running"] if state == "enabled" and not told else []
+        runs = state == "enabled" and "@." not in name  # name@.service is a pattern that nothing runs under
+        told += ["running" if sub == "running" else "not running"] if runs and not told else []
         found[name] = ", ".join([state, *told])
     return found
 

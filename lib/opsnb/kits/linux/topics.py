@@ -20,6 +20,7 @@ from opsnb.kits.linux.thresholds import Thresholds
 from opsnb.kits.linux.triage import Triage
 
 NAMES_SHOWN = 4  # hosts that are named beside a port that not all have
+FULLEST, BUSIEST = 3, 2  # file systems and interfaces that are shown of each of several hosts
 STATES_SHOWN = ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT", "SYN_RECV", "LISTEN")
 Table = pd.DataFrame | str
 
@@ -29,16 +30,16 @@ def load(seen: Triage) -> Table:
     if seen.one:
         return _of(seen.one, lambda r: cpu_table(r.cpu, r.load, r.uptime))
     return _rows(seen, lambda r: {
-        "load_per_cpu": r.load.one / r.cpu.logical, "load_1min": r.load.one, "load_15min": r.load.fifteen,
-        "cpus": r.cpu.logical, "up": duration_text(r.uptime), "model": r.cpu.model,
-    }, by="load_per_cpu")  # fmt: skip
+        "per_cpu": r.load.one / r.cpu.logical, "1min": r.load.one, "15min": r.load.fifteen, "cpus": r.cpu.logical,
+        "up": duration_text(r.uptime), "model": r.cpu.model,
+    }, by="per_cpu")  # fmt: skip
 
 
 def cpu(seen: Triage) -> Table:
     """How CPUs spent the interval, %."""
     if seen.one:
         return _of(seen.one, lambda r: r.cpu_usage)
-    return _rows(seen, lambda r: dict(r.cpu_usage.iloc[0].drop("cpu")), by="busy_percent")
+    return _rows(seen, lambda r: {k.removesuffix("_percent"): v for k, v in _all_cpus(r).items()}, by="busy")
 
 
 def by_cpu(seen: Triage, top: int) -> Table:
@@ -56,23 +57,33 @@ def memory(seen: Triage) -> Table:
     if seen.one:
         return _of(seen.one, lambda r: memory_table(r.memory))
     return _rows(seen, lambda r: {
-        "available_percent": r.memory.available_percent, "available_mib": r.memory.available,
-        "total_mib": r.memory.total, "swap_used_percent": r.memory.swap_used_percent,
-        "estimated": r.memory.estimated,
-    }, by="available_percent", ascending=True)  # fmt: skip
+        "used": 100 - r.memory.available_percent, "available_mib": r.memory.available, "total_mib": r.memory.total,
+        "swap_used": r.memory.swap_used_percent, "estimated": r.memory.estimated,
+    }, by="used")  # fmt: skip
 
 
 def disks(seen: Triage) -> Table:
-    """File systems, those that did not answer and the fullest first."""
-    table = _joined(seen, lambda r: r.disks)
-    if isinstance(table, str) or seen.one:
+    """File systems, those that did not answer and the fullest first; of several hosts the ``FULLEST`` of each."""
+    if seen.one:
+        return _of(seen.one, lambda r: r.disks)
+    table = _joined(seen, lambda r: r.disks.head(max(FULLEST, int((~r.disks["answered"]).sum()))))
+    if isinstance(table, str):
         return table
-    return table.sort_values(["answered", "used_percent"], ascending=[True, False], kind="stable", ignore_index=True)
+    names = {"used_percent": "used", "inodes_percent": "inodes", "available_gib": "free_gib"}
+    table = table.rename(columns=names).astype({"answered": bool, "read_only": bool})
+    return table.sort_values(["answered", "used"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
 def network(seen: Triage) -> Table:
-    """Rates of each interface."""
-    return _joined(seen, lambda r: r.network, by="receive_packets_s")
+    """Rates of each interface; of several hosts the ``BUSIEST`` of each, loopback last."""
+    if seen.one:
+        return _of(seen.one, lambda r: r.network)
+    table = _joined(seen, _busiest)
+    return (
+        table
+        if isinstance(table, str)
+        else table.sort_values("in_pkt", ascending=False, kind="stable", ignore_index=True)
+    )
 
 
 def listening(seen: Triage) -> Table:
@@ -88,7 +99,7 @@ def listening(seen: Triage) -> Table:
     told = len([r for r in seen.readings.values() if "sockets" not in r.problems])
     rows = [(*key, len(set(hosts)), _named([*dict.fromkeys(hosts)], told)) for key, hosts in groups.items()]
     frame = pd.DataFrame(rows, columns=[*keys, "hosts", "on"])
-    return frame[["port", "protocol", "process", "on", "hosts", "reach"]]
+    return frame[["port", "protocol", "on", "process", "hosts", "reach"]]
 
 
 def connections(seen: Triage) -> Table:
@@ -104,10 +115,12 @@ def peers(seen: Triage, top: int) -> Table:
 
 
 def pressure(seen: Triage) -> Table:
-    """Pressure stall information."""
+    """Pressure stall information: of several hosts the share of the last minute in which some task waited."""
     if not any(len(r.pressure) for r in seen.readings.values() if "pressure" not in r.problems):
         return "no kernel here tells pressure (it came with Linux 4.20, and may be switched off)"
-    return _joined(seen, lambda r: r.pressure, by="avg60_percent")
+    if seen.one:
+        return _of(seen.one, lambda r: r.pressure)
+    return _rows(seen, _minute, by="cpu")
 
 
 def histories(seen: Triage, saved: str = "") -> dict[str, sar.History | str]:
@@ -122,7 +135,7 @@ def history(found: dict[str, sar.History | str]) -> Table:
     """The day that sysstat collected: of one host in detail, of several one row each."""
     told = {host: h for host, h in found.items() if isinstance(h, sar.History)}
     if not told:
-        return "\n".join(f"{host}: {why}" for host, why in found.items()) or "no host was read"
+        return _reasons({host: str(why) for host, why in found.items()}) or "no host was read"
     if len(found) == 1:
         return sar.history_table(next(iter(told.values())))
     rows = [{"host": host, **_day(h)} if isinstance(h, sar.History) else {"host": host, "note": h}
@@ -152,16 +165,16 @@ def chart(seen: Triage, topic: str) -> Any:
             return f"no plot: {error}"
     limits = Thresholds()
     table, column, limit, title = {
-        "cpu": (cpu, "busy_percent", limits.cpu_busy_percent, "CPU busy, %"),
-        "memory": (memory, "used_percent", 100 - limits.memory_available_percent, "Memory in use, %"),
-        "disks": (disks, "used_percent", limits.disk_used_percent, "Fullest file system, %"),
-        "network": (network, "receive_packets_s", limits.receive_packets_s, "Received, packets/s (logarithmic)"),
+        "cpu": (cpu, "busy", limits.cpu_busy_percent, "CPU busy, %"),
+        "memory": (memory, "used", 100 - limits.memory_available_percent, "Memory in use, %"),
+        "disks": (disks, "used", limits.disk_used_percent, "Fullest file system, %"),
+        "network": (network, "in_pkt", limits.receive_packets_s, "Busiest interface, packets/s in (logarithmic)"),
     }[topic]
     rows = table(seen)
     if isinstance(rows, str):
         return rows
-    if topic == "memory":
-        rows = rows.assign(used_percent=100 - rows["available_percent"])
+    if topic == "network":
+        rows = rows[rows["interface"] != "lo"]  # what a host tells itself overloads nobody
     values = rows.groupby("host")[column].max().dropna().sort_values(ascending=False)
     return charts.hosts_chart(values, limit=limit, title=title, logarithmic=topic == "network")
 
@@ -204,6 +217,36 @@ def _states(reading: HostReading) -> dict[str, Any]:
     counts = dict(zip(table["state"], table["connections"], strict=True))
     shown = {state.lower(): counts.pop(state, 0) for state in STATES_SHOWN}
     return {**shown, "other": sum(counts.values())}
+
+
+def _busiest(reading: HostReading) -> pd.DataFrame:
+    rates = reading.network.rename(columns={
+        "receive_packets_s": "in_pkt", "transmit_packets_s": "out_pkt", "receive_kb_s": "in_kb",
+        "transmit_kb_s": "out_kb", "errors_s": "errors", "drops_s": "drops",
+    })  # fmt: skip
+    outside = rates[rates["interface"] != "lo"]
+    troubled = outside[(outside["errors"] > 0) | (outside["drops"] > 0)]
+    shown = pd.concat([outside.head(BUSIEST), troubled]).drop_duplicates("interface")
+    return shown if len(shown) else rates
+
+
+def _reasons(why: dict[str, str]) -> str:
+    """Return each reason once, behind the hosts that gave it."""
+    hosts: dict[str, list[str]] = {}
+    for host, reason in why.items():
+        hosts.setdefault(reason, []).append(host)
+    return "\n".join(f"{_named(names, len(why) + (len(why) == 1))}: {reason}" for reason, names in hosts.items())
+
+
+def _all_cpus(reading: HostReading) -> dict[str, float]:
+    row = reading.cpu_usage.iloc[0]
+    return {str(name): float(row[name]) for name in reading.cpu_usage.columns if name != "cpu"}
+
+
+def _minute(reading: HostReading) -> dict[str, Any]:
+    """How long some task waited for each resource in the last minute."""
+    some = reading.pressure[reading.pressure["kind"] == "some"].set_index("resource")["avg60_percent"]
+    return {name: some.get(name, float("nan")) for name in ("cpu", "io", "memory")}
 
 
 def _named(hosts: list[str], told: int) -> str:

@@ -19,6 +19,7 @@ from opsnb.kits.linux.thresholds import Thresholds
 from opsnb.runbook.show import visible
 
 MAX_PARAGRAPHS = 30  # findings that are told at length; the rest stands in the table
+HOSTS_NAMED = 8  # hosts that are named in one paragraph besides the worst
 MAX_EVIDENCE = 500  # findings that are kept by name
 
 
@@ -62,7 +63,7 @@ def triage(hosts: Fleet, *, seconds: float = 1.0) -> Triage:
 def unread(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Return hosts with an error instead of a value: what became of them, and why, in one line."""
     return {
-        name: (became(value), visible(str(value).splitlines()[0]))
+        name: (became(value), visible(str(value).splitlines()[0].removeprefix(f"{name}: ")))
         for name, value in found.items() if isinstance(value, OpsnbError)
     }  # fmt: skip
 
@@ -99,16 +100,24 @@ def read_text(seen: Triage) -> str:
 
 
 def all_findings(seen: Triage, thresholds: Thresholds | None = None) -> list[tuple[str, Finding]]:
-    """Return what stands out on every host, worst first; a host that was not read is a critical finding."""
+    """Return what stands out on every host, worst first; before them every host that was not read."""
     rows = [(host, f) for host, r in seen.readings.items() for f in findings(r, thresholds)]
-    rows += [(host, _missing(status, why)) for host, (status, why) in seen.unread.items()]
-    return sorted(rows, key=lambda row: (rank(row[1]), row[0]))
+    first = [(host, _missing(status, why)) for host, (status, why) in seen.unread.items()]
+    return first + sorted(rows, key=lambda row: (rank(row[1]), row[0]))
 
 
 def all_findings_text(seen: Triage, found: list[tuple[str, Finding]]) -> str:
-    """Return findings as paragraphs, with the host in front where there are several; at most ``MAX_PARAGRAPHS``."""
-    told = [f if seen.one else replace(f, what=f"{host}: {f.what}") for host, f in found[:MAX_PARAGRAPHS]]
-    more = len(found) - len(told)
+    """Return findings as paragraphs; the same on several hosts is one, with its worst host and the others' names.
+
+    At most ``MAX_PARAGRAPHS`` are told.
+    """
+    if seen.one:
+        return findings_text([f for _, f in found])
+    groups: dict[tuple[str, str], list[tuple[str, Finding]]] = {}
+    for host, finding in found:  # worst first, so the first of a group is its worst
+        groups.setdefault((finding.severity, finding.what), []).append((host, finding))
+    told = [_grouped(rows) for rows in list(groups.values())[:MAX_PARAGRAPHS]]
+    more = len(groups) - len(told)
     return findings_text(told) + (f"\n... and {more} more, in the table of findings" if more > 0 else "")
 
 
@@ -167,6 +176,13 @@ def blind_hosts(seen: Triage) -> list[str]:
 def closest(seen: Triage) -> float:
     """Return the shortest interval between the two samples of a host, seconds; infinite where none was read."""
     return min((r.seconds for r in seen.readings.values()), default=float("inf"))
+
+
+def _grouped(rows: list[tuple[str, Finding]]) -> Finding:
+    (host, worst), *others = rows
+    names = ", ".join(name for name, _ in others[:HOSTS_NAMED])
+    names += f" and {len(others) - HOSTS_NAMED} more" if len(others) > HOSTS_NAMED else ""
+    return replace(worst, what=f"{host}: {worst.what}", why=worst.why + (f"; also on {names}" if others else ""))
 
 
 def _missing(status: str, why: str) -> Finding:

@@ -75,7 +75,7 @@ class Wanted:
 def suits(hosts: Sequence[str]) -> tuple[bool, str]:
     """Return whether hosts can be prepared, and why, as a sentence for ``run.applicable``."""
     for host in hosts:
-        if fleet.machine(host).row.get("transport", "local") == "local":
+        if fleet.machine(host).row.get("transport", "ssh") == "local" or host == fleet.THIS_MACHINE:
             return False, f"on {host} runs are confined and never root; give it an address in the inventory"
     return True, f"{len(hosts)} host(s) that are reached from here"
 
@@ -131,7 +131,7 @@ def astray(plan: Plan) -> list[str]:
 
 
 def _changes(host: str, wanted: Wanted) -> list[Change]:
-    services = [name for name, on in (("supervisor", wanted.supervisor), ("sysstat", wanted.collect)) if on]
+    services = ["supervisor"] * wanted.supervisor + ["sysstat", software.COLLECTING] * wanted.collect
     changes = [software.plan(host, wanted.packages, services)]
     if wanted.user:
         changes.append(users.plan(host, wanted.user, uid=wanted.uid, shell=wanted.shell, groups=wanted.groups))

@@ -19,7 +19,8 @@ from opsnb.runbook.actuators import Actuator, register
 
 VERB = "prepare.software"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,100}")
-SERVICES = ("supervisor", "sysstat")  # those whose start is known here, by the name of their package
+COLLECTING = "sysstat-collecting"  # Debian's sysstat starts and collects nothing until its own switch is on, too
+SERVICES = {"supervisor": "supervisor", "sysstat": "sysstat", COLLECTING: "sysstat"}  # service to its package
 INSTALL_SECONDS = 900.0  # how long installing may take
 INST = re.compile(r"(?m)^Inst (\S+) (\[[^]]*\] )?")
 UNITS = r"""
@@ -27,10 +28,12 @@ by=; for m in apt-get dnf yum; do command -v $m >/dev/null && { by=$m; break; };
 [ -n "$by" ] || end 78 "there is neither apt nor dnf nor yum"
 unit() { if [ "$by:$1" != "apt-get:supervisor" ] && [ "$1" = supervisor ]; then echo supervisord; else echo "$1"; fi; }
 systemd() { [ -d /run/systemd/system ]; }
-collecting() { [ ! -f /etc/default/sysstat ] || grep -q '^ENABLED="true"' /etc/default/sysstat; }
+collecting() {
+  if [ -f /etc/default/sysstat ]; then grep -q '^ENABLED="true"' /etc/default/sysstat; else there sysstat; fi
+}
 enabled() {
+  [ "$1" != sysstat-collecting ] || { collecting; return; }
   u=$(unit "$1")
-  [ "$1" != sysstat ] || collecting || return 1
   if systemd; then systemctl is-enabled --quiet "$u" 2>/dev/null; return; fi
   for link in /etc/systemd/system/*.wants/"$u".service /etc/rc[2345].d/S[0-9][0-9]"$u"; do
     [ ! -L "$link" ] || return 0
@@ -96,10 +99,11 @@ SWITCH = (
 how=$1; shift
 for service; do
   u=$(unit "$service")
-  if [ "$service" = sysstat ] && [ -f /etc/default/sysstat ]; then
+  if [ "$service" = sysstat-collecting ]; then
+    [ -f /etc/default/sysstat ] || continue
     [ "$how" = on ] && value=true || value=false
-    put /etc/default/sysstat 0644 "$(sed "s/^ENABLED=.*/ENABLED=\"$value\"/" /etc/default/sysstat)
-"
+    sed -i "s/^ENABLED=.*/ENABLED=\"$value\"/" /etc/default/sysstat || end 1 "/etc/default/sysstat could not be changed"
+    continue
   fi
   if [ "$how" = on ]; then
     if systemd; then systemctl enable --now "$u" 2>&1
@@ -124,14 +128,14 @@ def plan(host: str, packages: Sequence[str], services: Sequence[str] = ()) -> Ch
     Args:
         host: A host of the run.
         packages: Names of packages.
-        services: Of :data:`SERVICES`; their packages are installed too.
+        services: Of :data:`SERVICES`: names of packages, and one switch; their packages are installed too.
 
     Raises:
         UsageError: If a name is none, or installing would upgrade or remove something, which no undo brings back.
         OpsnbError: If the host's package manager does not know a package.
     """
-    wanted = sorted({*packages, *services})
-    _check(wanted, services)
+    _check(packages, services)
+    wanted = sorted({*packages, *(SERVICES[name] for name in services)})
     if not wanted:
         return None
     there = _look(host, wanted, services)
@@ -209,7 +213,7 @@ def _steps(before: JSON, after: JSON) -> list[tuple[str, list[str]]]:
         return [name for name in one[what] if name not in other[what]]
 
     gone = more(before, after, "installed")
-    off = [name for name in more(before, after, "enabled") if name not in gone]
+    off = [name for name in more(before, after, "enabled") if SERVICES[name] not in gone]
     steps = [
         (INSTALL, more(after, before, "installed")), (SWITCH, ["on", *more(after, before, "enabled")]),
         (SWITCH, ["off", *off]), (REMOVE, gone),

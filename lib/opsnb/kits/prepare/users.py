@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import OpsnbError, UsageError
@@ -50,7 +51,7 @@ MAKE = (
     + r"""
 groups=; user=$1 home=$2 uid=$3 shell=$4; shift 4
 for group; do groups=$groups${groups:+,}$group; done
-useradd -m -d "$home" -u "$uid" -U -s "$shell" ${groups:+-G "$groups"} -- "$user" || end 1 "$user could not be made"
+useradd -m -d "$home" -u "$uid" -U -p "*" -s "$shell" ${groups:+-G "$groups"} -- "$user" || end 1 "$user could not be made"
 """
 )
 
@@ -94,7 +95,7 @@ def plan(host: str, user: str, *, uid: int, shell: str, groups: Sequence[str]) -
     """
     _check(user, uid, shell, groups)
     before = observe(host, {"user": user})
-    home = before["home"] if before else f"/home/{user}"
+    home = before["home"] if before else str(PurePosixPath("/home", user))
     remote.look(host, FREE, user, home, str(uid), shell, *groups)
     if before and before["uid"] != uid:
         hint = "the files of a user hang on the number; choose the one that is there, or another name"
