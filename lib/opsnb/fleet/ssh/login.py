@@ -13,6 +13,7 @@ from opsnb.base.errors import UnreachableError
 from opsnb.fleet.ssh.wire import Wire
 
 KEY_KINDS: tuple[type[PKey], ...] = (Ed25519Key, ECDSAKey, RSAKey)
+WRONG_PASSPHRASE = ("checkints do not match", "decrypt", "passphrase", "password")  # how paramiko says it
 AGENT_KEYS = 5  # of an agent that are tried; sshd allows six attempts
 
 
@@ -54,7 +55,7 @@ def private_key(text: str, passphrase: str | None, host: str) -> PKey:
                 hint="name it in the inventory: passphrase: SECRET",
             ) from None
         except (SSHException, ValueError, IndexError) as error:
-            if "passphrase" in str(error) or "password" in str(error).lower():
+            if passphrase and any(word in str(error).lower() for word in WRONG_PASSPHRASE):
                 raise UnreachableError(f"{host}: the passphrase does not open the private key") from None
     raise UnreachableError(
         f"{host}: the credential is not a private key of type ed25519, ecdsa or rsa",
@@ -120,7 +121,7 @@ def _refused(host: str, user: str, what: str, error: AuthenticationException | N
         return UnreachableError(f"{host}: no answer to the login of user '{user}' in time")
     if error and ("EOF" in str(error) or "shut down" in str(error)):
         return UnreachableError(f"{host}: the host closed the connection during the login of user '{user}'")
-    return UnreachableError(
-        f"{host}: user '{user}' is refused with {what}",
-        hint="is the public key in the user's authorized_keys, and the user allowed (AllowUsers)?",
-    )
+    hint = "is the public key in the user's authorized_keys, and the user allowed (AllowUsers)?"
+    if "password" in what:
+        hint = "opsnb secret set puts a new one into the store; is the user allowed (AllowUsers)?"
+    return UnreachableError(f"{host}: user '{user}' is refused with {what}", hint=hint)
