@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.version import VERSION as __version__  # noqa: N811  (the name that Python asks for)
 
 if TYPE_CHECKING:
-    from opsnb.runbook import begin, show
+    from opsnb.runbook import begin, secret, show
 
-__all__ = ["__version__", "begin", "show"]
+__all__ = ["__version__", "begin", "secret", "show"]
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: ``import opsnb`` and ``opsnb --help`` stay instant (PEP 562)."""
-    if name in {"begin", "show"}:
+    if name in {"begin", "secret", "show"}:
         from opsnb import runbook
 
         return getattr(runbook, name)

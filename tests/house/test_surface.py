@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-PUBLIC = ["__version__", "begin", "show"]
+PUBLIC = ["__version__", "begin", "secret", "show"]
 
 IMPORTS = """
 import sys
@@ -53,8 +53,8 @@ def told(program: str, *names: str) -> list[Any]:
     return list(json.loads(done.stdout))
 
 
-def test_a_notebook_imports_three_names() -> None:
-    """`import opsnb` gives `begin`, `show` and `__version__`, and nothing else by `*`."""
+def test_a_notebook_imports_four_names() -> None:
+    """`import opsnb` gives `begin`, `secret`, `show` and `__version__`, and nothing else by `*`."""
     public, names = told(IMPORTS, "opsnb.__all__", "names")
     assert sorted(public) == PUBLIC
     assert names == PUBLIC

@@ -30,6 +30,10 @@ class Settings:
         timeout: Seconds that a run may take when its runbook says nothing.
         memory: Bytes resident in a run's processes.
         output: Bytes of output kept of one run.
+        vault_address: URL of a HashiCorp Vault; empty: there is none.
+        vault_mount: Where its KV version 2 engine is mounted.
+        vault_role_id: The AppRole with which the control plane logs in.
+        vault_secret_id: Reference of that role's secret id: a stored secret, or ``env:NAME``.
         allow_unconfined_changes: Whether risk ``change`` may run where the system cannot isolate kernels.
     """
 
@@ -41,6 +45,10 @@ class Settings:
     timeout: float = 3600.0
     memory: int = 2 * UNITS["GiB"]
     output: int = 32 * UNITS["MiB"]
+    vault_address: str = ""
+    vault_mount: str = "secret"
+    vault_role_id: str = ""
+    vault_secret_id: str = "vault/secret-id"  # noqa: S105  (a name, no secret)
     allow_unconfined_changes: bool = False
 
 
@@ -115,6 +123,10 @@ def _plain(key: str, found: Any) -> Any:
         raise ValueError(f"found {found!r}, wanted up to 63 letters, digits, dots, dashes")
     if key == "workers" and (not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= 256):  # noqa: PLR2004
         raise ValueError(f"found {found!r}, wanted a number from 1 to 256")
+    if key.startswith("vault_") and (not isinstance(found, str) or not found.isprintable()):
+        raise ValueError(f"found {found!r}, wanted text")
+    if key == "vault_address" and found and not re.fullmatch(r"https?://[^\s/?#@]+/?", found):
+        raise ValueError(f"found {found!r}, wanted a URL such as https://vault.example:8200")
     if key == "allow_unconfined_changes" and not isinstance(found, bool):
         raise ValueError(f"found {found!r}, wanted true or false")
     return found

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, progress, safe, verdict, workspace
+from opsnb.cli.following import follow
+from opsnb.cli.output import json_option, print_json, safe, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-004"
@@ -46,7 +47,9 @@ def command(
         "folder": str(Path.cwd()), "why": reason, "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
-    result = _follow(client, str(run["run"]), _Live(quiet=as_json))
+    live = _Live(quiet=as_json)
+    result = follow(client, str(run["run"]), live.add)
+    live.rest()
     folder = (place.root / result["record"]).parent if result.get("record") else None
     rows = [_whole(row, folder) for row in result.get("evidence", {}).get("hosts", [])]
     if as_json:
@@ -63,26 +66,6 @@ def _no_shell_text(words: tuple[str, ...]) -> None:
             hint=f"for a program with arguments: -- {words[0].split()[0] if words[0].split() else 'PROGRAM'} ARG ...; "
             f"for a shell: -- sh -c '...'",
         )
-
-
-def _follow(client: Any, run: str, live: _Live) -> dict[str, Any]:
-    """Show what the hosts say until the run has ended; Ctrl-C stops it."""
-    try:
-        return _end(client, run, live)
-    except KeyboardInterrupt:
-        progress("stopping the run (Ctrl-C once more leaves it to end by itself)")
-        client.post(f"/api/runs/{run}/stop")
-        return _end(client, run, _Live(quiet=True))
-
-
-def _end(client: Any, run: str, live: _Live) -> dict[str, Any]:
-    for event in client.events(run):
-        if event["ev"] == "text":
-            live.add(event["text"])
-        elif event["ev"] == "end":
-            live.rest()
-            return dict(event["result"])
-    return dict(client.get(f"/api/runs/{run}").get("result") or {"run": run, "verdict": None})
 
 
 class _Live:

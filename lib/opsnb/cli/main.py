@@ -24,7 +24,10 @@ COMMANDS = {
     "ssh": ("opsnb.cli.ssh", "Open a terminal on a host, recorded."),
     "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
+    "host": ("opsnb.cli.host", "Keep the inventory: add, trust, check, import hosts."),
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
+    "rehearse": ("opsnb.cli.rehearse", "Start, show and take down hosts to try things on."),
+    "secret": ("opsnb.cli.secret", "Set, list, rotate and remove secrets; no command shows a value."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

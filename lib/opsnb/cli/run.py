@@ -14,6 +14,7 @@ from opsnb.cli.output import json_option, print_json, progress, safe, verdict, w
 
 EXITS = {"DONE": 0, "PLANNED": 0, "FAILED": 1, "DRIFTED": 4, "ABORTED": 5, "LOST": 6}
 NOT_APPLICABLE_IN_APPLY = 8
+MAX_SHOWN = 160  # characters of an evidence's value at the end of a run
 MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
 
 
@@ -139,7 +140,7 @@ def tell(result: dict[str, Any], runbook: str) -> None:
         if not check["ok"]:
             click.echo(f"  FAIL  {safe(check['what'])}: got {check['got']!r}, want {check['want']!r}")
     for name, value in result.get("evidence", {}).items():
-        click.echo(f"  {safe(name)} = {safe(str(value))}")
+        click.echo(f"  {safe(name)} = {safe(short(value))}")
     for note in result.get("notes", []):
         click.echo(f"  note: {safe(note)}")
     click.echo(f"record  {result.get('record') or 'none'}")
@@ -151,6 +152,12 @@ def tell(result: dict[str, Any], runbook: str) -> None:
         click.echo(f"  opsnb run {runbook} --mode apply --request {result['request']}")
     if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
         click.echo(f"to undo: opsnb runs undo {result['run']}")
+
+
+def short(value: Any) -> str:
+    """Return an evidence's value as one line that a terminal can show; the record has it all."""
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters, all in the record)"
 
 
 def exit_code(result: dict[str, Any]) -> int:

@@ -13,11 +13,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
+from opsnb.base.settings import Settings
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
+from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
@@ -32,7 +34,9 @@ from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launcher
+from opsnb.control.runs.terminal import MAX_SESSIONS, SESSION, Terminal
 from opsnb.control.runs.toolkit import Toolkit
+from opsnb.control.secrets import Environment, SecretStore, Sources, Vault
 
 LOG = logging.getLogger("opsnb")
 
@@ -51,21 +55,25 @@ class App:
             folder.mkdir(parents=True, exist_ok=True)
         workspace.state.chmod(0o700)
         self._lock = _take_lock(workspace.lock)
+        environment = Environment.taken()  # before anything is started that would inherit it
         toolkit = Toolkit()
         launcher = Launcher(
             scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
             fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
         )  # fmt: skip
         launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
+        database = Database(workspace.database)
         self.services = Services(
-            workspace=workspace, settings=self.settings, database=Database(workspace.database),
+            workspace=workspace, settings=self.settings, database=database,
             catalog=Catalog.load(workspace.root), signer=Signer.open(workspace.state, self.settings.name),
             launcher=launcher, toolkit=toolkit,
+            secrets=_sources(database, workspace, self.settings, environment),
         )  # fmt: skip
         self.person = self._first_person()
         self.token = _token(workspace.token)
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
+        self._sessions: list[threading.Thread] = []
 
     def start(self) -> None:
         """Check the ledger, end what was left unfinished, and start the workers."""
@@ -74,6 +82,9 @@ class App:
             open_ledger(connection, self.settings.name)
         with services.database.transaction() as connection:
             services.signer.check(connection)
+        with services.database.transaction() as connection:
+            services.secrets.store.check(connection)
+        services.secrets.store.settle()
         services.keep_reserve()
         recovered = recover(services)
         if recovered:
@@ -89,7 +100,7 @@ class App:
         for run in list(self.services.running):
             stop(self.services, run, "the control plane was stopped")
         self.services.wake()
-        for thread in self._workers:
+        for thread in (*self._workers, *self._sessions):
             thread.join(timeout=60.0)
         for feed in list(self.services.feeds.values()):
             feed.end()
@@ -142,6 +153,22 @@ class App:
             feed.tell({"ev": "end", "result": row.result})
             feed.end()
         return feed
+
+    def terminal(self, run: str) -> Terminal | None:
+        """Return the terminal of a run that runs, ``None`` while it waits for its turn.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            RefusedError: If somebody else asked for it, or it has ended.
+        """
+        with self.services.database.transaction() as connection:
+            row = store.run_row(connection, run)
+            requester = store.request_row(connection, row.request).requester
+        if requester != self.person.id:
+            raise RefusedError(f"run {run} belongs to somebody else: only who asked for a session may type into it")
+        if row.state in {RunState.ENDED, RunState.RECORDING}:
+            raise RefusedError(f"run {run} has ended")
+        return self.services.terminals.get(run)
 
     def run(self, run: str) -> dict[str, Any]:
         """Return one run as a JSON object."""
@@ -199,6 +226,22 @@ class App:
         """Bring the published ledger up to date."""
         publish_ledger(self.services)
 
+    def set_secret(self, name: str, value: str, *, rotate: bool) -> dict[str, Any]:
+        """Store a secret's value; with ``rotate`` it must be there already."""
+        return secrets_flow.set_secret(self.services, name, value, self.person, rotate=rotate)
+
+    def remove_secret(self, name: str) -> dict[str, Any]:
+        """Delete a stored secret."""
+        return secrets_flow.remove_secret(self.services, name, self.person)
+
+    def rotate_key(self) -> dict[str, Any]:
+        """Encrypt every stored secret anew under a new key."""
+        return secrets_flow.rotate_key(self.services, self.person)
+
+    def secrets(self) -> list[dict[str, Any]]:
+        """Return what is stored; no value."""
+        return secrets_flow.list_secrets(self.services)
+
     # -- the workers -----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -207,13 +250,30 @@ class App:
             if run is None:
                 with self.services.work:
                     self.services.work.wait(timeout=1.0)
-                continue
-            try:
-                execute(self.services, run)
-            except Exception:
-                LOG.exception("run %s", run)
-            self.services.launcher.refill()
-            self._trim_feeds()
+            elif not self._is_session(run) or not self._aside(run):
+                self._carry(run)
+
+    def _carry(self, run: str) -> None:
+        try:
+            execute(self.services, run)
+        except Exception:
+            LOG.exception("run %s", run)
+        self.services.launcher.refill()
+        self._trim_feeds()
+
+    def _is_session(self, run: str) -> bool:
+        with self.services.database.transaction() as connection:
+            return bool(store.run_row(connection, run).runbook == SESSION)
+
+    def _aside(self, run: str) -> bool:
+        """Carry a terminal session beside the workers: it lasts as long as a person sits there. Bounded."""
+        self._sessions = [thread for thread in self._sessions if thread.is_alive()]
+        if len(self._sessions) >= MAX_SESSIONS:
+            return False
+        thread = threading.Thread(target=self._carry, args=(run,), name=f"session-{run}", daemon=True)
+        self._sessions.append(thread)
+        thread.start()
+        return True
 
     def _claim(self) -> str | None:
         try:
@@ -251,6 +311,17 @@ def _reads(workspace: Workspace, toolkit: Toolkit) -> tuple[str, ...]:
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(toolkit.root), str(workspace.runbooks)]
     places += [p for p in sys.path if p and Path(p).is_dir() and p not in {"/", str(workspace.root)}]
     return tuple(dict.fromkeys(str(Path(p).resolve()) for p in places))
+
+
+def _sources(database: Database, workspace: Workspace, settings: Settings, environment: Environment) -> Sources:
+    vault = None
+    if settings.vault_address:
+        vault = Vault(
+            address=settings.vault_address, mount=settings.vault_mount, role=settings.vault_role_id,
+            secret=lambda: sources.read(settings.vault_secret_id).value,
+        )  # fmt: skip
+    sources = Sources(database, SecretStore(workspace.state), environment, vault, workspace.state)
+    return sources
 
 
 def _token(path: Path) -> str:

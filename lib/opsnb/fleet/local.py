@@ -12,6 +12,7 @@ from typing import Any
 
 from opsnb.base.errors import OpsnbError
 from opsnb.fleet.boot import Boot, Unveil, boot
+from opsnb.fleet.shell import LocalShell
 from opsnb.fleet.transport import OnOutput
 from opsnb.fleet.values import PATH, Command, Result, Status, decoded
 
@@ -62,6 +63,10 @@ class LocalTransport:
         work = _Work(process, stdin, command.most, on_output, root)
         over = work.communicate(started + command.seconds)
         return self._result(command, work, started, over=over)
+
+    def terminal(self, term: str, columns: int, rows: int) -> LocalShell:
+        """Open a login shell on a terminal of this machine."""
+        return LocalShell(term, columns, rows)
 
     def close(self) -> None:
         """There is nothing to give up."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from opsnb.base.errors import UsageError
 from opsnb.fleet import files
 from opsnb.fleet.files import READ_MOST, FileStat, Progress
+from opsnb.fleet.shell import Shell
 from opsnb.fleet.transport import OnOutput, Transport
 from opsnb.fleet.values import DEFAULT_SECONDS, MAX_OUTPUT, Command, Result
 
@@ -127,6 +129,19 @@ class Machine:
     def remove(self, path: str, *, sudo: bool = False) -> None:
         """Remove a file or a link; that it is not there is all right."""
         files.remove(self, path, sudo=sudo)
+
+    def terminal(self, term: str, columns: int, rows: int) -> Shell:
+        """Open a login shell on a terminal of this host.
+
+        Raises:
+            UsageError: If this transport has no terminals.
+            UnreachableError: If the host cannot be reached.
+        """
+        opened = getattr(self._transport, "terminal", None)
+        if opened is None:
+            raise UsageError(f"host '{self.name}': its transport has no terminals", hint="opsnb exec runs a command")
+        shell: Shell = opened(term, columns, rows)
+        return shell
 
     def close(self) -> None:
         """Give the connections up."""

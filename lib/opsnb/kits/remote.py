@@ -29,7 +29,7 @@ AT_ONCE = 50  # hosts that are looked at at a time
 T = TypeVar("T")
 
 
-def look(host: str, script: str, *arguments: str, seconds: float = LOOK_SECONDS) -> Result:
+def look(host: str, script: str, *arguments: str, stdin: bytes = b"", seconds: float = LOOK_SECONDS) -> Result:
     """Run a script that only looks, with the credential for observing.
 
     Raises:
@@ -38,9 +38,9 @@ def look(host: str, script: str, *arguments: str, seconds: float = LOOK_SECONDS)
         OpsnbError: If it may not look, or failed otherwise.
     """
     machine = fleet.machine(host)
-    result = _run(machine, script, arguments, b"", seconds, sudo=False)
+    result = _run(machine, script, arguments, stdin, seconds, sudo=False)
     if result.exit == DENIED and elevated(machine):
-        result = _run(machine, script, arguments, b"", seconds, sudo=True)
+        result = _run(machine, script, arguments, stdin, seconds, sudo=True)
     if result.status in {Status.UNREACHABLE, Status.UNKNOWN}:
         raise UnreachableError(f"{host}: {result.why}")
     return _required(host, result)

@@ -2,6 +2,7 @@
 
 from opsnb.runbook.actuators import Actuator, register
 from opsnb.runbook.run import Run, begin
+from opsnb.runbook.secrets import Secret, secret
 from opsnb.runbook.show import show
 
-__all__ = ["Actuator", "Run", "begin", "register", "show"]
+__all__ = ["Actuator", "Run", "Secret", "begin", "register", "secret", "show"]

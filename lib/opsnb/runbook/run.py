@@ -56,6 +56,7 @@ class Run:
         self.files = Path(context["files"])
         self._context = context
         self._link = link
+        self.released: list[tuple[str, str]] = []  # hosts and what logs in there, for what masks by itself
         self._over = False  # after propose in a mode that does not change anything
         self._plan: Plan | None = None
 
@@ -63,6 +64,11 @@ class Run:
     def linked(self) -> bool:
         """Whether a control plane listens."""
         return self._link is not None
+
+    @property
+    def link(self) -> RunLink | None:
+        """The run link, for a terminal session; ``None`` where no control plane listens."""
+        return self._link
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -79,7 +85,9 @@ class Run:
         """
         if self._link is None:
             return {"kind": "agent"}
-        return dict(self._link.ask("credential", host=host, purpose=purpose))
+        answer = dict(self._link.ask("credential", host=host, purpose=purpose))
+        self.released += [(host, answer[name]) for name in ("key", "passphrase", "password") if answer.get(name)]
+        return answer
 
     def applicable(self, condition: object, why: str, *, instead: str = "") -> Answer:
         """Say whether this is the right runbook; the run stops here when it is not.

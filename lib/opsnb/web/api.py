@@ -6,12 +6,15 @@ Errors are ``{"error": {"type", "message", "hint", "exit"}}``; ``exit`` is the c
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,10 +22,12 @@ from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, Unavailab
 from opsnb.base.version import VERSION
 from opsnb.control.app import App
 from opsnb.control.flows.seal import Asked
+from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
 MAX_BODY = 32 * 1024 * 1024  # bytes of one request
+START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 OPEN = frozenset({"/healthz"})
 
 
@@ -42,6 +47,25 @@ class RunRequest(BaseModel):
     submission: str = Field(default="", max_length=80)
 
 
+class TrustRequest(BaseModel):
+    """What ``POST /api/hosts/{host}/trust`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: list[str] = Field(min_length=1, max_length=16)
+    instead_of: list[str] = Field(default_factory=list, max_length=16)
+
+
+class Typed(BaseModel):
+    """What ``POST /api/runs/{run}/input`` takes: base64, a window's columns and rows, the wish to end the session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field(default="", max_length=128 * 1024)
+    size: tuple[int, int] | None = None
+    end: bool = False
+
+
 class Activity:
     """Whether anybody is being served: a transient control plane ends when nobody is."""
 
@@ -56,6 +80,9 @@ def create(app: App, activity: Activity) -> FastAPI:
     _errors(api)
     _guard(api, app, activity)
     _run_routes(api, app)
+    _host_routes(api, app)
+    _terminal_routes(api, app)
+    _secret_routes(api, app)
     _other_routes(api, app)
     return api
 
@@ -114,6 +141,78 @@ def _run_routes(api: FastAPI, app: App) -> None:
         return app.run(app.undo(run))
 
 
+def _host_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/hosts/{host}/trust", status_code=201)
+    def pin(host: str, body: TrustRequest) -> dict[str, Any]:
+        return trust(app.services, host, body.keys, body.instead_of, app.person)
+
+    @api.get("/api/hosts/{host}/trust")
+    def pinned(host: str) -> dict[str, Any]:
+        return {"host": host, "trusted": trusted(app.services, host)}
+
+
+def _terminal_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/runs/{run}/input")
+    def typed(run: str, body: Typed) -> dict[str, Any]:
+        terminal = app.terminal(run)
+        if terminal is None:
+            raise UnavailableError(f"run {run} has not begun", hint="type when its terminal is there")
+        try:
+            data = base64.b64decode(body.data, validate=True)
+        except ValueError:
+            raise UsageError("'data' is not base64") from None
+        terminal.type(data, body.size, end=body.end)
+        return {"taken": len(data)}
+
+    @api.get("/api/runs/{run}/terminal")
+    async def shown(run: str, request: Request) -> StreamingResponse:
+        while (terminal := await asyncio.to_thread(app.terminal, run)) is None:
+            if await request.is_disconnected():
+                break
+            await asyncio.sleep(START_LOOK_SECONDS)
+
+        if terminal and terminal.attached:
+            raise RefusedError(f"somebody is attached to run {run} already")
+
+        async def there() -> bool:
+            return not await request.is_disconnected()
+
+        pieces = terminal.follow(there) if terminal else _nothing()
+        return StreamingResponse(pieces, media_type="application/octet-stream")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+def _secret_routes(api: FastAPI, app: App) -> None:
+    """Secrets are written here and never read: no route returns a value, and no error repeats one."""
+
+    @api.post("/api/secrets", status_code=201)
+    def put(body: dict[str, Any]) -> dict[str, Any]:
+        return app.set_secret(_text(body, "name"), _text(body, "value"), rotate=body.get("rotate") is True)
+
+    @api.get("/api/secrets")
+    def listed() -> dict[str, Any]:
+        return {"secrets": app.secrets()}
+
+    @api.post("/api/secrets/remove")
+    def remove(body: dict[str, Any]) -> dict[str, Any]:
+        return app.remove_secret(_text(body, "name"))
+
+    @api.post("/api/secrets/rotate-key")
+    def rotate_key() -> dict[str, Any]:
+        return app.rotate_key()
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    """Return a field of a body; read by hand, for a schema's errors repeat what they refuse."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"'{name}' must be text")
+    return value
+
+
 def _other_routes(api: FastAPI, app: App) -> None:
     @api.get("/healthz")
     def health() -> dict[str, Any]:
@@ -137,6 +236,12 @@ def _other_routes(api: FastAPI, app: App) -> None:
 
 
 def _errors(api: FastAPI) -> None:
+    @api.exception_handler(RequestValidationError)
+    async def shape(request: Request, error: RequestValidationError) -> JSONResponse:
+        if request.url.path.startswith("/api/secrets"):  # its details repeat the body
+            return _answer(UsageError("the body must be a JSON object"), 422)
+        return await request_validation_exception_handler(request, error)
+
     @api.exception_handler(OpsnbError)
     async def ours(_: Request, error: OpsnbError) -> JSONResponse:
         return _answer(error, next(code for kind, code in STATUS if isinstance(error, kind)))

@@ -27,6 +27,7 @@ from opsnb.web.api import Activity, create
 
 FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
 LINGER_SECONDS = 0.3  # and how long after the last one
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOG = logging.getLogger("opsnb")
 
 
@@ -39,6 +40,18 @@ class Server(uvicorn.Server):
         yield
 
 
+class MaskedFormatter(logging.Formatter):
+    """Writes nothing into the log that gives a secret of a run away, tracebacks included."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(LOG_FORMAT)
+        self._app = app
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, masked for every run that goes on."""
+        return self._app.services.masked(super().format(record))
+
+
 def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
     """Own the workspace and serve it until a signal, or until nothing is left to do.
 
@@ -48,6 +61,8 @@ def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
     _log(workspace, quiet=until_idle)
     become_subreaper()  # supervisors stay ours when their zygote is killed
     app = App(workspace)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(MaskedFormatter(app))
     activity = Activity()
     listener = _listen(workspace.socket)
     config = uvicorn.Config(
@@ -103,7 +118,7 @@ def _log(workspace: Workspace, *, quiet: bool) -> None:
     ]
     if not quiet:
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(level=logging.WARNING, handlers=handlers, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, format=LOG_FORMAT)
     LOG.setLevel(logging.INFO)
 
 

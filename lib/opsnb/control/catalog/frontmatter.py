@@ -1,8 +1,8 @@
 """The front matter: the raw first cell, YAML between two ``---`` lines, the only place for a runbook's facts.
 
 Rules: every field is known and of its type; ``id title promise risk owner`` always stand there, ``touches`` and
-``undo`` too when something is changed; text is one line for a person; ``{names}`` in ``lock``, ``reads`` and ``writes``
-are parameters (and ``{host}`` in ``lock``).
+``undo`` too when something is changed; text is one line for a person; ``{names}`` in ``lock``, ``reads``, ``writes``
+and ``secrets`` are parameters (and ``{host}`` in ``lock``).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class FrontMatter:
         hosts: Selector of the hosts when none is given; empty means this machine.
         reads: Paths that its kernel may read besides; ``{parameter}`` is filled in when the run is sealed.
         writes: Existing directories that its kernel may write in apply.
+        secrets: References of the secrets that its kernel may be given; ``{parameter}`` is filled in.
         constraints: The ``parameters`` block: name to constraints.
         facts: All fields as they are written, in their order.
         place: Cell and lines, for errors found later.
@@ -71,6 +72,7 @@ class FrontMatter:
     hosts: str = ""
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     constraints: dict[str, JSON] = field(default_factory=dict)
     facts: dict[str, JSON] = field(default_factory=dict)
     place: Place = field(default_factory=Place, compare=False, repr=False)
@@ -114,7 +116,9 @@ def check_placeholders(front: FrontMatter, names: tuple[str, ...]) -> None:
         NotebookError: Names the field, what was found and the nearest right name.
     """
     texts = [("lock", front.lock, (*names, "host"))]
-    texts += [(f"{at}.{n}", path, names) for at in ("reads", "writes") for n, path in enumerate(getattr(front, at))]
+    texts += [
+        (f"{at}.{n}", path, names) for at in ("reads", "writes", "secrets") for n, path in enumerate(getattr(front, at))
+    ]
     for at, text, known in texts:
         for name in PLACEHOLDER.findall(text):
             if name not in known:
@@ -217,6 +221,12 @@ def _paths(value: JSON) -> tuple[str, ...]:
     return paths
 
 
+def _secrets(value: JSON) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_PATHS:
+        raise ParameterError(f"found {value!r:.60}, wanted a list of at most {MAX_PATHS} secrets", hint="[db/prod]")
+    return tuple(_template(item) for item in value)
+
+
 def _constraints(value: JSON) -> dict[str, JSON]:
     if value is None:
         return {}
@@ -239,5 +249,6 @@ READERS: dict[str, Callable[[JSON], Any]] = {
     "hosts": _text,
     "reads": _paths,
     "writes": _paths,
+    "secrets": _secrets,
     "parameters": _constraints,
 }

@@ -1,8 +1,9 @@
 """The catalog: every notebook under ``runbooks/``, by id and by path; a broken one hides no other.
 
 Rules: folders are walked without following symbolic links; ``.ipynb_checkpoints`` and hidden folders are left out; an
-id that two files carry belongs to neither; a built-in runbook is there for an id that no file carries. The index reads a file again only when its inode, size, mtime or ctime has
-changed; whoever asks for one runbook gets what is on the disk at that moment. Any number of threads may use a catalog.
+id that two files carry belongs to neither; a built-in runbook is found by an id that no file carries. The index reads a
+file again only when its inode, size, mtime or ctime has changed; whoever asks for one runbook gets what is on the disk
+at that moment. Any number of threads may use a catalog.
 """
 
 from __future__ import annotations

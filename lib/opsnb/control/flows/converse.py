@@ -15,11 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from opsnb.base.canonical import digestible, salted, same
 from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.masking import Masker
 from opsnb.base.plan import Plan
+from opsnb.control.flows.reveal import secret
 from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, PlanProposed
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
 from opsnb.control.runs import store
+from opsnb.control.runs.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 MAX_MESSAGES = 100_000  # of one run
+UNMASKED = frozenset({  # a plan that holds a secret is refused instead; a session is masked where it is recorded
+    "plan", "secret", "credential", "terminal",
+})  # fmt: skip
 MAX_CHECKS = 10_000  # of one run
 MAX_TEXT = 4_000  # characters of a check's promise or a reason
 MAX_NAME = 200  # characters of an evidence's name
@@ -48,6 +54,8 @@ class Conversation:
         body: Its sealed request.
         end: Orders the supervisor to end the run after the current cell.
         tell: Passes an event to those who watch.
+        masker: Masks what the kernel says before it is kept or told.
+        to_mask: Names and values that the supervisor has to know before the answer at hand leaves.
     """
 
     services: Services
@@ -57,6 +65,9 @@ class Conversation:
     body: dict[str, Any]
     end: Callable[[str], None]
     tell: Callable[[dict[str, Any]], None]
+    terminal: Terminal = field(default_factory=Terminal)
+    masker: Masker = field(default_factory=Masker)
+    to_mask: list[tuple[str, str]] = field(default_factory=list)
     folder: str = ""
     isolation: str = "none"
     plan: Plan | None = None
@@ -70,20 +81,23 @@ class Conversation:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to one message of the kernel."""
         number = message.get("id")
-        self.messages += 1
+        self.messages += message.get("op") != "terminal"  # a session has as many as its time brings
+        self.to_mask.clear()
         handler = _HANDLERS.get(str(message.get("op")))
         try:
             if handler is None:
                 raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")
             if self.messages > MAX_MESSAGES:
                 raise Refused(f"more than {MAX_MESSAGES} messages")
+            if message["op"] not in UNMASKED:
+                message = {**self.masker.value(message), "op": message["op"]}
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
             text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"
-            return {"id": number, "ok": False, "error": text[:MAX_TEXT]}
+            return {"id": number, "ok": False, "error": self.masker.text(text)[:MAX_TEXT]}
         except SQLAlchemyError as error:  # a full disk, as a rule: what cannot be recorded is not let through
             self.services.give_up_reserve()
-            return {"id": number, "ok": False, "error": f"it could not be recorded: {error}"[:MAX_TEXT]}
+            return {"id": number, "ok": False, "error": f"it could not be recorded: {type(error).__name__}"}
 
     # -- what a kernel may say -------------------------------------------------------------------------------------
 
@@ -109,12 +123,25 @@ class Conversation:
         if self.plan is not None:
             raise Refused("a run proposes one plan")
         plan = Plan.from_json(message["plan"])
+        self._refuse_secrets(plan)
         sealed = {h["name"] for h in self.body["hosts"]}
         if foreign := sorted(set(plan.hosts) - sealed):
             raise Refused(f"the plan names hosts that the request does not: {', '.join(foreign)}")
         if self.mode is Mode.PLAN:
             return self._planned(plan)
         return self._checked(plan) if self.mode is Mode.APPLY else self._inverted(plan)
+
+    def _refuse_secrets(self, plan: Plan) -> None:
+        """A plan is digested, approved and undone as it is: a mask in it would be written to a host one day."""
+        for number, change in enumerate(plan.changes):
+            if names := self.masker.holds(change.as_json()):
+                what = self.masker.text(change.what)[:MAX_NAME]
+                raise Refused(
+                    f"change {number} of the plan ({what}) holds the value of secret "
+                    f"{', '.join(names)}; plan with its digest or its reference and reveal it where it is applied"
+                )
+        if names := self.masker.holds([plan.title, plan.context]):
+            raise Refused(f"the plan's title or context holds the value of secret {', '.join(names)}")
 
     def _planned(self, plan: Plan) -> dict[str, Any]:
         self.plan = plan
@@ -214,6 +241,17 @@ class Conversation:
         what = str(message.get("what", ""))[:MAX_NAME]
         self.tell({"ev": "progress", "done": int(message["done"]), "total": int(message["total"]), "what": what})
 
+    def _terminal(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self.terminal.exchange(message)
+
+    def _secret(self, message: dict[str, Any]) -> str:
+        return secret(self, message)
+
+    def _credential(self, message: dict[str, Any]) -> dict[str, Any]:
+        from opsnb.control.flows.login import credential  # with it comes the inventory
+
+        return credential(self, message)
+
     def _finish(self, _: dict[str, Any]) -> dict[str, Any]:
         with self.services.database.transaction() as connection:
             store.note(connection, self.run, "finished", True)  # noqa: FBT003  (a JSON value)
@@ -260,6 +298,9 @@ _HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
     "check": Conversation._check,
     "evidence": Conversation._evidence,
     "progress": Conversation._progress,
+    "terminal": Conversation._terminal,
+    "secret": Conversation._secret,
+    "credential": Conversation._credential,
     "finish": Conversation._finish,
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import digestible
@@ -33,7 +35,8 @@ LOST_SECONDS = 30.0  # how long after its limits a silent supervisor is waited f
 class Ended:
     """How the cells of a run ended: the supervisor's words, or ours when it has none.
 
-    ``cells`` are rows as in :class:`opsnb.control.records.Cell`; ``files`` are ``{"path", "size", "sha256"}``.
+    ``cells`` are rows as in :class:`opsnb.control.records.Cell`; ``files`` are ``{"path", "size", "sha256"}``;
+    ``quarantined`` are what a secret stood in, as words.
     """
 
     end: str
@@ -41,8 +44,17 @@ class Ended:
     cells: list[dict[str, Any]] = field(default_factory=list)
     files: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
     isolation: str = "none"
     cut_for_space: bool = False
+
+
+@dataclass
+class Held:
+    """An answer that waits until the supervisor masks what it holds: ``masks`` are the numbers of what was sent."""
+
+    answer: dict[str, Any]
+    masks: set[int]
 
 
 @dataclass
@@ -59,20 +71,25 @@ class Conductor:
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
     ended: Ended | None = None
     deadline: float = 0.0
+    held: list[Held] = field(default_factory=list)
+    masks: int = 0
 
     def __post_init__(self) -> None:
         self.conversation = Conversation(
             services=self.services, run=self.run, mode=self.mode, request=self.request, body=self.body,
             end=lambda why: self._order("end", why), tell=self.services.feed(self.run).tell,
+            masker=self.services.masker(self.run),
         )  # fmt: skip
 
     def lead(self) -> Ended:
         """Wait for the kernel, have the notebook executed, and return how it ended."""
         control, link = self.launched.control, self.launched.link
+        terminal = self.services.terminals[self.run] = self.conversation.terminal
         self.deadline = time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ, self._hear)
             selector.register(link, selectors.EVENT_READ, self._answer)
+            selector.register(terminal.signal, selectors.EVENT_READ, self._wake)
             while self.ended is None:
                 for key, _ in selector.select(timeout=1.0):
                     key.data(key.fileobj)
@@ -104,9 +121,39 @@ class Conductor:
             return
         for message in messages:
             try:
-                link.send(self.conversation.answer(message))
+                answer = self.conversation.answer(message)
+                if not self._hold(answer):
+                    link.send(answer)
             except Closed:
                 return
+
+    def _wake(self, _: object) -> None:
+        """Tell a kernel in a terminal session that there is something for it: ``{"wake": true}``, unasked."""
+        try:
+            if self.conversation.terminal.due():
+                self.launched.link.send({"wake": True})
+        except Closed:
+            return
+
+    def _hold(self, answer: dict[str, Any]) -> bool:
+        """Have the supervisor mask what an answer reveals; return whether the answer has to wait for that."""
+        masks = set()
+        for name, value in self.conversation.to_mask if answer["ok"] else ():
+            self.masks += 1
+            masks.add(self.masks)
+            self.launched.control.send({"op": "mask", "id": self.masks, "name": name, "value": value})
+        if masks:
+            self.held.append(Held(answer, masks))
+        return bool(masks)
+
+    def _on_masked(self, message: dict[str, Any]) -> None:
+        for held in self.held:
+            held.masks.discard(int(message["id"]))
+        ready = [held.answer for held in self.held if not held.masks]
+        self.held = [held for held in self.held if held.masks]
+        with contextlib.suppress(Closed):
+            for answer in ready:
+                self.launched.link.send(answer)
 
     def _on_ready(self, message: dict[str, Any]) -> None:
         self.conversation.folder = message["folder"]
@@ -123,7 +170,9 @@ class Conductor:
             "op": "execute", "notebook": str(blob_path(self.services, self.body["notebook"])),
             "digest": self.body["notebook"], "parameters": self._parameters(), "limits": _limits(limits),
             "name": self.body["path"], "staging": str(self.services.workspace.incoming / self.run),
+            "quarantine": str(quarantine(self.services, self.run)),
             "stage": [{k: f[k] for k in ("source", "name", "sha256")} for f in self.body["files"]],
+            "stage_all": self.mode is not Mode.UNDO,  # what was applied can be undone when a file is here no more
         })  # fmt: skip
 
     def _parameters(self) -> dict[str, Any]:
@@ -150,7 +199,8 @@ class Conductor:
     def _on_executed(self, message: dict[str, Any]) -> None:
         self.ended = Ended(
             end=message["end"], why=message["why"], cells=message["cells"], files=message["files"],
-            notes=message["notes"], cut_for_space=any("disk was full" in n for n in message["notes"]),
+            notes=message["notes"], quarantined=message["quarantined"],
+            cut_for_space=any("disk was full" in n for n in message["notes"]),
         )  # fmt: skip
 
     def _on_failed(self, message: dict[str, Any]) -> None:
@@ -188,11 +238,20 @@ def execute(services: Services, run: str) -> None:
         ended = Ended("not started", f"it could not be executed: {error}")
     finally:
         services.running.pop(run, None)
+        if terminal := services.terminals.pop(run, None):
+            terminal.close()
+            terminal.release()
     try:
         finish(services, run, ended, launched)
     finally:
+        services.maskers.pop(run, None)
         if launched is not None:
             dismiss(launched)
+
+
+def quarantine(services: Services, run: str) -> Path:
+    """Return where what gives a secret away is kept of a run: for the workspace's owner only, never in outputs/."""
+    return services.workspace.state / "quarantine" / run
 
 
 def stop(services: Services, run: str, why: str) -> bool:

@@ -76,7 +76,7 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         through=len(through), unreached=tuple(dict.fromkeys(through[row["change"]]["host"] for row in unreached)),
         planned=bool(last["planned"]), drifted=last["drifted"], inapplicable=last["inapplicable"],
         finished=bool(store.noted(connection, run, "finished")), runbook=bool(body["facts"]),
-        cut_for_space=ended.cut_for_space,
+        cut_for_space=ended.cut_for_space, quarantined="; ".join(ended.quarantined),
     )  # fmt: skip
     word, reason = verdict(seen)
     started = row.started or row.created

@@ -22,6 +22,7 @@ from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.control.files import sync_directory, write_atomic
 from opsnb.control.flows.judge import judge, notebook_there, record_of
+from opsnb.control.flows.scan import scan_left, scan_page
 from opsnb.control.ledger.events import (
     RunRecorded,
     RunUnrecorded,
@@ -65,8 +66,10 @@ def _finish(services: Services, run: str, ended: Ended, launched: Launched | Non
     staging = services.workspace.incoming / run
     staging.mkdir(parents=True, exist_ok=True)
     notebook_there(services, run, staging, ended)
+    scan_left(services, run, staging, ended)
     record, position, row = judge(services, run, ended, staging)
     html = _render(services, record, position, staging, launched)
+    html = scan_page(services, record, staging, html)
     with services.publishing:  # nobody publishes an entry whose folder is not there yet
         path = _manifest_and_entry(services, row, record, staging, html)
         bring_in(staging, services.workspace.outputs / path)

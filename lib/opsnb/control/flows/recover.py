@@ -70,7 +70,7 @@ def _ended(services: Services, row: Any) -> Ended:
             end, reason = "stopped", why
         return Ended(
             end=end, why=reason, cells=said["cells"], files=said["files"], notes=said["notes"],
-            isolation=said["isolation"],
+            isolation=said["isolation"], quarantined=said["quarantined"],
         )  # fmt: skip
     except (OSError, ValueError, KeyError):
         end = "supervisor died" if row.state != RunState.STARTING else "not started"

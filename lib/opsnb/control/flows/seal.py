@@ -76,6 +76,7 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
     with services.database.transaction() as connection:
         people = count(connection)
     body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
+    body["writes"] = _writes(services, runbook, values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
     body = dict(digestible(body))
     data = canonical(body)
@@ -129,14 +130,26 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
 def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
     texts = [f"{name}={text}" for name, text in asked.texts.items()]
     values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
-    files = []
+    files: list[dict[str, str]] = []
     for parameter in runbook.parameters:
-        if parameter.kind is Kind.FILE and values.get(parameter.name):
-            files.append(_file(parameter.name, str(values[parameter.name]), asked.folder))
-            values[parameter.name] = files[-1]["name"]
+        given = values.get(parameter.name)
+        if parameter.kind is Kind.FILE and given:
+            found = [
+                _file(parameter.name, str(t), asked.folder) for t in (given if isinstance(given, list) else [given])
+            ]
+            _refuse_twice(parameter.name, [*files, *found])
+            files += found
+            values[parameter.name] = [f["name"] for f in found] if isinstance(given, list) else found[0]["name"]
         elif parameter.kind is Kind.DIRECTORY and values.get(parameter.name):
             values[parameter.name] = os.path.normpath(Path(asked.folder or "/") / str(values[parameter.name]))
     return values, files
+
+
+def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
+    """Refuse two files of one name: they would lie over each other in the run's folder."""
+    names = [file["name"] for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"parameter '{parameter}': two files are called {twice[0]}", hint="give them one at a time")
 
 
 def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
@@ -177,9 +190,9 @@ def _body(
         "facts": runbook.facts,
         "labels": rows(runbook.parameters, values),
         "files": files,
-        "secrets": [],
+        "secrets": _secrets(services, front.secrets if front else (), values),
         "reads": _paths(services, front.reads if front else (), values, exist=False),
-        "writes": _paths(services, front.writes if front else (), values, exist=True),
+        "writes": [],
         "limits": limits_of(services, runbook),
         "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
         "requester": {"id": person.id, "name": person.name},
@@ -202,6 +215,22 @@ def _filled(template: str, values: dict[str, Any]) -> str:
         return str(values[match[1]])
 
     return PLACEHOLDER.sub(value, template)
+
+
+def _writes(
+    services: Services, runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]
+) -> list[str]:  # fmt: skip
+    """Return the directories that a kernel may write: on this machine, so only where it is one of the hosts."""
+    here = any(row.get("transport", "ssh") == "local" for row in hosts)
+    return _paths(services, runbook.front.writes, values, exist=True) if here and runbook.front else []
+
+
+def _secrets(services: Services, templates: Any, values: dict[str, Any]) -> list[str]:
+    """Return the references of the secrets that the run may be given; each has something behind it."""
+    names = list(dict.fromkeys(_filled(str(template), values) for template in templates))
+    for name in names:
+        services.secrets.require(name)
+    return names
 
 
 def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist: bool) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opsnb.base.errors import UnavailableError
+from opsnb.base.masking import Masker
 from opsnb.base.settings import Settings
 from opsnb.base.workspace import Workspace
 from opsnb.control.catalog import Catalog
@@ -17,7 +18,9 @@ from opsnb.control.database import Database
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
+from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
+from opsnb.control.secrets import Sources
 from opsnb.fleet.inventory import Inventory, load
 
 RESERVE_BYTES = 2 * 1024**2  # given up to write the last words of a full disk
@@ -35,14 +38,27 @@ class Services:
     signer: Signer
     launcher: Launcher
     toolkit: Toolkit
+    secrets: Sources
     feeds: dict[str, Feed] = field(default_factory=dict)
     running: dict[str, Launched] = field(default_factory=dict)
+    terminals: dict[str, Terminal] = field(default_factory=dict)
+    maskers: dict[str, Masker] = field(default_factory=dict)  # of the runs that go on; no value outlives its run
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
 
     def feed(self, run: str) -> Feed:
         """Return the live events of a run."""
         return self.feeds.setdefault(run, Feed())
+
+    def masker(self, run: str) -> Masker:
+        """Return the masker of a run that goes on."""
+        return self.maskers.setdefault(run, Masker())
+
+    def masked(self, text: str) -> str:
+        """Return text masked for every run that goes on."""
+        for masker in list(self.maskers.values()):
+            text = masker.text(text)
+        return text
 
     def wake(self) -> None:
         """Tell the workers that there may be something to do."""

@@ -54,6 +54,15 @@ class UnrecordedReason(StrEnum):
     LOST = "lost"  # its notebook or working files are gone
 
 
+class Purpose(StrEnum):
+    """What a secret was released for."""
+
+    REVEAL = "reveal"  # the notebook asked for its value
+    OBSERVE = "observe"  # to read a host
+    CHANGE = "change"  # to change a host, after the plan was let through
+    SUDO = "sudo"  # to become root on a host
+
+
 Check = Callable[[Any], bool]
 
 
@@ -231,6 +240,18 @@ class RunUnrecorded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostTrusted(Event):
+    """Somebody trusted a host's keys. Each digest is SHA-256(salt ‖ ...): of its name, of the canonical key lines."""
+
+    kind: ClassVar[str] = "host.trusted"
+    by: str = _id()
+    host: str = _digest()
+    keys: str = _digest()
+    before: str = _digest()
+    replaced: bool = _field(lambda v: isinstance(v, bool), "true or false")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitePublished(Event):
     """The files of ``outputs/`` that belong to no run, path to SHA-256; the latest such entry holds."""
 
@@ -238,11 +259,61 @@ class SitePublished(Event):
     files: Mapping[str, str] = _field(_site_files, "relative paths with 64 lower-case hex digits each")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SecretSet(Event):
+    """Somebody stored a secret. ``secret`` is the id of its name; the ledger knows neither name nor value."""
+
+    kind: ClassVar[str] = "secret.set"
+    secret: str = _id()
+    version: int = _number()
+    by: str = _id()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretRotated(Event):
+    """Somebody gave a stored secret a new value."""
+
+    kind: ClassVar[str] = "secret.rotated"
+    secret: str = _id()
+    version: int = _number()
+    by: str = _id()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretRemoved(Event):
+    """Somebody deleted a stored secret, every version of it."""
+
+    kind: ClassVar[str] = "secret.removed"
+    secret: str = _id()
+    by: str = _id()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsRekeyed(Event):
+    """Somebody had all ``count`` stored values encrypted anew under a new key."""
+
+    kind: ClassVar[str] = "secret.rekeyed"
+    count: int = _number()
+    by: str = _id()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretRevealed(Event):
+    """A secret was released to a run. ``version`` is 0 where its source has none."""
+
+    kind: ClassVar[str] = "secret.revealed"
+    run: str = _id()
+    secret: str = _id()
+    version: int = _number()
+    purpose: Purpose = _one_of(Purpose)
+
+
 EVENTS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
         LedgerOpened, RequestSealed, RequestApproved, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
-        RunFinished, RunRecorded, RunUnrecorded, SitePublished,
+        RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
+        SecretsRekeyed, SecretRevealed,
     )
 }  # fmt: skip
 

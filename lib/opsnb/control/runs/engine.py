@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from papermill.engines import Engine, NotebookExecutionManager
 from papermill.exceptions import PapermillException
 from papermill.iorw import write_ipynb
 
+from opsnb.base.masking import Masker
 from opsnb.control.files import write_atomic
 from opsnb.control.records import Cell, CellState
 from opsnb.control.runs import kernel
@@ -47,6 +48,7 @@ class Session:
     observer: Observer
     interrupt: Any  # (signal number) -> None
     exit_text: Any  # () -> str
+    masker: Masker = field(default_factory=Masker)
 
 
 class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]  # papermill ships no types
@@ -140,6 +142,7 @@ class OpsnbEngine(Engine):  # type: ignore[misc]  # papermill ships no types
             observer=_Bookkeeper(nb_man, session.observer),
             interrupt=session.interrupt,
             exit_text=session.exit_text,
+            masker=session.masker,
         )
         execution.run()
         for result in execution.results:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from opsnb.base.masking import Masker
 from opsnb.control.records import Cell, CellState
 from opsnb.control.runs.client import KernelClient, KernelDiedError, Message
 from opsnb.control.runs.outputs import Budget, CellOutputs
@@ -117,6 +118,7 @@ class Execution:
         observer: Who is told.
         interrupt: Sends a signal to the kernel's process group.
         exit_text: Says how the kernel died.
+        masker: Masks outputs before they enter a cell; what it learns later, earlier cells are masked for again.
     """
 
     client: KernelClient
@@ -125,6 +127,7 @@ class Execution:
     observer: Observer
     interrupt: Callable[[int], None]
     exit_text: Callable[[], str]
+    masker: Masker = field(default_factory=Masker)
     results: list[Cell] = field(default_factory=list)
     end: End = End.COMPLETED
     why: str = ""
@@ -147,6 +150,7 @@ class Execution:
                 self._cell(index, cell, deadline, budget)
         while messages := self.client.receive():
             self.late(messages)
+        self.settle()
         return self.end
 
     def late(self, messages: list[Message]) -> None:
@@ -154,8 +158,12 @@ class Execution:
         for message in messages:
             found = self.collected.get(message.parent)
             if found is not None and message.channel == "iopub" and message.kind != "status":
-                cell, outputs = found
-                outputs.add(message)
+                found[1].add(message)
+
+    def settle(self) -> None:
+        """Write outputs into cells: what came late, and once more what was masked before a secret was known."""
+        for cell, outputs in self.collected.values():
+            if outputs.stale:
                 cell["outputs"] = outputs.finish()
 
     def _cell(self, index: int, cell: dict[str, Any], deadline: float, budget: Budget) -> None:
@@ -164,6 +172,7 @@ class Execution:
         outputs = CellOutputs(
             budget=budget,
             limit=self.limits.cell_output_bytes,
+            masker=self.masker,
             on_text=lambda stream, text: self.observer.text(index, stream, text),
         )
         state, why = _Attempt(self, cell, outputs, deadline).run()
@@ -172,6 +181,7 @@ class Execution:
             trace = [f"KernelDied: {evalue}"]
             outputs.rows.append({"output_type": "error", "ename": "KernelDied", "evalue": evalue, "traceback": trace})
         cell["outputs"] = outputs.finish()
+        self.settle()
         seconds = round(time.monotonic() - started, 3)
         result = Cell(index=index, state=state, seconds=seconds, why=why, cut_bytes=outputs.cut)
         self.results.append(result)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import canonical, sha256
 from opsnb.base.errors import OpsnbError
+from opsnb.base.masking import Stream
 from opsnb.control.files import write_atomic
 from opsnb.control.records import Cell, CellState, Record
 from opsnb.control.runs.executor import End, Execution, Limits
+from opsnb.control.runs.keep import Keeper, write_or_cut
 from opsnb.control.runs.notebooks import notebook_bytes, without_outputs
 from opsnb.control.runs.processes import resident, sweep
 from opsnb.control.runs.wire import Closed, Lines
@@ -22,8 +22,6 @@ from opsnb.control.runs.wire import Closed, Lines
 if TYPE_CHECKING:
     from opsnb.control.runs.supervisor import Supervisor
 
-MAX_FILES = 1000  # files kept of one run
-MAX_FILE_BYTES = 256 * 1024**2  # bytes kept of one run's files together
 LIVE_BYTES = 64 * 1024  # text of one cell that is streamed to those who watch; the record has it all
 LAST_WORDS = "end.json"  # how the cells ended; for an owner of the state that comes later
 LIVE_EVERY = 0.1  # seconds between two pieces of streamed text
@@ -40,6 +38,7 @@ class Watch:
         self._sent = 0
         self._index = 0
         self._last = 0.0
+        self._streams: dict[str, Stream] = {}
 
     def cell_started(self, index: int) -> None:
         """Tell that a cell starts."""
@@ -48,6 +47,7 @@ class Watch:
 
     def cell_ended(self, cell: Cell) -> None:
         """Tell what became of a cell."""
+        self._buffer += [(name, stream.flush()) for name, stream in self._streams.items()]
         self._flush()
         self._tell({
             "ev": "cell", "index": cell.index, "state": cell.state.value, "seconds": cell.seconds, "why": cell.why,
@@ -58,6 +58,9 @@ class Watch:
         del index  # a cell's text is told before its end
         if self._sent > LIVE_BYTES:
             return
+        if stream not in self._streams:
+            self._streams[stream] = self.supervisor.masker.stream()
+        text = self._streams[stream].feed(text)
         self._sent += len(text)
         self._buffer.append((stream, text))
         if time.monotonic() - self._last > LIVE_EVERY:
@@ -72,6 +75,9 @@ class Watch:
                 self._order = (End.STOPPED, message["why"])
             elif message["op"] == "end" and self._order is None:
                 self._order = (End.EARLY, message["why"])
+            elif message["op"] == "mask":
+                with contextlib.suppress(Closed):
+                    self.supervisor.mask(message)
         if self.control.closed and (self._order is None or self._order[0] is not End.STOPPED):
             self._order = (End.STOPPED, "the control plane ended")
             assert self.supervisor.client is not None
@@ -96,7 +102,8 @@ class Watch:
         self._buffer.clear()
         self._last = time.monotonic()
         for stream, text in joined:
-            self._tell({"ev": "text", "index": self._index, "stream": stream, "text": text[:LIVE_BYTES]})
+            if text:
+                self._tell({"ev": "text", "index": self._index, "stream": stream, "text": text[:LIVE_BYTES]})
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(Closed):
@@ -107,7 +114,8 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     """Execute a sealed notebook and write ``run.ipynb``, ``files/`` and ``end.json`` into its staging folder.
 
     ``order`` holds ``notebook`` (path of the sealed bytes), ``digest``, ``parameters``, ``limits``, ``staging``,
-    ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``).
+    ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``), ``stage_all`` (whether each of
+    them must be there as it was sealed).
     """
     staging = Path(order["staging"])
     staging.mkdir(parents=True, exist_ok=True)
@@ -125,10 +133,13 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     supervisor.end_kernel()
     left = sweep()
     notes = [f"{len(left)} processes could not be ended: {left}"] if left else []
-    digest, files, more = _keep(supervisor, staging, nb, data)
+    keeper = Keeper(staging, Path(order["quarantine"]), supervisor.masker)
+    digest = keeper.notebook(nb, data, supervisor.control)
+    files = keeper.files(supervisor.folder / "files")
     ended = {
         "end": execution.end.value, "why": execution.why, "cells": [_cell_json(c) for c in execution.results],
-        "notebook": digest, "files": files, "notes": [*notes, *more], "isolation": supervisor.isolation,
+        "notebook": digest, "files": files, "notes": [*notes, *keeper.notes], "isolation": supervisor.isolation,
+        "quarantined": keeper.quarantined,
     }  # fmt: skip
     with contextlib.suppress(OSError):
         write_atomic(staging / LAST_WORDS, canonical_json(ended))
@@ -149,7 +160,7 @@ def prepare(order: dict[str, Any], folder: Path) -> Any:
     if sha256(path.read_bytes()) != order["digest"]:
         raise OpsnbError("the sealed notebook is not the one that was sealed")
     for row in order["stage"]:
-        _stage(row, folder)
+        _stage(row, folder, needed=order["stage_all"])
     papermill_translators.register("python", OpsnbTranslator)
     nb = load_notebook_node(str(path))
     if order["parameters"]:
@@ -158,9 +169,16 @@ def prepare(order: dict[str, Any], folder: Path) -> Any:
     return prepare_notebook_metadata(nb, order["name"], None)
 
 
-def _stage(row: dict[str, str], folder: Path) -> None:
-    data = Path(row["source"]).read_bytes()
+def _stage(row: dict[str, str], folder: Path, *, needed: bool) -> None:
+    try:
+        data = Path(row["source"]).read_bytes()
+    except OSError:
+        if needed:
+            raise
+        return
     if sha256(data) != row["sha256"]:
+        if not needed:
+            return
         raise OpsnbError(f"{row['source']} has changed since the request was sealed")
     (folder / "work" / row["name"]).write_bytes(data)
 
@@ -175,7 +193,7 @@ def _run_cells(supervisor: Supervisor, watch: Watch, nb: Any, order: dict[str, A
     supervisor.client.watch(supervisor.control.fileno())
     session = Session(
         client=supervisor.client, limits=Limits.from_json(order["limits"]), observer=watch,
-        interrupt=supervisor.interrupt, exit_text=supervisor.exit_words,
+        interrupt=supervisor.interrupt, exit_text=supervisor.exit_words, masker=supervisor.masker,
     )  # fmt: skip
     return papermill_engines.execute_notebook_with_engine(
         "opsnb", nb, kernel_name="python3", session=session, progress_bar=False,
@@ -183,51 +201,11 @@ def _run_cells(supervisor: Supervisor, watch: Watch, nb: Any, order: dict[str, A
     )  # fmt: skip
 
 
-def _keep(supervisor: Supervisor, staging: Path, nb: Any, data: bytes) -> tuple[str, list[dict[str, Any]], list[str]]:
-    from opsnb.control.runs.supervisor import write_or_cut
-
-    digest, note = write_or_cut(
-        staging / "run.ipynb", data, lambda: notebook_bytes(without_outputs(nb)), supervisor.control
-    )
-    notes = [note] if note else []
-    files: list[dict[str, Any]] = []
-    try:
-        files, skipped = collect(supervisor.folder / "files", staging / "files")
-        notes += skipped
-    except OSError as error:
-        shutil.rmtree(staging / "files", ignore_errors=True)
-        notes.append(f"the run's files could not be kept: {error.strerror}")
-    return digest, files, notes
-
-
-def collect(source: Path, target: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Copy the regular files that a run left, within the limits; links and special files are named and left out."""
-    rows: list[dict[str, Any]] = []
-    skipped: list[str] = []
-    room = MAX_FILE_BYTES
-    for folder, _, names in os.walk(source):
-        for name in sorted(names):
-            path = Path(folder) / name
-            relative = path.relative_to(source)
-            info = path.lstat()
-            if not stat.S_ISREG(info.st_mode) or len(rows) >= MAX_FILES or info.st_size > room:
-                skipped.append(f"file not kept: {relative} ({info.st_size} bytes)")
-                continue
-            room -= info.st_size
-            data = path.read_bytes()
-            goal = target / relative
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(goal, data)
-            rows.append({"path": f"files/{relative}", "size": len(data), "sha256": sha256(data)})
-    return sorted(rows, key=lambda r: str(r["path"])), skipped
-
-
 def render_record(control: Lines, order: dict[str, Any]) -> None:
     """Render ``run.html`` beside ``run.ipynb`` and report its digest and size."""
     import json
 
     from opsnb.control.render import render
-    from opsnb.control.runs.supervisor import write_or_cut
 
     staging = Path(order["staging"])
     record = Record.from_json(order["record"])

@@ -1,4 +1,7 @@
-"""The outputs of one cell as they arrive: joined where they belong together, counted, cut where they are too much."""
+"""The outputs of one cell as they arrive: joined where they belong together, counted, cut where they are too much.
+
+What arrived stays in memory as it is; :meth:`CellOutputs.finish` masks it, so that a secret in pieces is seen whole.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opsnb.base.masking import Masker
 from opsnb.control.runs.client import Message
 
+MAX_NAME = 500  # characters of an exception's name
 CUT_NOTE = "\n[opsnb: {cut} bytes of output were cut here; the limit is {limit} bytes]\n"
 
 
@@ -27,22 +32,37 @@ class CellOutputs:
         budget: What the whole run may keep.
         limit: Bytes that this cell may keep.
         on_text: Told every piece of text as it arrives (stream name, text).
+        masker: Masks what :meth:`finish` returns.
     """
 
     budget: Budget
     limit: int
     on_text: Callable[[str, str], None] = lambda _s, _t: None
+    masker: Masker = field(default_factory=Masker)
     rows: list[dict[str, Any]] = field(default_factory=list)
     kept: int = 0
     cut: int = 0
     failed: bool = False
-    error: str = ""
+    _error_said: str = ""
+    _changed: bool = False
+    _masked_at: int = 0  # the masker's generation at the last finish
     _pieces: dict[int, list[str]] = field(default_factory=dict)
     _displays: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _clear_on_next: bool = False
 
+    @property
+    def error(self) -> str:
+        """The exception of a cell that failed, masked, as one line."""
+        return self.masker.text(self._error_said)[:500]
+
+    @property
+    def stale(self) -> bool:
+        """Whether what :meth:`finish` returned last is no longer all there is, or not masked as it would be now."""
+        return self._changed or (bool(self.rows) and self._masked_at != self.masker.generation)
+
     def add(self, message: Message) -> None:
         """Take one iopub message."""
+        self._changed = True
         kind, content = message.kind, message.content
         if kind == "clear_output":
             self._clear(wait=bool(content.get("wait")))
@@ -54,13 +74,36 @@ class CellOutputs:
             self._error(content, message.size)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Return the outputs, streams joined, with a note where something was cut."""
+        """Return the outputs, masked, streams joined, with a note where something was cut."""
+        self._changed, self._masked_at = False, self.masker.generation
         for index, pieces in self._pieces.items():
             self.rows[index]["text"] = "".join(pieces)
+        rows = self._masked() if self.masker else list(self.rows)
         if not self.cut:
-            return list(self.rows)
+            return rows
         text = CUT_NOTE.format(cut=f"{self.cut:,}", limit=f"{min(self.limit, self.budget.limit):,}")
-        return [*self.rows, {"output_type": "stream", "name": "stderr", "text": text}]
+        return [*rows, {"output_type": "stream", "name": "stderr", "text": text}]
+
+    def _masked(self) -> list[dict[str, Any]]:
+        """Return the rows masked; a stream as a whole, wherever other outputs stand in between."""
+        texts: dict[int, str] = {}
+        for name in ("stdout", "stderr"):
+            rows = [n for n, row in enumerate(self.rows) if row["output_type"] == "stream" and row["name"] == name]
+            said = self.masker.pieces([self.rows[n]["text"] for n in rows])
+            if self.cut and said:
+                said[-1] = self.masker.cut_end(said[-1])
+            texts.update(zip(rows, said, strict=True))
+        made = []
+        for number, row in enumerate(self.rows):
+            if number in texts:
+                made.append({**row, "text": texts[number]})
+            elif "data" in row:
+                made.append({
+                    **row, "data": self.masker.bundle(row["data"]), "metadata": self.masker.value(row["metadata"]),
+                })  # fmt: skip
+            else:
+                made.append(self.masker.value(row))
+        return [row for row in made if row["output_type"] != "stream" or row["text"]]
 
     def _stream(self, name: str, text: str) -> None:
         self._clear_if_due()
@@ -105,11 +148,13 @@ class CellOutputs:
         self._clear_if_due()
         self.failed = True
         name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-        self.error = f"{name}: {value}"[:500]
+        self._error_said = f"{name}: {value}"
         trace = [str(line) for line in content.get("traceback", [])]
         if not self._fits(size):
-            trace = [f"{name}: {value[:2000]}", "(the traceback was cut)"]
-        self.rows.append({"output_type": "error", "ename": name[:500], "evalue": value[:20000], "traceback": trace})
+            value = self.masker.cut_end(self.masker.text(value)[:2000])
+            trace = [f"{self.masker.text(name)[:MAX_NAME]}: {value}", "(the traceback was cut)"]
+        row = {"output_type": "error", "ename": self.masker.text(name)[:MAX_NAME], "evalue": value, "traceback": trace}
+        self.rows.append(row)
 
     def _fits(self, size: int) -> bool:
         if size > min(self.limit - self.kept, self.budget.left):

@@ -4,6 +4,8 @@ It is told what to do by the control plane over one socket (``wire.Lines``), and
 
 * ``{"op": "execute", ...}`` → ``{"ev": "executed", ...}``  (see :class:`Job`)
 * ``{"op": "render", "record": {...}}`` → ``{"ev": "rendered", ...}``
+* ``{"op": "mask", "id": n, "name": name, "value": value}`` → ``{"ev": "masked", "id": n}``: from then on nothing that
+  the run says holds the value
 * ``{"op": "stop" | "end", "why": text}`` end now, or after the current cell
 * ``{"op": "exit"}``
 """
@@ -11,7 +13,6 @@ It is told what to do by the control plane over one socket (``wire.Lines``), and
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import shutil
@@ -19,13 +20,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsnb.base.canonical import sha256
-from opsnb.control.files import write_atomic
+from opsnb.base.masking import Masker
 from opsnb.control.runs import kernel as kernels
 from opsnb.control.runs.client import KernelClient, KernelDiedError, open_pidfd
 from opsnb.control.runs.confine import Confinement, become_subreaper
@@ -73,6 +72,7 @@ class Supervisor:
     client: KernelClient | None = None
     isolation: str = "none"
     asked: bool = False  # the kernel to end
+    masker: Masker = field(default_factory=Masker)
 
     def serve(self) -> None:
         """Do what the control plane says until it says exit or is gone; then leave nothing behind."""
@@ -96,9 +96,10 @@ class Supervisor:
     def _say_last(self, error: Exception) -> None:
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(self.masker.text("".join(traceback.format_exception(error))))
+        why = self.masker.text(f"the supervisor failed: {type(error).__name__}: {error}")
         with contextlib.suppress(Closed):
-            self.control.send({"ev": "failed", "why": f"the supervisor failed: {type(error).__name__}: {error}"})
+            self.control.send({"ev": "failed", "why": why})
 
     def _do(self, message: dict[str, Any]) -> bool:
         op = message["op"]
@@ -110,7 +111,14 @@ class Supervisor:
             from opsnb.control.runs.job import render_record
 
             render_record(self.control, message)
+        elif op == "mask":
+            self.mask(message)
         return bool(op != "exit")  # an order to stop that came too late changes nothing
+
+    def mask(self, order: dict[str, Any]) -> None:
+        """Take a secret into the masker and say so; the kernel gets it afterwards."""
+        self.masker.register(order["name"], order["value"])
+        self.control.send({"ev": "masked", "id": order["id"]})
 
     # -- the kernel ------------------------------------------------------------------------------------------------
 
@@ -219,26 +227,6 @@ class Supervisor:
                 self.status = os.waitpid(self.pid, 0)[1]
             except ChildProcessError:
                 self.status = 0
-
-
-def write_or_cut(path: Path, data: bytes, smaller: Callable[[], bytes], control: Lines) -> tuple[str, str]:
-    """Write ``data``; when the disk is full, ask for the reserve and write ``smaller()`` instead.
-
-    Returns:
-        The digest of what was written, and a note that says what was cut (empty when all is there).
-    """
-    try:
-        write_atomic(path, data)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise
-        control.send({"ev": "space"})
-        while (answer := control.next()) and answer["op"] != "space":
-            continue  # an order that came too late
-        less = smaller()
-        write_atomic(path, less)
-        return sha256(less), f"the disk was full: {path.name} was cut from {len(data)} to {len(less)} bytes"
-    return sha256(data), ""
 
 
 def main(control: socket.socket, link: int, start: Start) -> None:

@@ -5,7 +5,7 @@ In order, the first that fits:
 1. a change was begun and nobody knows its result: LOST, whatever else is true
 2. the run was stopped, timed out, or its kernel or supervisor died: ABORTED
 3. the plan differs from the approved one and nothing was changed: DRIFTED
-4. a cell failed: FAILED
+4. a secret stood in something that the run left, or a cell failed: FAILED
 5. the runbook said that it does not apply: NOT_APPLICABLE
 6. a thing was no longer as planned after other changes were made, a change failed, a host could not be reached, or
    not every change that was let through was made: FAILED
@@ -30,8 +30,8 @@ class Seen:
     """What the control plane saw of a run.
 
     ``end`` and ``why`` are the executor's words; ``outcomes`` one of ``ok | failed | unknown | None`` for each intent;
-    ``through`` how many changes were let through; ``unreached`` the hosts that could not be reached;
-    ``runbook`` whether the notebook has front matter and so owes a ``finish``.
+    ``through`` how many changes were let through; ``unreached`` the hosts that could not be reached; ``quarantined``
+    what held a secret; ``runbook`` whether the notebook has front matter and so owes a ``finish``.
     """
 
     mode: Mode
@@ -47,6 +47,7 @@ class Seen:
     finished: bool = False
     runbook: bool = True
     cut_for_space: bool = False
+    quarantined: str = ""
 
 
 def verdict(seen: Seen) -> tuple[Verdict, str]:
@@ -79,6 +80,8 @@ def _drifted(seen: Seen) -> tuple[Verdict, str] | None:
 
 
 def _failed(seen: Seen) -> tuple[Verdict, str] | None:
+    if seen.quarantined:
+        return Verdict.FAILED, f"a secret was found in what the run left: {seen.quarantined}"
     return (Verdict.FAILED, f"a cell failed: {seen.why}") if seen.end == "cell failed" else None
 
 

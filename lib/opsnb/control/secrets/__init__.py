@@ -1,1 +1,10 @@
-"""Secrets: the store, and references that a sealed request may reveal."""
+"""Secrets: an encrypted store of our own, HashiCorp Vault, and the environment of ``opsnb up``."""
+
+from opsnb.control.secrets.sources import Environment, Released, Sources, check_reference, reference
+from opsnb.control.secrets.store import Listed, SecretStore, check_name
+from opsnb.control.secrets.vault import Vault
+
+__all__ = [
+    "Environment", "Listed", "Released", "SecretStore", "Sources", "Vault", "check_name", "check_reference",
+    "reference",
+]  # fmt: skip

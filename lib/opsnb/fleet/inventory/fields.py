@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.keys import MAX_KEYS, key_line
 from opsnb.fleet.inventory.selector import RESERVED
 from opsnb.fleet.inventory.values import EVERY, PURPOSES, SUDO

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.fields import is_address
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.membership import Membership
@@ -39,9 +39,22 @@ def loads(text: str, path: str = "inventory.yaml") -> Inventory:
     Raises:
         InventoryError: As :func:`load`.
     """
+    return loads_all({path: text})
+
+
+def loads_all(texts: Mapping[str, str]) -> Inventory:
+    """Read an inventory from the texts of several files.
+
+    Args:
+        texts: What errors call the file, to what stands in it.
+
+    Raises:
+        InventoryError: As :func:`load`.
+    """
     written = Written()
-    add(written, text, path)
-    return _assembled(written, (path,))
+    for path, text in texts.items():
+        add(written, text, path)
+    return _assembled(written, tuple(texts))
 
 
 def _assembled(written: Written, files: tuple[str, ...]) -> Inventory:

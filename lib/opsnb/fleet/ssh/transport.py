@@ -13,6 +13,8 @@ from opsnb.base.errors import OpsnbError, UnreachableError
 from opsnb.fleet.boot import KILL, boot
 from opsnb.fleet.ssh.connection import Connections
 from opsnb.fleet.ssh.session import Ended, Session
+from opsnb.fleet.ssh.terminal import OPEN_SECONDS as TERMINAL_SECONDS
+from opsnb.fleet.ssh.terminal import SshShell
 from opsnb.fleet.ssh.wire import Wire
 from opsnb.fleet.transport import OnOutput
 from opsnb.fleet.values import Command, Result, Status, decoded
@@ -46,6 +48,15 @@ class SshTransport:
             text = error.message.removeprefix(f"{self.host}: ")
             return self._answer(asked, Status.UNREACHABLE, f"{text}; {error.hint}" if error.hint else text)
         return self._judged(command, seen, asked)
+
+    def terminal(self, term: str, columns: int, rows: int) -> SshShell:
+        """Open a login shell on a terminal of the host.
+
+        Raises:
+            UnreachableError: If the host cannot be reached, or opens none.
+        """
+        wire, _ = self._connected(TERMINAL_SECONDS, fresh=False)
+        return SshShell(self.host, wire, term, columns, rows)
 
     def close(self) -> None:
         """Give the connection up."""

@@ -4,8 +4,8 @@
 """
 
 from opsnb.kits.hands.command import on_every_host, table
+from opsnb.kits.hands.copying import copied_wrong, plan_upload
+from opsnb.kits.hands.fetching import fetch, fetched
+from opsnb.kits.hands.sessions import terminal, transcript
 
-
-__all__ = [
-    "copied_wrong", "fetch", "fetched", "on_every_host", "plan_upload", "table", "terminal", "transcript",
-]  # fmt: skip
+__all__ = ["copied_wrong", "fetch", "fetched", "on_every_host", "plan_upload", "table", "terminal", "transcript"]

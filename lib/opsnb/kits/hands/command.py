@@ -3,8 +3,8 @@
 Rules:
 
 * The words arrive as they are; no shell reads them.
-* Each line is printed as it comes, behind its host's name: ``web1 │ text`` of stdout, ``web1 ┃ text`` of stderr; at most
-  ``LIVE_BYTES`` of each host.
+* Each line is printed as it comes, behind its host's name: ``web1 │ text`` of stdout, ``web1 ┃ text`` of stderr; at
+  most ``LIVE_BYTES`` of each host.
 * Evidence holds as much of each stream as fits; where something is left out, its last line says so and names the file
   in the record that holds all of it.
 """
