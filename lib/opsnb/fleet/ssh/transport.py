@@ -17,7 +17,7 @@ from opsnb.fleet.ssh.terminal import OPEN_SECONDS as TERMINAL_SECONDS
 from opsnb.fleet.ssh.terminal import SshShell
 from opsnb.fleet.ssh.wire import Wire
 from opsnb.fleet.transport import OnOutput
-from opsnb.fleet.values import Command, Result, Status, decoded
+from opsnb.fleet.values import LEFT_OPEN, Command, Result, Status, decoded
 
 END_SECONDS = 5.0  # for ending a program whose time is over
 
@@ -118,7 +118,7 @@ class SshTransport:
 
     def _judged(self, command: Command, seen: Ended, asked: float) -> Result:
         noise = decoded(seen.noise).strip()
-        cut = f"{seen.cut} bytes of output were cut" if seen.cut else ""
+        cut = f"{seen.cut} bytes of output were cut" if seen.cut else LEFT_OPEN if seen.left_open else ""
         if seen.asked:
             why = "sudo does not accept the password; opsnb secret set, with the name in the host's 'sudo'"
             return self._answer(asked, Status.UNREACHABLE, why)
