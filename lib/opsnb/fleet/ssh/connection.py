@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import random
 import socket
 import threading
@@ -134,7 +136,7 @@ class Connections:
         return self._logged_in(wire, row, purpose, end)
 
     def _logged_in(self, wire: Wire, row: Mapping[str, Any], purpose: str, end: float) -> Wire:
-        host, user = str(row["name"]), str(row.get("user", "root"))
+        host, user = str(row["name"]), user_of(row)
         try:
             credential = self.credential(host, purpose)
             wire.auth_timeout = max(0.1, end - time.monotonic())
@@ -147,6 +149,11 @@ class Connections:
         with self._lock:
             self._wires = {known for known in self._wires if known.is_alive()} | {wire}
         return wire
+
+
+def user_of(row: Mapping[str, Any]) -> str:
+    """Return who logs in: the row's user, else, as with ``ssh``, who we are here."""
+    return str(row.get("user") or pwd.getpwuid(os.geteuid()).pw_name)
 
 
 class _Jump:
