@@ -89,9 +89,9 @@ def go(place: Networks, name: str) -> None:
 
 
 def recorded(place: Networks, run: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Wait for a run's end; return its record's manifest, and the state of each host's change in it."""
-    manifest = json.loads((place.record(place.end(run)) / "manifest.json").read_bytes())
-    return manifest, {row["host"]: row["state"] for row in manifest["applied"]}
+    """Wait for a run's end; return its record, and the state of each host's change in it."""
+    record = json.loads((place.record(place.end(run)) / "manifest.json").read_bytes())["record"]
+    return record, {row["host"]: row["state"] for row in record["applied"]}
 
 
 def test_a_host_that_dies_before_its_change(served: Networks, namespaces: Networks) -> None:
@@ -103,8 +103,8 @@ def test_a_host_that_dies_before_its_change(served: Networks, namespaces: Networ
     started(namespaces, "web3")
     go(namespaces, "web3")
     result, states = recorded(served, run)
-    assert result["verdict"] == "FAILED", result["why"]
-    assert "could not be reached: web2" in result["why"]
+    assert result["verdict"] == "FAILED", result["reason"]
+    assert "could not be reached: web2" in result["reason"]
     assert states == {"web1": "ok", "web2": "unreachable", "web3": "ok"}
     namespaces.restore("web2")
     assert not there(namespaces, "web2", "started")
@@ -133,7 +133,7 @@ def test_a_host_that_dies_during_its_change(served: Networks, namespaces: Networ
     started(namespaces, "web1")
     namespaces.kill("web1", silently=silently)
     result, states = recorded(served, run)
-    assert result["verdict"] == "LOST", result["why"]
+    assert result["verdict"] == "LOST", result["reason"]
     assert states == {"web1": "unknown", "web2": "not begun", "web3": "not begun"}
     assert not there(namespaces, "web2", "started")
 
@@ -166,7 +166,7 @@ def test_a_host_that_dies_after_its_change(served: Networks, namespaces: Network
     go(namespaces, "web3")
     result, states = recorded(served, run)
     assert states == {"web1": "ok", "web2": "ok", "web3": "ok"}
-    assert result["verdict"] == "FAILED", result["why"]
+    assert result["verdict"] == "FAILED", result["reason"]
     assert [check["ok"] for check in result["checks"]] == [True, False]
     assert result["checks"][1]["got"] == {"web1": None, "web2": 0, "web3": 0}
 
