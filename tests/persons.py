@@ -15,7 +15,7 @@ from pathlib import Path
 from places import OPSNB
 
 PROMPT = rb"P> \Z"
-QUIET = 0.15  # seconds without output after which a screen is taken to be at rest
+LOOK_BACK = 100_000  # bytes of what was shown that are looked at: a flood is long
 
 
 class Person:
@@ -36,7 +36,6 @@ class Person:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execv(OPSNB, [str(OPSNB), *argv])
         self.seen = b""  # and not waited for yet
-        self.all = b""
         self.before = termios.tcgetattr(self.fd)
 
     def resize(self, columns: int, rows: int) -> None:
@@ -49,8 +48,8 @@ class Person:
 
     def wait(self, pattern: bytes, seconds: float = 30.0) -> bytes:
         """Wait until the screen shows ``pattern``; return everything up to it."""
-        end = time.monotonic() + seconds
-        while not (match := re.search(pattern, self.seen)):
+        end, matcher = time.monotonic() + seconds, re.compile(pattern)
+        while not (match := matcher.search(self.seen, max(0, len(self.seen) - LOOK_BACK))):
             ready, _, _ = select.select([self.fd], [], [], max(0.0, end - time.monotonic()))
             assert ready, f"{pattern!r} was not shown; shown was {self.seen[-500:]!r}"
             self._take()
@@ -88,6 +87,5 @@ class Person:
             data = os.read(self.fd, 65536)
         except OSError:  # the other end is closed
             return False
-        self.seen += data
-        self.all = (self.all + data)[-1_000_000:]
+        self.seen = (self.seen + data)[-2 * LOOK_BACK :]
         return bool(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import Any
 
@@ -30,7 +29,7 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     Exit codes: 0 the session was ended by its shell or by you, 1 it was not, 2 bad usage, 3 refused, 5 aborted, 6 lost,
     7 unavailable.
     """
-    from opsnb.cli.terminal import Attached
+    from opsnb.cli.terminal import Attached, window
     from opsnb.client import submit
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -38,7 +37,7 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
             "a session needs a terminal on both ends, and this is none",
             hint=f"in scripts: opsnb exec {host} -- COMMAND, or -- sh -c '...'",
         )
-    columns, rows = shutil.get_terminal_size()
+    columns, rows = window()
     values = {"hosts": host, "term": os.environ.get("TERM") or "vt100", "columns": columns, "rows": rows}
     body = {"runbook": RUNBOOK, "values": values, "why": reason, "submission": os.urandom(16).hex()}
     client, run = submit(workspace(ctx), "/api/runs", body)

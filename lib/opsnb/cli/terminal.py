@@ -10,7 +10,6 @@ import base64
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 PIECE = 16 * 1024  # bytes read from the terminal at once
 WAITING = 256 * 1024  # bytes typed or pasted that wait to be sent; then the terminal is not read
 RETRY_SECONDS = 0.05  # until input that was refused for lack of room is sent again
+DEFAULT_SIZE = (80, 24)  # columns and rows of a terminal that does not know its size
 LAST_SECONDS = 2.0  # how long what was typed last may take to be sent
 HELP = """
 At the beginning of a line:
@@ -162,10 +162,9 @@ class Attached:
         ready, _, _ = select.select([self._wake, *([stdin] if self._sender.room else [])], [], [], 0.5)
         if self._wake in ready:
             os.read(self._wake, PIECE)
-            size = tuple(shutil.get_terminal_size(self._size))
-            if size != self._size:
-                self._size = (size[0], size[1])
-                self._sender.give(size=self._size)
+            if (size := window()) != self._size:
+                self._size = size
+                self._sender.give(size=size)
         if stdin in ready:
             self._typed(os.read(stdin, PIECE))
 
@@ -208,6 +207,15 @@ class Attached:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def window() -> tuple[int, int]:
+    """Return columns and rows of the terminal."""
+    try:
+        found = os.get_terminal_size(sys.stdin.fileno())
+    except OSError:
+        return DEFAULT_SIZE
+    return (found.columns or DEFAULT_SIZE[0], found.lines or DEFAULT_SIZE[1])
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import OpsnbError, UsageError
@@ -19,7 +20,6 @@ from opsnb.runbook.actuators import Actuator, register
 VERB = "prepare.user"
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 SHELL = re.compile(r"/[A-Za-z0-9_./-]{1,100}")
-HOMES = "home"  # where homes are
 UIDS = range(1000, 60001)
 
 LOOK = (
@@ -95,7 +95,7 @@ def plan(host: str, user: str, *, uid: int, shell: str, groups: Sequence[str]) -
     """
     _check(user, uid, shell, groups)
     before = observe(host, {"user": user})
-    home = before["home"] if before else f"/{HOMES}/{user}"
+    home = before["home"] if before else str(PurePosixPath("/home", user))
     remote.look(host, FREE, user, home, str(uid), shell, *groups)
     if before and before["uid"] != uid:
         hint = "the files of a user hang on the number; choose the one that is there, or another name"
