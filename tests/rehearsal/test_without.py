@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,26 +38,26 @@ def apart(script: str, *argv: str, cwd: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def user_place(tmp_path: Path) -> Path:
-    """Make a workspace that belongs to the user."""
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents:
-        if folder.owner() == "root" and str(folder).startswith("/tmp/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    make(tmp_path / "ws")
-    (tmp_path / "python").mkdir()
-    for path in [tmp_path, *tmp_path.rglob("*")]:
-        os.chown(path, USER, USER)
-    return tmp_path / "ws"
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that belongs to the user, outside of pytest's own: what runs beside us shuts that one to others."""
+    with tempfile.TemporaryDirectory(prefix="opsnb-open-") as name:
+        base = Path(name)
+        base.chmod(0o755)
+        make(base / "ws")
+        (base / "python").mkdir()
+        for path in [base, *base.rglob("*")]:
+            os.chown(path, USER, USER)
+        yield base
 
 
-def test_a_user_without_root(tmp_path: Path) -> None:
+def test_a_user_without_root(open_place: Path) -> None:
     """Without root hosts share the machine and say so; each has its name, home and key; down ends what sessions left."""
-    place = user_place(tmp_path)
+    place = open_place / "ws"
     base = str(Path(sys.base_prefix))
 
     def as_user(*argv: str) -> subprocess.CompletedProcess[str]:
-        return apart(BECOME, str(USER), str(tmp_path), base, "/bin/sh", *argv, cwd=place)
+        return apart(BECOME, str(USER), str(open_place), base, "/bin/sh", *argv, cwd=place)
 
     up = as_user(str(OPSNB), "rehearse", "up", "--hosts", "3", "--json")
     try:
@@ -91,10 +93,10 @@ def of_user() -> list[str]:
     return [line for line in lines if not line.startswith("Z")]
 
 
-def test_a_user_that_nobody_can_log_in_as(tmp_path: Path) -> None:
+def test_a_user_that_nobody_can_log_in_as(open_place: Path) -> None:
     """A user whose shell is nologin is told so, and nothing is left."""
-    place = user_place(tmp_path)
-    argv = [str(USER), str(tmp_path), str(Path(sys.base_prefix)), "/usr/sbin/nologin", str(OPSNB), "rehearse", "up"]
+    place = open_place / "ws"
+    argv = [str(USER), str(open_place), str(Path(sys.base_prefix)), "/usr/sbin/nologin", str(OPSNB), "rehearse", "up"]
     done = apart(BECOME, *argv, cwd=place)
     assert done.returncode == 7
     assert "the shell of user 'rehearser' is /usr/sbin/nologin" in done.stderr

@@ -71,6 +71,10 @@ class Command:
         for word in (*self.argv, *self.environment.values()):
             if "\0" in word:
                 raise UsageError(f"a word of a command holds a NUL: {word!r:.60}")
+            try:
+                word.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                raise UsageError(f"a word of a command holds a lone surrogate: {word!r:.60}") from None
         for name in self.environment:
             if not name.isidentifier() or not name.isascii():
                 raise UsageError(f"{name!r:.60} is not the name of a variable")

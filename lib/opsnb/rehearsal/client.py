@@ -23,7 +23,7 @@ Host *
 
 
 def ssh_config(hosts: Sequence[Host], login: Login, known: Path) -> str:
-    """Return what ssh is configured with, ssh_config(5): every host by its name, jump hosts included.
+    """Return the configuration of a plain ssh: every host by its name, jump hosts included (man 5 ssh_config).
 
     Args:
         hosts: The hosts.

@@ -18,11 +18,12 @@ from typing import Any
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.workspace import Workspace
-from opsnb.rehearsal import addresses, hosts, memory, own, probe, shared, state
+from opsnb.rehearsal import addresses, hosts, own, probe, shared, state
 from opsnb.rehearsal.book import Book
 from opsnb.rehearsal.client import CONFIG, KNOWN, known_hosts, ssh_config
 from opsnb.rehearsal.hosts import MOST, OPS, Host, Login
 from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY, keys
+from opsnb.rehearsal.memory import used
 
 OWN, SHARED = "own", "shared"  # a file system and processes of its own for each host, or the machine's for all
 DEFAULT_HOSTS = 6
@@ -167,8 +168,11 @@ class Rehearsal:
         )  # fmt: skip
 
     def _alive(self, host: Host) -> bool:
-        found = state.recall(self.folder / f"{host.name}.json")
+        found = self._recalled(host)
         return found is not None and found.alive()
+
+    def _recalled(self, host: Host) -> state.Process | None:
+        return state.recall(self.folder / f"{host.name}.json")
 
     def _wait(self, wanted: Sequence[Host]) -> None:
         end = time.monotonic() + ANSWER_SECONDS
@@ -209,21 +213,24 @@ class Rehearsal:
             "key": str(self.folder / OBSERVE_KEY),
             "ssh_config": str(self.folder / CONFIG),
             "inventory": str(self.book.path),
-            "hosts": [self._status_of(host, ask=ask) for host in plan.hosts],
+            "hosts": self._status_of(plan, ask=ask),
         }
 
-    def _status_of(self, host: Host, *, ask: bool) -> dict[str, Any]:
-        found = state.recall(self.folder / f"{host.name}.json")
-        alive = found is not None and found.alive()
-        return {
-            "name": host.name,
-            "address": host.address,
-            "port": host.port,
-            "role": hosts.ROLES[host.role],
-            "environment": host.environment,
-            "up": alive and (not ask or addresses.answers(host.address, host.port, STATUS_SECONDS)),
-            "memory": memory.used(found.pid) if found and alive else 0,
-        }
+    def _status_of(self, plan: Plan, *, ask: bool) -> list[dict[str, Any]]:
+        alive = {host.name: process for host in plan.hosts if (process := self._recalled(host)) and process.alive()}
+        memory = used(process.pid for process in alive.values())
+        return [
+            {
+                "name": host.name,
+                "address": host.address,
+                "port": host.port,
+                "role": hosts.ROLES[host.role],
+                "environment": host.environment,
+                "up": host.name in alive and (not ask or addresses.answers(host.address, host.port, STATUS_SECONDS)),
+                "memory": memory[alive[host.name].pid] if host.name in alive else 0,
+            }
+            for host in plan.hosts
+        ]
 
     def down(self) -> int:
         """Take the fleet down: end what was started, remove what was written; return how many hosts ran."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from opsnb.rehearsal.shared import descendants
+from opsnb.rehearsal.shared import below, children
 
 KIB = 1024
 
 
-def used(pid: int) -> int:
-    """Return the bytes that a host's first process and all below it use; shared pages count in shares."""
-    return sum(_share(number) for number in {pid, *(process.pid for process in descendants(pid))})
+def used(pids: Iterable[int]) -> dict[int, int]:
+    """Return the bytes that each host uses, by its first process: that and all below; shared pages count in shares."""
+    known = children()
+    return {pid: sum(_share(number) for number in (pid, *below(pid, known))) for pid in pids}
 
 
 def _share(pid: int) -> int:

@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from opsnb.rehearsal import state
@@ -114,17 +114,28 @@ def stop(processes: Iterable[state.Process], token: str, *, separation: bool) ->
 
 def descendants(pid: int) -> list[state.Process]:
     """Return the children of a process, and theirs."""
-    parents: dict[int, list[int]] = {}
+    return _still(below(pid, children()))
+
+
+def children() -> dict[int, list[int]]:
+    """Return the numbers of the children of every process on this machine."""
+    found: dict[int, list[int]] = {}
     for number in _numbers():
         with contextlib.suppress(OSError):
             text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-            parents.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(number)
-    found, todo = [], [pid]
+            found.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(number)
+    return found
+
+
+def below(pid: int, known: Mapping[int, Sequence[int]]) -> list[int]:
+    """Return the numbers of all below a process."""
+    found: list[int] = []
+    todo = [pid]
     while todo:
-        below = parents.get(todo.pop(), [])
-        todo += below
-        found += below
-    return _still(found)
+        next_ones = known.get(todo.pop(), [])
+        todo += next_ones
+        found += next_ones
+    return found
 
 
 def _marked(token: str) -> list[state.Process]:

@@ -149,7 +149,7 @@ class Masker:
         made: dict[Any, Any] = {}
         for key, item in value.items():
             name = self.value(key) if isinstance(key, str) else key
-            if name != key and name in made:
+            if name in made:
                 name = next(f"{name} {n}" for n in count(2) if f"{name} {n}" not in made)
             made[name] = self.value(item)
         return made

@@ -21,8 +21,23 @@ ESCAPE = rb"\x1b(?:\[[0-?]{0,48}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,1024}(?:\x07|\x1
 ESCAPES = re.compile(ESCAPE)
 # What could become one with more text behind it; it must accept every beginning of what ESCAPE accepts.
 UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,48}[ -/]{0,4}|\][^\x07\x1b]{0,1024}\x1b?|[ -/]{0,3})\Z")
-GAPS = re.compile(rb"[\r\n]+")
-GAPS_AND_ESCAPES = re.compile(rb"(?:" + ESCAPE + rb"|[\r\n])+")
+MAX_GAP = (
+    64  # line breaks and escapes in a row that a match may hold; more end it, so that a stream's memory is bounded
+)
+
+
+@dataclass(frozen=True)
+class _View:
+    """One way to look at text: ``gaps`` are taken out, and ``long`` ones end what stood before them."""
+
+    gaps: re.Pattern[bytes]
+    long: re.Pattern[bytes]
+
+
+BREAKS_OUT = _View(re.compile(rb"[\r\n]+"), re.compile(rb"[\r\n]{%d,}" % (MAX_GAP + 1)))
+ESCAPES_OUT = _View(
+    re.compile(rb"(?:" + ESCAPE + rb"|[\r\n])+"), re.compile(rb"(?:" + ESCAPE + rb"|[\r\n]){%d,}" % (MAX_GAP + 1))
+)
 
 
 @dataclass(frozen=True)
@@ -71,20 +86,20 @@ class Search:
         hold = len(window)
         if b"\x1b" in window and (match := UNFINISHED.search(window, max(0, len(window) - MAX_ESCAPE))):
             hold = match.start()
-        for stripped, gaps in _views(window[:hold]):
+        for stripped, view in _views(window[:hold]):
             place = self._unfinished(stripped)
             if place < len(stripped):
-                hold = min(hold, _Map(window, gaps).raw(place))
+                hold = min(hold, _Map(window, view).raw(place))
         while 0 < hold < len(window) and 0x80 <= window[hold] < 0xC0:  # noqa: PLR2004  (the middle of a character)
             hold -= 1
         return offset + hold
 
     def _all(self, data: bytes) -> Iterator[Found]:
-        for stripped, gaps in _views(data):
+        for stripped, view in _views(data):
             match = self._pattern.search(stripped)
             if match is None:
                 continue
-            places = _Map(data, gaps)
+            places = _Map(data, view)
             while match is not None:
                 start, end = match.span()
                 yield Found(places.raw(start), places.raw(end - 1) + 1, self._names[match.group()])
@@ -123,13 +138,15 @@ class Search:
 class _Map:
     """Brings places in stripped text back to places in the text."""
 
-    def __init__(self, data: bytes, gaps: re.Pattern[bytes]) -> None:
+    def __init__(self, data: bytes, view: _View) -> None:
         self._places: list[int] = []  # in the stripped text, where something was taken out before
         self._taken: list[int] = []  # how much was taken out up to there
         taken = 0
-        for match in gaps.finditer(data):
-            self._places.append(match.start() - taken)
-            taken += match.end() - match.start()
+        for match in view.gaps.finditer(data):
+            size = match.end() - match.start()
+            left = 1 if size > MAX_GAP and view.long.match(data, match.start()) else 0  # one byte stands for a long gap
+            self._places.append(match.start() - taken + left)
+            taken += size - left
             self._taken.append(taken)
 
     def raw(self, place: int) -> int:
@@ -137,10 +154,26 @@ class _Map:
         return place + (self._taken[index - 1] if index else 0)
 
 
-def _views(data: bytes) -> Iterator[tuple[bytes, re.Pattern[bytes]]]:
-    yield data.translate(None, BREAKS), GAPS
-    if b"\x1b" in data:
-        yield ESCAPES.sub(b"", data).translate(None, BREAKS), GAPS_AND_ESCAPES
+def _views(data: bytes) -> Iterator[tuple[bytes, _View]]:
+    """Return ``data`` as a reader sees it, a long gap as one line break, which no needle holds."""
+    stripped = data.translate(None, BREAKS)
+    if len(data) - len(stripped) > MAX_GAP and _may_be_long(data):
+        parts = BREAKS_OUT.long.split(data)
+        stripped = b"\n".join(part.translate(None, BREAKS) for part in parts)
+    yield stripped, BREAKS_OUT
+    if b"\x1b" not in data:
+        return
+    stripped = ESCAPES.sub(b"", data).translate(None, BREAKS)
+    if len(data) - len(stripped) > MAX_GAP and ESCAPES_OUT.long.search(data):
+        parts = ESCAPES_OUT.long.split(data)
+        stripped = b"\n".join(ESCAPES.sub(b"", part).translate(None, BREAKS) for part in parts)
+    yield stripped, ESCAPES_OUT
+
+
+def _may_be_long(data: bytes) -> bool:
+    """Whether there may be a long gap of line breaks: any such gap holds two of these samples."""
+    samples = data[:: MAX_GAP // 2]
+    return len(samples) - len(samples.translate(None, BREAKS)) > 1
 
 
 def _compile(texts: list[bytes]) -> Any:

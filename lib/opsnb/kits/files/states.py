@@ -10,6 +10,7 @@ from opsnb.base.errors import UsageError
 
 MAX_BYTES = 256 * 1024  # of one file; a plan carries its content twice
 DEFAULT_MODE = "0644"
+MAX_PATH, MAX_NAME = 4095, 255  # bytes that Linux takes
 MODE = re.compile(r"[0-7]{4}")
 OWNER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}:[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 
@@ -77,6 +78,11 @@ def plain(path: str) -> PurePosixPath:
     pure = PurePosixPath(path)
     if not pure.is_absolute() or ".." in pure.parts or str(pure) != path or not pure.name or "\0" in path:
         raise UsageError(f"the path is {path!r:.200}; it is absolute and has no '..', '//' or '/' at its end")
-    if not path.isascii() and path.encode("utf-8", "replace").decode() != path:
+    data = path.encode("utf-8", "replace")
+    if data.decode() != path:
         raise UsageError(f"the path is {path!r:.200}; a lone surrogate has no UTF-8 form")
+    if len(data) > MAX_PATH or len(pure.name.encode()) > MAX_NAME:
+        raise UsageError(
+            f"the path is {path!r:.200}; at most {MAX_PATH} bytes, and {MAX_NAME} in its last part, are taken"
+        )
     return pure

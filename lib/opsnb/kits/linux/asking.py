@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsnb.base.errors import OpsnbError
@@ -69,7 +70,7 @@ def ask(machine: Machine, script: str, *values: str, seconds: float = WAIT_SECON
         result.require()
         raise OpsnbError(f"{machine.name}: /bin/sh ran and said nothing that was asked for: {result.text[:80]!r}")
     why = "" if whole else result.why or "the answer was cut short"
-    return Answer(texts=tuple(texts), whole=whole, began=began, ended=ended, received=len(result.stdout), why=why)
+    return Answer(texts=trusted(texts), whole=whole, began=began, ended=ended, received=len(result.stdout), why=why)
 
 
 def sections(data: bytes, number: str) -> list[tuple[str, str]]:
@@ -81,6 +82,19 @@ def sections(data: bytes, number: str) -> list[tuple[str, str]]:
         name, _, text = piece.partition(b"\n")
         found.append((decoded(name), decoded(text)))
     return found
+
+
+def trusted(texts: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the texts that are known to be whole: of a cut answer all but the last, of which whole lines are kept.
+
+    Lines are kept of ``filesystems`` only: one that hangs there must not hide those that answered.
+    """
+    if not texts or texts[-1][0] == "end":
+        return tuple(texts)
+    *kept, (name, text) = texts
+    if name == "filesystems":
+        kept.append((name, text[: text.rfind("\n") + 1]))
+    return tuple(kept)
 
 
 def unpacked(data: bytes, mark: bytes) -> bytes:

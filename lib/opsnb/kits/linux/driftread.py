@@ -193,7 +193,8 @@ def _units(files: str, active: str) -> dict[str, str]:
     for name in states.keys() | {n for n, sub in running.items() if sub == "failed"}:
         sub, state = running.get(name, "dead"), states.get(name, "no unit file")
         told = ["failed"] if sub == "failed" else []
-        told += ["running" if sub == "running" else "not running"] if state == "enabled" and not told else []
+        runs = state == "enabled" and "@." not in name  # name@.service is a pattern that nothing runs under
+        told += ["running" if sub == "running" else "not running"] if runs and not told else []
         found[name] = ", ".join([state, *told])
     return found
 

@@ -1,8 +1,9 @@
 """What ``ss`` and ``netstat`` print: sockets, and which process owns one, as far as the login may see it.
 
-Known forms: ``ss`` of iproute2 3 to 6 (old ones write ``("sshd",1234,3)``, new ones ``("sshd",pid=1234,fd=3)``),
-``netstat`` of net-tools and of busybox. A header line is passed over. Other lines are passed over too: an owner that
-is not understood is not seen, the sockets themselves come from ``/proc/net``.
+Known forms: ``ss`` of iproute2 3 to 6 (old ones write ``("sshd",1234,3)``, new ones ``("sshd",pid=1234,fd=3)``; old
+ones write ``*:22`` for an IPv4 socket, new ones for one of both families), ``netstat`` of net-tools and of busybox. A
+header line is passed over. Other lines are passed over too: an owner that is not understood is not seen, the sockets
+themselves come from ``/proc/net``.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ def parse_ss(text: str) -> pd.DataFrame:
     ``owner`` (``nginx[812], nginx[813]``; empty where the login may not see it).
     """
     rows = []
+    star = "0.0.0.0" if _old(text) else "::"  # noqa: S104  (an address is read here, nothing listens)
     for line in text.splitlines():
         words = line.split(None, SS_WORDS)
         if len(words) < SS_WORDS or words[0] not in {"tcp", "udp"} or not words[2].isdigit():
             continue
-        local, remote = _endpoint(words[4]), _endpoint(words[5])
+        local, remote = _endpoint(words[4], star), _endpoint(words[5], star)
         if local and remote:
             protocol = words[0] + ("6" if ":" in local[0] else "")
             state = STATES.get(words[1], words[1])
@@ -91,7 +93,14 @@ def _processes(words: list[str]) -> str:
     return ", ".join(dict.fromkeys(f"{name}[{pid}]" for name, pid in found))
 
 
-def _endpoint(word: str) -> tuple[str, int] | None:
+def _old(text: str) -> bool:
+    """Whether an ``ss`` wrote this that writes ``*`` for 0.0.0.0 and ``:::22`` for IPv6 (iproute2 before 4.14)."""
+    if ":::" in text:
+        return True
+    return not any(word in text for word in ("0.0.0.0:", "[::", "Process"))
+
+
+def _endpoint(word: str, star: str = "::") -> tuple[str, int] | None:
     """Return address and port of ``127.0.0.53%lo:53``, ``[::]:22``, ``:::22`` or ``*:22``."""
     address, colon, port = word.rpartition(":")
     if not colon or not (port == "*" or port.isdigit()):
@@ -100,5 +109,5 @@ def _endpoint(word: str) -> tuple[str, int] | None:
     mapped = address.lower().removeprefix("::ffff:")
     if mapped != address.lower() and "." in mapped:
         address = mapped
-    wild = {"*": "::", "": "::"}  # ss writes * for a socket of both families
+    wild = {"*": star, "": "::"}
     return wild.get(address, address), 0 if port == "*" else int(port)

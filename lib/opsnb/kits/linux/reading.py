@@ -21,7 +21,7 @@ from opsnb.kits.linux.cpu import (
     parse_uptime,
 )
 from opsnb.kits.linux.memory import Memory, parse_meminfo
-from opsnb.kits.linux.source import REFUSED, Capture, Sample, Source, ThisMachine
+from opsnb.kits.linux.source import REFUSED, SKIPPED, Capture, Sample, Source, ThisMachine
 
 T = TypeVar("T")
 SECTIONS = ("cpu", "cpu usage", "disks", "load", "memory", "network", "pressure", "processes", "sockets", "uptime")
@@ -193,12 +193,15 @@ def parse_host(first: Sample, second: Sample, counters: dict[str, str]) -> HostR
 
 def _unseen(seen: Capture) -> list[str]:
     """Return in words what the login may not see."""
-    refused = [point for point, text in seen.counters.items() if text == REFUSED]
-    notes = [f"{len(refused)} file systems may not be asked by this user: {', '.join(sorted(refused)[:5])}"]
+    notes = []
+    for word, what in ((REFUSED, "may not be asked by this user"), (SKIPPED, "were not asked, there are too many")):
+        points = sorted(point for point, text in (seen.counters or {}).items() if text == word)
+        if points:
+            notes.append(f"{len(points)} file systems {what}: {', '.join(points[:5])}")
     pids = seen.second.matching("/proc/", "/stat")
     hidden = pids and "1" not in pids and "hidepid=" in seen.second.texts.get("/proc/mounts", "")
     told = ["processes of other users are hidden (/proc is mounted with hidepid): only those of the login are listed"]
-    return notes * bool(refused) + told * bool(hidden)
+    return notes + told * bool(hidden)
 
 
 def _section(name: str, read: Callable[[], T]) -> Section[T]:
@@ -218,11 +221,13 @@ def _named(sample: Sample, folder: str) -> dict[str, str]:
     return {path.removeprefix(folder): text for path, text in sample.texts.items() if path.startswith(folder)}
 
 
-def _disks(sample: Sample, counters: dict[str, str]) -> pd.DataFrame:
-    refused = {point for point, text in counters.items() if text == REFUSED}
+def _disks(sample: Sample, counters: dict[str, str] | None) -> pd.DataFrame:
     mounts = disks.storage(disks.parse_mounts(_need(sample, "/proc/mounts")))
-    told = {point: disks.parse_filesystem(text) for point, text in counters.items() if point not in refused}
-    return disks.disk_table([m for m in mounts if m.point not in refused], told)
+    if counters is None:
+        raise OpsnbError("the host did not tell the sizes of its file systems")
+    passed_over = {point for point, text in counters.items() if text in {REFUSED, SKIPPED}}
+    told = {point: disks.parse_filesystem(text) for point, text in counters.items() if point not in passed_over}
+    return disks.disk_table([m for m in mounts if m.point not in passed_over], told)
 
 
 def _network(first: Sample, second: Sample) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from opsnb.base.errors import OpsnbError
@@ -12,7 +12,7 @@ from opsnb.kits.linux import scripts
 from opsnb.kits.linux.asking import WAIT_SECONDS, Answer, ask
 from opsnb.kits.linux.cpu import parse_uptime
 from opsnb.kits.linux.disks import parse_mounts
-from opsnb.kits.linux.source import REFUSED, Capture, Sample, Source, ThisMachine
+from opsnb.kits.linux.source import Capture, Sample, Source, ThisMachine
 
 TOOLS = ("ss", "ss-all", "netstat", "sadf")
 BIG_ENDIAN = ("s390", "s390x", "ppc", "ppc64", "mips", "mips64", "sparc", "sparc64", "parisc", "m68k", "armeb")
@@ -58,20 +58,23 @@ def taken_apart(answer: Answer) -> Capture:
     Raises:
         OpsnbError: If it ended before its second sample.
     """
-    samples = _samples(answer.texts)
+    files = _samples(answer.texts)
     two = 2
-    if len(samples) < two:
-        raise OpsnbError(f"the host's answer ended within its first sample: {answer.why}")
-    first, second = samples[:two]
+    if len(files) < two or not all(found.get("/proc/uptime") for found in files):
+        raise OpsnbError(f"the host's answer ended before its second sample: {answer.why or 'no /proc/uptime in it'}")
+    first, second = (Sample(at=parse_uptime(found["/proc/uptime"]), texts=found) for found in files[:two])
     texts = answer.by_name
     notes = [MISSING[word] for word in answer.starting("without") if word in MISSING]
     notes += [f"cut from what was read: {what}" for what in answer.starting("cut")]
     notes += [] if answer.whole else [f"the end of the host's answer is missing: {answer.why}"]
     if "netstat" in texts and not texts["netstat"].strip():
         notes.append("which process owns a listening socket: netstat said nothing")
+    tools = {name: texts[name] for name in TOOLS if name in texts}
+    if "sadf" not in tools and "without sadf" not in texts:
+        tools["sadf"] = "the answer ended before it"
     return Capture(
-        first=first, second=second, tools={name: texts[name] for name in TOOLS if name in texts}, notes=tuple(notes),
-        counters=counters(second.texts.get("/proc/mounts", ""), texts.get("filesystems", "")),
+        first=first, second=second, tools=tools,
+        notes=tuple(dict.fromkeys(notes)), counters=_asked(second.texts.get("/proc/mounts", ""), texts),
         reader=int(next(iter(answer.starting("self")), "0")), byteorder=_byteorder(texts.get("machine", "")),
         received=answer.received,
     )  # fmt: skip
@@ -87,11 +90,18 @@ def counters(mounts: str, lines: str) -> dict[str, str]:
     for line in lines.splitlines():
         number, _, text = line.partition(" ")
         if number.isdigit() and 0 < int(number) <= len(points):
-            found[points[int(number) - 1]] = REFUSED if text == REFUSED else text
+            found[points[int(number) - 1]] = text
     return found
 
 
-def _samples(texts: Sequence[tuple[str, str]]) -> list[Sample]:
+def _asked(mounts: str, texts: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the counters, ``None`` where the host never came to ask its file systems."""
+    if "filesystems" not in texts or "without stat" in texts:
+        return None
+    return counters(mounts, texts["filesystems"])
+
+
+def _samples(texts: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     files: list[dict[str, str]] = []
     for name, text in texts:
         if name == "sample":
@@ -100,7 +110,7 @@ def _samples(texts: Sequence[tuple[str, str]]) -> list[Sample]:
             files[-1][name.removeprefix("file ")] = text
         elif name.startswith("unread ") and files:
             files[-1].pop(name.removeprefix("unread "), None)
-    return [Sample(at=parse_uptime(found.get("/proc/uptime", "")), texts=found) for found in files]
+    return files
 
 
 def _byteorder(machine: str) -> Literal["little", "big"]:

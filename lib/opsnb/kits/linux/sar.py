@@ -22,6 +22,9 @@ CPU = {"busy_percent": (), "user_percent": ("user", "usr", "nice"), "system_perc
 LOAD = {"load_1min": "ldavg-1", "load_5min": "ldavg-5", "load_15min": "ldavg-15", "run_queue": "runq-sz",
         "tasks": "plist-sz", "blocked": "blocked"}  # fmt: skip
 NETWORK = {"receive_packets_s": "rxpck", "transmit_packets_s": "txpck", "receive_kb_s": "rxkB", "transmit_kb_s": "txkB"}
+LOAD_WORDS = {"load_1min": "load, 1 min", "run_queue": "tasks that wait for a CPU", "blocked": "blocked tasks"}
+NETWORK_WORDS = {"receive_packets_s": "packets/s in", "transmit_packets_s": "packets/s out", "receive_kb_s": "kB/s in",
+                 "transmit_kb_s": "kB/s out"}  # fmt: skip
 MAX_FILE = 256 * 1024 * 1024  # bytes of a saved file
 MAX_SAID = 200  # characters of a tool's complaint
 SADF = ("sadf", "-j")
@@ -105,12 +108,10 @@ def history_table(history: History) -> pd.DataFrame:
 
     ``p95`` is the value that 95 % of the samples do not pass, ``at`` the time of the largest.
     """
-    rows = [
-        (f"CPU {name.replace('_', ' ')}", *_short(history.cpu, name)) for name in ("busy_percent", "iowait_percent")
-    ]
-    rows += [(name.replace("_", " "), *_short(history.load, name)) for name in ("load_1min", "run_queue", "blocked")]
+    rows = [(f"CPU {what}, %", *_short(history.cpu, f"{what}_percent")) for what in ("busy", "iowait", "steal")]
+    rows += [(what, *_short(history.load, name)) for name, what in LOAD_WORDS.items()]
     for interface, frame in history.network.groupby("interface", sort=True):
-        rows += [(f"{interface} {name.replace('_', ' ')}", *_short(frame, name)) for name in NETWORK]
+        rows += [(f"{interface} {what}", *_short(frame, name)) for name, what in NETWORK_WORDS.items()]
     frame = pd.DataFrame(rows, columns=["what", "median", "p95", "max", "at"])
     return frame[frame["max"].notna()].reset_index(drop=True)
 

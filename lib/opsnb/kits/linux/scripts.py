@@ -77,7 +77,7 @@ disks() {
       case $kind in (__PSEUDO__) continue ;; esac
       case $point in (/proc/*|/sys/*) continue ;; esac
       asked=$((asked + 1))
-      [ "$asked" -le __MOUNTS__ ] || continue
+      [ "$asked" -le __MOUNTS__ ] || { echo "$n skipped"; continue; }
       stat -f -c "$n %S %b %f %a %c %d" "$(printf '%b' "$point")" </dev/null 2>/dev/null &
       pids="$pids $!" pairs="$pairs $n:$!"
     done
@@ -89,7 +89,6 @@ disks() {
       [ $? -ne 1 ] || echo "${pair%%:*} refused"
     done
     kill "$killer" 2>/dev/null
-    [ "$asked" -le __MOUNTS__ ] || say "cut $((asked - __MOUNTS__)) file systems"
   } 2>/dev/null
 }
 """
@@ -119,6 +118,7 @@ say end
 """
 
 _FACTS = r"""
+there() { if has "$1" && [ -e "$2" ]; then say "there $1"; fi; }  # a busybox has a name without what is behind it
 body() {
   say began; date +%s.%N
   say uname; uname -s; uname -r; uname -m; uname -n
@@ -131,7 +131,8 @@ body() {
   if has ip; then say ip; ip -o addr show | head -n 2000
   elif has ifconfig; then say ifconfig; ifconfig -a | head -n 4000
   else say "without ip"; fi
-  for p in dpkg rpm apk apt-get dnf yum zypper pacman; do if has "$p"; then say "there $p"; fi; done
+  there dpkg /var/lib/dpkg/status; there apt-get /etc/apt; there rpm /var/lib/rpm; there dnf /etc/dnf
+  there yum /etc/yum.conf; there zypper /etc/zypp; there apk /etc/apk; there pacman /var/lib/pacman
   for p in python3 python python2; do if has "$p"; then say "version $p"; "$p" -V 2>&1 | head -n 1; fi; done
   for d in /sys/block/*; do
     [ -r "$d/size" ] || continue

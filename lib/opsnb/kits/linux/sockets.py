@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from functools import lru_cache
 from typing import Literal
 
 import pandas as pd
@@ -111,12 +112,17 @@ def _socket(protocol: str, words: list[str], byteorder: ByteOrder) -> tuple[obje
 
 def _address(word: str, byteorder: ByteOrder) -> tuple[str, int]:
     text, port = word.split(":")
+    return _host(text, byteorder), int(port, 16)
+
+
+@lru_cache(maxsize=65536)  # a busy host has few addresses and many connections
+def _host(text: str, byteorder: ByteOrder) -> str:
     raw = bytes.fromhex(text)
     if byteorder == "little":
         raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
     address = ipaddress.ip_address(raw)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address), int(port, 16)
+    return str(mapped or address)
 
 
 def _reach(address: str) -> str:

@@ -27,6 +27,7 @@ SADF = ("sadf", "-j", "300", "--", "-u", "-q", "-n", "DEV")
 SADF_SECONDS = 20.0  # a day of samples takes a tenth of a second
 NO_PROGRAM = 127
 REFUSED = "refused"  # instead of counters: this user may not ask that file system
+SKIPPED = "skipped"  # instead of counters: there are more file systems than are asked
 COUNTED = ("/proc/stat", "/proc/net/dev", "/proc/[0-9]*/stat")  # read twice
 STANDING = (
     "/proc/cpuinfo", "/proc/loadavg", "/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/pressure/*",
@@ -63,7 +64,8 @@ class Capture:
     Args:
         first: The files of ``COUNTED``.
         second: The same later, and the files of ``STANDING``.
-        counters: Mount point to ``"block_size blocks free available inodes inodes_free"``, or ``REFUSED``.
+        counters: Mount point to ``"block_size blocks free available inodes inodes_free"``, ``REFUSED`` or ``SKIPPED``;
+            a mount point without any did not answer. ``None`` where none was asked.
         tools: Output of tools by name: ``ss``, ``netstat``, ``sadf``.
         notes: What could not be seen or was cut, in words.
         reader: Pid of what read; it must stand among the processes.
@@ -73,7 +75,7 @@ class Capture:
 
     first: Sample
     second: Sample
-    counters: dict[str, str]
+    counters: dict[str, str] | None
     tools: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reader: int = 0

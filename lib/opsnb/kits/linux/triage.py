@@ -100,10 +100,10 @@ def read_text(seen: Triage) -> str:
 
 
 def all_findings(seen: Triage, thresholds: Thresholds | None = None) -> list[tuple[str, Finding]]:
-    """Return what stands out on every host, worst first; a host that was not read is a critical finding."""
+    """Return what stands out on every host, worst first; before them every host that was not read."""
     rows = [(host, f) for host, r in seen.readings.items() for f in findings(r, thresholds)]
-    rows += [(host, _missing(status, why)) for host, (status, why) in seen.unread.items()]
-    return sorted(rows, key=lambda row: (rank(row[1]), row[0]))
+    first = [(host, _missing(status, why)) for host, (status, why) in seen.unread.items()]
+    return first + sorted(rows, key=lambda row: (rank(row[1]), row[0]))
 
 
 def all_findings_text(seen: Triage, found: list[tuple[str, Finding]]) -> str:
