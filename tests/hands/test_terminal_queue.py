@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from opsnb.base.errors import LinkError, RefusedError, UsageError
 from opsnb.base.runlink import RunLink
+from opsnb.control.flows import converse
+from opsnb.control.records import Mode
 from opsnb.control.runs.terminal import CLOSED, GONE, MAX_PIECE, MAX_SHOWN, MAX_TYPED, Terminal
 
 
@@ -130,6 +132,18 @@ def test_a_window_has_a_size(terminal: Terminal, size: tuple[int, int]) -> None:
     """No size that a terminal cannot have reaches a host."""
     with pytest.raises(UsageError, match="columns"):
         terminal.type(b"", size, end=False)
+
+
+def test_a_session_has_as_many_messages_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit on what a run may say counts everything but a session's bytes."""
+    monkeypatch.setattr(converse, "MAX_MESSAGES", 3)
+    talk: Any = {"services": None, "body": {}, "end": print, "tell": print}
+    conversation = converse.Conversation(run="r", mode=Mode.READ, request="q", **talk)
+    answers = [conversation.answer({"id": n, "op": "terminal", "output": ""}) for n in range(20)]
+    assert all(answer["ok"] for answer in answers)
+    others = [conversation.answer({"id": n, "op": "progress", "done": 0, "total": 0}) for n in range(5)]
+    assert [answer["ok"] for answer in others] == [True, True, True, False, False]
+    conversation.terminal.release()
 
 
 def test_a_wake_is_no_answer() -> None:
