@@ -40,8 +40,7 @@ def person(hosts: Hosts) -> Iterator[Person]:
 def session(hosts: Hosts) -> tuple[dict[str, object], str]:
     """Return the latest session's result and every byte of its recording."""
     run = hosts.client.get("/api/runs", limit=1, runbook="HST-005")["runs"][0]["run"]
-    wait_for(lambda: bool(hosts.client.get(f"/api/runs/{run}")["result"]), 30)
-    result = hosts.client.get(f"/api/runs/{run}")["result"]
+    result = hosts.end(run)
     folder = hosts.record(result) / "files"
     return result, "".join(path.read_text("utf-8") for path in sorted(folder.iterdir()))
 

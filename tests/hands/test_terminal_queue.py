@@ -106,6 +106,16 @@ def test_a_kernel_without_room_is_woken_when_there_is_some(terminal: Terminal) -
     assert say(terminal)["room"] >= MAX_PIECE
 
 
+def test_a_host_that_takes_no_input_is_given_none(terminal: Terminal) -> None:
+    """A paste waits while the host does not read; the kernel is not woken for what it has no room for."""
+    terminal.type(b"pasted", None, end=False)
+    assert terminal.exchange({"output": "", "take": 0})["input"] == ""
+    terminal.type(b" text", None, end=False)
+    assert terminal.due() is False
+    assert base64.b64decode(terminal.exchange({"output": "", "take": 3})["input"]) == b"pas"
+    assert base64.b64decode(say(terminal)["input"]) == b"ted text"
+
+
 def test_going_ends_the_session(terminal: Terminal) -> None:
     """A person who is not there any more, and one who closes it, are told apart."""
     assert shown(terminal, gone) == b""
