@@ -54,7 +54,7 @@ class Networks(Place):
 
     def __init__(self, root: Path, names: Sequence[str] = NAMES) -> None:
         super().__init__(root)
-        self.folder = Workspace(root).state.absolute() / "networks"
+        self.folder = Workspace(root).state.absolute() / "rehearsal"
         self.disks = root / "disks"
         self.mark = secrets.token_hex(3)
         self.bridge = f"opsb{self.mark}"

@@ -12,10 +12,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsnb.base.errors import OpsnbError
 from opsnb.fleet.inventory import loads
 from opsnb.rehearsal import addresses, state
 from opsnb.rehearsal.hosts import MOST, Login, fleet, inventory, names
 from opsnb.rehearsal.identity import Machine, files, machine_id, user_ids
+from opsnb.rehearsal.keys import keys
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrcQL9EaRKonLV7ZxRHE8wS/5LNW4UP9x8cuD0lCzgZ"
 LOGIN = Login(user="ops", observe_key="/k", change_key="/c", sudo=True)
@@ -124,3 +126,21 @@ def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
     with state.locked(folder):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_are_made_once_under_the_lock(tmp_path: Path) -> None:
+    """Each key is made once, for its owner only, by a program that holds the fleet's lock; a failure names the file."""
+    folder = tmp_path / "rehearsal"
+    program = tmp_path / "keygen"
+    program.write_text(f'#!/bin/sh\nls -l /proc/self/fd >>{tmp_path}/held\nexec ssh-keygen "$@"\n', encoding="utf-8")
+    program.chmod(0o700)
+    with state.locked(folder) as lock:
+        folder.mkdir(mode=0o700)
+        with pytest.raises(OpsnbError, match="ssh-keygen made no"):
+            keys(folder, ["web1"], keygen="/bin/false", lock=lock)
+        made = keys(folder, ["web1"], keygen=str(program), lock=lock)
+        assert keys(folder, ["web1"], keygen="/bin/false", lock=lock) == made
+    assert (tmp_path / "held").read_text(encoding="utf-8").count("rehearsal.lock") == 3
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.suffix != ".pub"} == {0o600}
+    assert made.public["web1"].split()[0] == "ssh-ed25519"
+    assert len({made.observe, made.change, made.public["web1"]}) == 3

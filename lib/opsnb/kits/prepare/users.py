@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import OpsnbError, UsageError
@@ -94,7 +95,7 @@ def plan(host: str, user: str, *, uid: int, shell: str, groups: Sequence[str]) -
     """
     _check(user, uid, shell, groups)
     before = observe(host, {"user": user})
-    home = before["home"] if before else f"/home/{user}"
+    home = before["home"] if before else str(PurePosixPath("/home", user))
     remote.look(host, FREE, user, home, str(uid), shell, *groups)
     if before and before["uid"] != uid:
         hint = "the files of a user hang on the number; choose the one that is there, or another name"
