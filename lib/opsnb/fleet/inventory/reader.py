@@ -113,7 +113,8 @@ def _host(entry: Entry, membership: Membership) -> Host:
         user=found.get("user", ""), via=found.get("via", "") if ssh else "",
         environment=found.get("environment", ""), labels=found.get("labels", {}),
         variables=found.get("variables", {}), credential=found.get("credential", {}) if ssh else {},
-        sudo=kind, sudo_secret=secret, keys=found.get("keys", ()), container=found.get("container", ""),
+        sudo=kind, sudo_secret=secret, keys=found.get("keys", ()),
+        legacy=found.get("legacy", False), container=found.get("container", ""),
         engine=found.get("engine", ""), groups=membership.groups_of(entry.name), own=entry.fields.values,
         origins=origins, path=entry.path, line=entry.line,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from opsnb.fleet.inventory.values import EVERY, SETTINGS, THIS_MACHINE, TRANSPOR
 
 FILE, FOLDER = "inventory.yaml", "inventory"
 SECTIONS = ("credentials", "hosts", "groups", "services")
-HOST = ("address", *SETTINGS, "keys", "transport", "container", "engine")
+HOST = ("address", *SETTINGS, "keys", "legacy", "transport", "container", "engine")
 GROUP = ("hosts", "groups", "select", *SETTINGS)
 SERVICE = ("owner", "hosts", "depends", "links", "files", "health", "runbooks")
 CREDENTIAL = {
@@ -26,7 +26,15 @@ CREDENTIAL = {
     "password": ("kind", "secret"),
     "agent": ("kind",),
 }
-OF_SSH = ("address", "user", "port", "via", "keys", "credential")  # a container and this machine have none of these
+OF_SSH = (
+    "address",
+    "user",
+    "port",
+    "via",
+    "keys",
+    "legacy",
+    "credential",
+)  # a container and this machine have none of these
 MAX_BYTES = 64 * 1024 * 1024  # of all files together; 100,000 hosts take 22 MB
 MAX_FILES = 1000
 
@@ -197,6 +205,7 @@ def _host(written: Written, file: File, name: str, value: JSON) -> None:
     if transport == "ssh":
         found["address"] = fields.address()
         found["keys"] = fields.keys()
+        found["legacy"] = fields.flag("legacy")
     written.hosts[name] = Entry(name, fields, found, file.line_of(fields.at) or 0)
 
 
