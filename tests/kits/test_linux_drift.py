@@ -127,6 +127,9 @@ def test_volatile_settings_and_asked_for_patterns_are_left_out_and_listed():
     assert "libc6:amd64" not in found.areas["packages"]
     listed = set(linux.left_out(["packages: libc6*"])["left_out"])
     assert {f"kernel settings: {pattern}" for pattern in VOLATILE} | {"packages: libc6*"} <= listed
+    text = linux.left_out_text(["packages: libc6*"])
+    assert all(pattern in text for pattern in VOLATILE)
+    assert "asked for in this run: packages: libc6*" in text
 
 
 @pytest.mark.parametrize("path", ["etc/passwd", "-rf", "/etc/\0x", "/a\nb", ""])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from opsnb.base.canonical import JSON
 
 MIME = "application/scrapbook.scrap.json+json"
-MAX_SHOWN = 2000  # characters of a value that are printed; the record's evidence has all of it
+MAX_SHOWN = 400  # characters of a value that are printed; the record's evidence has all of it
 
 
 def glue(name: str, value: JSON) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
-from opsnb.base.yaml import read_yaml
+from opsnb.base.yaml import Document, read_yaml
 from opsnb.fleet.inventory.fields import ENGINE, USER, Fields, File, check_group_name
 from opsnb.fleet.inventory.selector import Node, parse
 from opsnb.fleet.inventory.values import EVERY, SETTINGS, THIS_MACHINE, TRANSPORTS, Credential, Service
@@ -102,7 +102,11 @@ def read(root: Path) -> Written:
 
 def add(written: Written, text: str, path: str) -> None:
     """Read the text of one file into ``written``."""
-    document = read_yaml(text, File(path), limit=MAX_BYTES)
+    add_document(written, read_yaml(text, File(path), limit=MAX_BYTES), path)
+
+
+def add_document(written: Written, document: Document, path: str) -> None:
+    """Read what one file says into ``written``."""
     file = File(path, document.lines)
     top = Fields(file, "", document.value, SECTIONS)
     for section, read_one in (

@@ -29,7 +29,7 @@ from opsnb.kits.linux.drift import (
     drift_text,
     odd_hosts,
 )
-from opsnb.kits.linux.driftread import Settings, left_out, parse_settings, read_settings
+from opsnb.kits.linux.driftread import Settings, left_out, left_out_text, parse_settings, read_settings
 from opsnb.kits.linux.facts import host_facts, login_users, parse_addresses, parse_facts, read_facts
 from opsnb.kits.linux.facttables import fact_differences, facts_table, not_read_table
 from opsnb.kits.linux.findings import (
@@ -81,7 +81,8 @@ __all__ = [
     "blind_hosts", "blind_spots", "closest", "compared_table", "connection_states", "count_by_severity", "cpu_chart",
     "cpu_table", "cpu_usage", "differences", "disk_chart", "disk_table", "drift_notes", "drift_table", "drift_text",
     "duration_text", "evidence", "fact_differences", "facts_table", "findings", "findings_table", "findings_text",
-    "history_chart", "history_table", "host_facts", "hosts_chart", "left_out", "listening_ports", "login_users",
+    "history_chart", "history_table", "host_facts", "hosts_chart", "left_out",
+    "left_out_text", "listening_ports", "login_users",
     "memory_chart", "memory_table", "missing_sections", "network_chart", "network_rates", "not_read_table",
     "notes_table", "odd_hosts", "parse_addresses", "parse_capture", "parse_cpuinfo", "parse_facts", "parse_filesystem",
     "parse_host", "parse_loadavg", "parse_meminfo", "parse_mounts", "parse_net_dev", "parse_netstat", "parse_passwd",

@@ -144,9 +144,10 @@ def history_chart(history: History, thresholds: Thresholds | None = None) -> Any
     below.set_ylim(0, max([*peaks, limits.receive_packets_s]) * 10)
     _day(below, history.network, "Received, packets/s (logarithmic)")
     if len(peaks):
-        figure.legend(
-            *below.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9
-        )
+        shown = below.get_legend_handles_labels()
+        legend = figure.legend(*shown, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        for label in legend.get_texts():
+            label.set_parse_math(False)  # an interface called "$x$" is a name, not a formula
     return figure
 
 

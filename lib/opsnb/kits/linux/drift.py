@@ -24,6 +24,7 @@ from opsnb.runbook.show import visible
 ABSENT = "not there"
 CLOCK_SECONDS = 2.0  # two clocks that are closer tell logs in the right order well enough
 ENOUGH = 3  # hosts: where so many agree in nothing, nobody is the odd one
+TOLD = 10  # differences of one host that are told as sentences; the table has all
 MAX_EVIDENCE = 1000  # differences of one host that are kept by name
 
 
@@ -101,7 +102,12 @@ def drift_text(settings: Mapping[str, Settings], found: list[Difference], refere
         lines = [f"{len(settings)} host was read; a comparison wants two or more"]
     elif len(settings) == two and not reference:
         lines.append("of two hosts neither is the majority: each is listed with what the other has")
-    return "\n".join([*lines, *(f"  {host}: {count} differences" for host, count in odd.most_common())])
+    for host, count in odd.most_common():
+        told = [d for d in found if d.host == host][:TOLD]
+        lines.append(f"{host}: {count} difference{'s' if count > 1 else ''}")
+        lines += [f"  {visible(str(d))}" for d in told]
+        lines += [f"  ... and {count - TOLD} more, in the table"] if count > TOLD else []
+    return "\n".join(lines)
 
 
 def drift_notes(settings: Mapping[str, Settings]) -> pd.DataFrame:

@@ -116,6 +116,14 @@ def left_out(ignore: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["left_out", "why"])
 
 
+def left_out_text(ignore: Sequence[str] = ()) -> str:
+    """Return what is not compared as sentences, each reason once: they read well on a phone."""
+    reasons: dict[str, list[str]] = {}
+    for row in left_out(ignore).to_dict("records"):
+        reasons.setdefault(row["why"], []).append(visible(row["left_out"].removeprefix("kernel settings: ")))
+    return "\n".join(f"{why}: {', '.join(names)}" for why, names in reasons.items())
+
+
 def _settings(machine: Machine, files: Sequence[str], ignore: Sequence[str], salt: str) -> Settings:
     return parse_settings(ask(machine, scripts.DRIFT, salt, *files), files, ignore)
 

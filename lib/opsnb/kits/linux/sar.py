@@ -64,9 +64,9 @@ def parse_sadf(text: str) -> History:
         statistics = [s for s in host.get("statistics", []) if s and s.get("timestamp")]
         return History(
             host=str(host.get("nodename", "")),
-            cpu=pd.DataFrame([r for s in statistics for r in _cpu(s)], columns=["time", *CPU]),
-            load=pd.DataFrame([r for s in statistics for r in _load(s)], columns=["time", *LOAD]),
-            network=pd.DataFrame([r for s in statistics for r in _network(s)], columns=["time", "interface", *NETWORK]),
+            cpu=_frame([r for s in statistics for r in _cpu(s)], ["time"], [*CPU]),
+            load=_frame([r for s in statistics for r in _load(s)], ["time"], [*LOAD]),
+            network=_frame([r for s in statistics for r in _network(s)], ["time", "interface"], [*NETWORK]),
             restarts=tuple(_time(r.get("boot", r)) for r in host.get("restarts", [])),
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
@@ -132,6 +132,12 @@ def _binary(file: Path) -> History:
             f"{file} cannot be read by this machine's sadf: {said}",
             hint=f"a file of another version: sadf -c {file} > new, or on its host: sadf -j {file} -- -u -q -n DEV",
         ) from None
+
+
+def _frame(rows: list[dict[str, Any]], words: list[str], numbers: list[str]) -> pd.DataFrame:
+    """Return rows as a table whose columns have their types even where there is no row."""
+    types = {**dict.fromkeys(words, str), **dict.fromkeys(numbers, float)}
+    return pd.DataFrame(rows, columns=[*words, *numbers]).astype(types)
 
 
 def _cpu(sample: dict[str, Any]) -> list[dict[str, Any]]:

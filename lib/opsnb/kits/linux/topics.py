@@ -21,7 +21,8 @@ from opsnb.kits.linux.triage import Triage
 
 NAMES_SHOWN = 4  # hosts that are named beside a port that not all have
 FULLEST, BUSIEST = 3, 2  # file systems and interfaces that are shown of each of several hosts
-STATES_SHOWN = ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT", "SYN_RECV", "LISTEN")
+STATES_SHOWN = {"ESTABLISHED": "estab", "TIME_WAIT": "time_wait", "CLOSE_WAIT": "close_wait", "SYN_RECV": "syn_recv",
+                "LISTEN": "listen"}  # fmt: skip
 Table = pd.DataFrame | str
 
 
@@ -44,12 +45,16 @@ def cpu(seen: Triage) -> Table:
 
 def by_cpu(seen: Triage, top: int) -> Table:
     """The processes that use the CPUs most."""
-    return _joined(seen, lambda r: r.processes.head(top), by="cpu_percent", top=top)
+    if seen.one:
+        return _of(seen.one, lambda r: r.processes.head(top))
+    return _joined(seen, lambda r: _processes(r.processes.head(top), "cpu", "mib"), by="cpu", top=top)
 
 
 def by_memory(seen: Triage, top: int) -> Table:
     """The processes with most resident memory."""
-    return _joined(seen, lambda r: top_by_memory(r.processes, top), by="memory_mib", top=top)
+    if seen.one:
+        return _of(seen.one, lambda r: top_by_memory(r.processes, top))
+    return _joined(seen, lambda r: _processes(top_by_memory(r.processes, top), "mib", "cpu"), by="mib", top=top)
 
 
 def memory(seen: Triage) -> Table:
@@ -106,7 +111,7 @@ def connections(seen: Triage) -> Table:
     """TCP sockets by state."""
     if seen.one:
         return _of(seen.one, lambda r: sockets.connection_states(r.sockets))
-    return _rows(seen, _states, by="established")
+    return _rows(seen, _states, by="estab")
 
 
 def peers(seen: Triage, top: int) -> Table:
@@ -215,8 +220,14 @@ def _joined(
 def _states(reading: HostReading) -> dict[str, Any]:
     table = sockets.connection_states(reading.sockets)
     counts = dict(zip(table["state"], table["connections"], strict=True))
-    shown = {state.lower(): counts.pop(state, 0) for state in STATES_SHOWN}
+    shown = {name: counts.pop(state, 0) for state, name in STATES_SHOWN.items()}
     return {**shown, "other": sum(counts.values())}
+
+
+def _processes(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Return processes with short names, what they are sorted by in front: a phone shows four columns."""
+    names = {"cpu_percent": "cpu", "memory_mib": "mib", "memory_percent": "mem"}
+    return table.rename(columns=names)[["name", first, second, "mem", "user", "state", "threads", "pid", "parent"]]
 
 
 def _busiest(reading: HostReading) -> pd.DataFrame:
@@ -226,8 +237,9 @@ def _busiest(reading: HostReading) -> pd.DataFrame:
     })  # fmt: skip
     outside = rates[rates["interface"] != "lo"]
     troubled = outside[(outside["errors"] > 0) | (outside["drops"] > 0)]
-    shown = pd.concat([outside.head(BUSIEST), troubled]).drop_duplicates("interface")
-    return shown if len(shown) else rates
+    moving = outside[(outside["in_pkt"] > 0) | (outside["out_pkt"] > 0)].head(BUSIEST)
+    shown = pd.concat([moving, troubled]).drop_duplicates("interface")
+    return shown if len(shown) else outside.head(1) if len(outside) else rates
 
 
 def _reasons(why: dict[str, str]) -> str:
