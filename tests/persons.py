@@ -43,8 +43,13 @@ class Person:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, keys: bytes) -> None:
-        """Type."""
-        os.write(self.fd, keys)
+        """Type; what is shown meanwhile is taken, or nobody would read what we write."""
+        while keys:
+            ready, free, _ = select.select([self.fd], [self.fd], [], 30)
+            if free:
+                keys = keys[os.write(self.fd, keys[:1024]) :]
+            elif ready:
+                self._take()
 
     def wait(self, pattern: bytes, seconds: float = 30.0) -> bytes:
         """Wait until the screen shows ``pattern``; return everything up to it."""

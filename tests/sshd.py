@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -162,22 +164,26 @@ class FakeRun:
 
 
 @contextmanager
-def user(name: str, shell: str = "/bin/sh", password: str = "", home: Path | None = None, *more: str) -> Iterator[str]:
-    """A system user for one test: needs root. ``more`` are options of useradd."""
-    place = home or Path("/tmp") / f"home-{name}"
-    made = not place.exists()
-    place.mkdir(exist_ok=True)
-    subprocess.run(["useradd", "-M", "-d", str(place), "-s", shell, *more, name], check=True)
+def user(prefix: str, shell: str = "/bin/sh", *options: str, password: str = "") -> Iterator[str]:
+    """A system user for one test, with a home; needs root.
+
+    Args:
+        prefix: What its name begins with; the rest makes it the test's own.
+        shell: Its login shell.
+        options: Further options of useradd.
+        password: Its password; without one only keys log in.
+    """
+    name = f"{prefix}{secrets.token_hex(3)}"
+    home = Path(tempfile.mkdtemp(prefix=f"home-{name}-"))
+    subprocess.run(["useradd", "-M", "-d", str(home), "-s", shell, *options, name], check=True)
     try:
-        word = password or "*-no-password"
         if password:
-            subprocess.run(["chpasswd"], input=f"{name}:{word}".encode(), check=True)
+            subprocess.run(["chpasswd"], input=f"{name}:{password}".encode(), check=True)
         else:
-            subprocess.run(["usermod", "-p", word, name], check=True)
+            subprocess.run(["usermod", "-p", "*", name], check=True)  # not locked: sshd refuses locked ones
         entry = pwd.getpwnam(name)
-        os.chown(place, entry.pw_uid, entry.pw_gid)
+        os.chown(home, entry.pw_uid, entry.pw_gid)
         yield name
     finally:
-        subprocess.run(["userdel", name], check=False, stderr=subprocess.DEVNULL)
-        if made:
-            shutil.rmtree(place, ignore_errors=True)
+        subprocess.run(["userdel", "-f", name], check=True, stderr=subprocess.DEVNULL)
+        shutil.rmtree(home, ignore_errors=True)

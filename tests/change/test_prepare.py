@@ -68,9 +68,9 @@ def test_the_key_opens_the_door(rehearsal: Hosts, host: str) -> None:
 
 def test_what_was_there_stays(rehearsal: Hosts, host: str) -> None:
     """Groups and keys that an account has besides, and packages that were there, are in the state, and come back."""
-    rehearsal.sudo(host, "useradd -m -u 2300 -G mail elder; install -d -m 700 -o elder /home/elder/.ssh")
+    rehearsal.sudo(host, "useradd -m -u 2300 -G mail elder; install -d -m 700 -o elder ~elder/.ssh")
     rehearsal.sudo(
-        host, f"echo '{OTHER}' > /home/elder/.ssh/authorized_keys; chown elder /home/elder/.ssh/authorized_keys"
+        host, f"echo '{OTHER}' > ~elder/.ssh/authorized_keys; chown elder ~elder/.ssh/authorized_keys"
     )
     before = rehearsal.sudo(host, SNAPSHOT)
     wanted = prepare.Wanted(
@@ -80,7 +80,7 @@ def test_what_was_there_stays(rehearsal: Hosts, host: str) -> None:
     assert [c.what for c in plan.changes] == ["user elder", "key of elder"]
     assert plan.changes[0].after["groups"] == ["adm", "mail"]
     carry_out(plan)
-    assert rehearsal.sudo(host, "cat /home/elder/.ssh/authorized_keys") == f"{OTHER}\n{KEY}\n"
+    assert rehearsal.sudo(host, "cat ~elder/.ssh/authorized_keys") == f"{OTHER}\n{KEY}\n"
     carry_out(plan.inverse())
     assert rehearsal.sudo(host, SNAPSHOT) == before
 
@@ -89,11 +89,11 @@ def test_an_account_that_is_in_use_is_not_removed(rehearsal: Hosts, host: str) -
     """A file in its home, or another shell since, and the undo leaves everything alone and says why."""
     plan = prepare.plan_hosts(host, prepare.Wanted(user="used", uid=2400))
     carry_out(plan)
-    rehearsal.sudo(host, "echo work > /home/used/work.txt")
+    rehearsal.sudo(host, "echo work > ~used/work.txt")
     with pytest.raises(UsageError, match="holds files that were not there"):
         carry_out(plan.inverse())
-    assert "work" in rehearsal.sudo(host, "cat /home/used/work.txt")
-    rehearsal.sudo(host, "rm /home/used/work.txt; usermod -s /bin/dash used")
+    assert "work" in rehearsal.sudo(host, "cat ~used/work.txt")
+    rehearsal.sudo(host, "rm ~used/work.txt; usermod -s /bin/dash used")
     with pytest.raises(AssertionError):  # what a run calls drifted
         carry_out(plan.inverse())
     rehearsal.sudo(host, "usermod -s /bin/sh used")
@@ -103,11 +103,11 @@ def test_an_account_that_is_in_use_is_not_removed(rehearsal: Hosts, host: str) -
 
 def test_links_in_a_home_are_not_followed(rehearsal: Hosts, host: str) -> None:
     """Somebody who links their .ssh elsewhere gets no file of root's written or read."""
-    rehearsal.sudo(host, "useradd -m -u 2500 sly; ln -s /etc /home/sly/.ssh")
+    rehearsal.sudo(host, "useradd -m -u 2500 sly; ln -s /etc ~sly/.ssh")
     with pytest.raises(UsageError, match="links are not followed"):
         keys.plan(host, "sly", KEY)
-    rehearsal.sudo(host, "rm /home/sly/.ssh; install -d -m 700 -o sly /home/sly/.ssh")
-    rehearsal.sudo(host, "ln -s /etc/shadow /home/sly/.ssh/authorized_keys")
+    rehearsal.sudo(host, "rm ~sly/.ssh; install -d -m 700 -o sly ~sly/.ssh")
+    rehearsal.sudo(host, "ln -s /etc/shadow ~sly/.ssh/authorized_keys")
     with pytest.raises(UsageError, match="links are not followed"):
         keys.plan(host, "sly", KEY)
     rehearsal.sudo(host, "userdel -r sly 2>/dev/null")

@@ -14,7 +14,7 @@ Form = Callable[[str], Any]
 TEXTS = {TypeName.STR, TypeName.LITERAL, TypeName.ANY}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Slot:
     """One place into which somebody can put text: a parameter, an item of a list, a value or key of an object."""
 

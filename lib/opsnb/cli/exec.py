@@ -56,7 +56,7 @@ def command(
         print_json({"hosts": rows, "run": run["run"], "record": result.get("record")})
     else:
         _summary(rows, result)
-    return exit_code(result)
+    return exit_code(result) or int(not rows)  # nobody was asked: no success
 
 
 def _no_shell_text(words: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from opsnb.cli.output import json_option, print_json, progress, safe, table, wor
 
 COMMAND, FACTS = "HST-004", "HST-002"
 CHECK_SECONDS = 30.0
+WHY_WIDTH = 80  # columns of a reason in the table; --json has all of it
 RUNS_READ = 200  # the latest runs of HST-002 in which facts are looked for
 NEXT = (
     (r"host key|pinned", "opsnb host trust {host}"),
@@ -57,7 +58,7 @@ def check(ctx: click.Context, selector: str, as_json: bool) -> int:
     else:
         table(
             ("HOST", "STATUS", "SECONDS", "WHY", "NEXT"),
-            [(r["host"], r["status"], r["seconds"] or "-", r["why"] or "-", r["next"] or "-") for r in found],
+            [(r["host"], r["status"], r["seconds"] or "-", _cut(r["why"]) or "-", r["next"] or "-") for r in found],
         )
         click.echo(f"{sum(r['status'] == 'ok' for r in found)} of {len(found)} answered", err=True)
     return 0 if all(row["status"] == "ok" for row in found) else 1
@@ -157,6 +158,10 @@ def _short(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} {_short(inner)}" for key, inner in value.items() if inner not in (None, "", [], {}))
     return ", ".join(_short(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WHY_WIDTH else f"{text[: WHY_WIDTH - 1]}…"
 
 
 def _row(host: str, status: str, why: str, following: str, seconds: Any = None) -> dict[str, Any]:

@@ -94,8 +94,11 @@ def compare(pinned: Any, found: list[str]) -> tuple[str, list[str]]:
 def _fetched(ctx: click.Context, host: Any) -> list[str]:
     if host.via:
         return _through(ctx, host)
+    import logging
+
     from opsnb.fleet.ssh.keys import scan
 
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # a kind of key that a host lacks is no news
     progress(f"asking {host.address} port {host.port} for its keys")
     found = scan(host.address, host.port, None, SCAN_SECONDS)
     if not found:

@@ -80,18 +80,19 @@ def cli(ctx: click.Context, workspace: str) -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Entry point; an error of ours is a message and an exit code, never a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]  # behind it: others' words
     try:
         sys.exit(cli.main(args=arguments, prog_name="opsnb", standalone_mode=False) or 0)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        if "--json" in arguments:
+        if as_json:
             report(ClickError(error), as_json=True)
         else:
             error.show()
         sys.exit(error.exit_code)
     except OpsnbError as error:
-        report(error, as_json="--json" in arguments)
+        report(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(BROKEN_PIPE)

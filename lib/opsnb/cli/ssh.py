@@ -45,7 +45,7 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     Attached(client, str(run["run"]), (columns, rows)).carry()
     result = follow(client, str(run["run"]))
     _tell(result)
-    return exit_code(result)
+    return exit_code(result) or int("ended" not in result.get("evidence", {}))  # no session is no success
 
 
 def _tell(result: dict[str, Any]) -> None:

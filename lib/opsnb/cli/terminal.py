@@ -166,7 +166,10 @@ class Attached:
                 self._size = size
                 self._sender.give(size=size)
         if stdin in ready:
-            self._typed(os.read(stdin, PIECE))
+            try:
+                self._typed(os.read(stdin, PIECE))
+            except OSError:  # the terminal is gone
+                self._over.set()
 
     def _typed(self, data: bytes) -> None:
         if not data:  # the terminal was hung up

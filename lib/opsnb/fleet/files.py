@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from opsnb.base.errors import OpsnbError, UsageError
-from opsnb.fleet.values import MissingFileError, Result, Status
+from opsnb.fleet.values import LEFT_OPEN, MissingFileError, Result, Status
 
 PIECE = 4 * 1024 * 1024  # bytes that are moved at a time
 READ_MOST = 16 * 1024 * 1024  # bytes that read() returns unless it is told otherwise
@@ -258,7 +258,7 @@ def _drop(machine: Runs, path: str, token: str, *, sudo: bool) -> None:
 def _done(machine: Runs, result: Result, path: str, what: str) -> Result:
     """Return a result that is ok, or raise what it means for the file."""
     if result.ok:
-        if result.error:
+        if result.error and result.error != LEFT_OPEN:
             raise OpsnbError(f"{machine.name}: {path}: {result.error}")
         return result
     if result.status is not Status.FAILED:

@@ -14,7 +14,7 @@ from opsnb.base.errors import OpsnbError
 from opsnb.fleet.boot import Boot, Unveil, boot
 from opsnb.fleet.shell import LocalShell
 from opsnb.fleet.transport import OnOutput
-from opsnb.fleet.values import PATH, Command, Result, Status, decoded
+from opsnb.fleet.values import LEFT_OPEN, PATH, Command, Result, Status, decoded
 
 CHUNK = 65536  # bytes
 LINGER = 1.0  # seconds of silence after the program's end for which its output is waited for: a child may hold it open
@@ -90,7 +90,7 @@ class LocalTransport:
         ended = work.process.returncode
         code = None if over else ended if ended >= 0 else 128 - ended
         status = Status.UNKNOWN if over else Status.OK if code == 0 else Status.FAILED
-        error = f"{work.cut} bytes of output were cut" if work.cut else ""
+        error = f"{work.cut} bytes of output were cut" if work.cut else LEFT_OPEN if work.left_open else ""
         if over:
             error = f"it took longer than {command.seconds:g} s and was ended"
         return Result(
@@ -105,7 +105,7 @@ class _Work:
     def __init__(
         self, process: subprocess.Popen[bytes], stdin: bytes, most: int, on_output: OnOutput | None, root: Boot | None
     ) -> None:
-        self.process, self.cut, self.asked = process, 0, False
+        self.process, self.cut, self.asked, self.left_open = process, 0, False, False
         self.kept = {"stdout": bytearray(), "stderr": bytearray()}
         self._left, self._most, self._on_output, self._boot = memoryview(stdin), most, on_output, root
         self._unveil = {name: Unveil(root.nonce) for name in self.kept} if root else {}
@@ -143,7 +143,8 @@ class _Work:
                 return True
             ready = selector.select(min(wait, LINGER))
             if not ready and self.process.poll() is not None:
-                return False  # it has ended; a child holds its output open
+                self.left_open = True
+                return False
             for key, _ in ready:
                 if key.data == "stdin":
                     self._feed(selector)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opsnb.fleet.shell import Shell
 
 MAX_PIECE = 32 * 1024  # bytes of output that are handed on at once
+MAX_TYPED = 64 * 1024  # bytes of input that wait for the host
 ATTACH_SECONDS = 30.0  # how long the person may take to look
 QUIET_SECONDS = 5.0  # the longest wait; everything that matters wakes us earlier
 RETRY_SECONDS = 0.02  # between two tries to type what the host does not take
@@ -78,7 +79,7 @@ class Session:
         self._room = 0
         self._input = bytearray()
         self._why = ""
-        self._attached = False
+        self._attached = self._starved = False
         self._shown = self._typed = 0
         self._started = time.monotonic()
 
@@ -110,7 +111,7 @@ class Session:
 
     def _next(self) -> bytes:
         """Wait until there is something to exchange; return what the shell said, recorded already."""
-        while not self._why and not self._line.woken():
+        while not self._why and not self._line.woken() and not self._hungry:
             if not self._attached and time.monotonic() - self._started > ATTACH_SECONDS:
                 self._why = f"nobody looked within {ATTACH_SECONDS:g} s"
                 break
@@ -132,7 +133,9 @@ class Session:
 
     def _exchange(self, output: bytes) -> None:
         self._shown += len(output)
-        answer = self._line.ask("terminal", output=base64.b64encode(output).decode())
+        take = MAX_TYPED - len(self._input)
+        answer = self._line.ask("terminal", output=base64.b64encode(output).decode(), take=take)
+        self._starved = take <= 0
         typed = base64.b64decode(answer["input"])
         self._typed += len(typed)
         self._room, self._attached = int(answer["room"]), bool(answer["attached"]) or self._attached
@@ -142,6 +145,11 @@ class Session:
         self._input += typed
         self._write()
         self._why = self._why or str(answer["end"])
+
+    @property
+    def _hungry(self) -> bool:
+        """Whether there is room for input again after there was none."""
+        return self._starved and len(self._input) < MAX_TYPED
 
     def _write(self) -> None:
         taken = self._shell.write(bytes(self._input)) if self._input else 0

@@ -18,6 +18,7 @@ HIDDEN = "***"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where programs are looked for, on every host
 DEFAULT_SECONDS = 60.0  # how long a command may take
 MAX_OUTPUT = 32 * 1024 * 1024  # bytes kept of each stream of one command unless it says less; the rest is cut, and said
+LEFT_OPEN = "it left a child that holds its output open; what the child writes is not here"  # no trouble, but said
 
 
 class Hidden(str):

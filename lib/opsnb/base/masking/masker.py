@@ -23,11 +23,19 @@ class Masker:
     def __init__(self) -> None:
         self._names: dict[bytes, str] = {}
         self._values: set[tuple[str, str]] = set()
-        self._search: Search | None = None
+        self._made: Search | None = None
         self.generation = 0  # grows with each secret; what was masked under an older one may hold a newer secret
 
     def __bool__(self) -> bool:
         return bool(self._names)
+
+    @property
+    def _search(self) -> Search | None:
+        """The search for all that is known, made when it is first needed."""
+        made = self._made
+        if made is None and self._names:
+            made = self._made = Search(self._names)
+        return made
 
     @property
     def names(self) -> list[str]:
@@ -46,8 +54,7 @@ class Masker:
         names = dict(self._names)
         for needle in needles(value):
             names.setdefault(needle, name)
-        self._search = Search(names)
-        self._names = names
+        self._names, self._made = names, None
         self._values.add((name, value))
         self.generation += 1
         return True

@@ -21,23 +21,7 @@ ESCAPE = rb"\x1b(?:\[[0-?]{0,48}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,1024}(?:\x07|\x1
 ESCAPES = re.compile(ESCAPE)
 # What could become one with more text behind it; it must accept every beginning of what ESCAPE accepts.
 UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,48}[ -/]{0,4}|\][^\x07\x1b]{0,1024}\x1b?|[ -/]{0,3})\Z")
-MAX_GAP = (
-    64  # line breaks and escapes in a row that a match may hold; more end it, so that a stream's memory is bounded
-)
-
-
-@dataclass(frozen=True)
-class _View:
-    """One way to look at text: ``gaps`` are taken out, and ``long`` ones end what stood before them."""
-
-    gaps: re.Pattern[bytes]
-    long: re.Pattern[bytes]
-
-
-BREAKS_OUT = _View(re.compile(rb"[\r\n]+"), re.compile(rb"[\r\n]{%d,}" % (MAX_GAP + 1)))
-ESCAPES_OUT = _View(
-    re.compile(rb"(?:" + ESCAPE + rb"|[\r\n])+"), re.compile(rb"(?:" + ESCAPE + rb"|[\r\n]){%d,}" % (MAX_GAP + 1))
-)
+MAX_GAP = 4096  # bytes of line breaks and escapes that one match may hold: a stream's memory is bounded
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class Search:
 
     def found(self, data: bytes) -> list[Found]:
         """Return what gives a secret away, in order; overlapping matches are one, under the first one's name."""
-        rows = sorted(self._all(data), key=lambda f: f.start)
+        rows = sorted(self._all(data), key=lambda f: (f.start, -f.end))
         merged: list[Found] = []
         for row in rows:
             if merged and row.start < merged[-1].end:
@@ -76,58 +60,56 @@ class Search:
         return merged
 
     def any(self, data: bytes) -> bool:
-        """Whether anything gives a secret away."""
-        return any(self._pattern.search(stripped) for stripped, _ in _views(data))
+        """Whether anything may give a secret away; :meth:`found` says what does."""
+        return any(self._pattern.search(view.text) for view in _views(data))
 
     def undecided(self, data: bytes) -> int:
         """Return where the longest end of ``data`` begins that may become a match; its length where there is none."""
         window = self._window(data)
-        offset = len(data) - len(window)
         hold = len(window)
         if b"\x1b" in window and (match := UNFINISHED.search(window, max(0, len(window) - MAX_ESCAPE))):
             hold = match.start()
-        for stripped, view in _views(window[:hold]):
-            place = self._unfinished(stripped)
-            if place < len(stripped):
-                hold = min(hold, _Map(window, view).raw(place))
+        for view in _views(window[:hold]):
+            for place in self._unfinished(view.text):
+                start = view.place(place)
+                if len(window) - start - (len(view.text) - place) <= MAX_GAP:  # else no more text makes it a match
+                    hold = min(hold, start)
+                    break
         while 0 < hold < len(window) and 0x80 <= window[hold] < 0xC0:  # noqa: PLR2004  (the middle of a character)
             hold -= 1
-        return offset + hold
+        return len(data) - len(window) + hold
 
     def _all(self, data: bytes) -> Iterator[Found]:
-        for stripped, view in _views(data):
-            match = self._pattern.search(stripped)
-            if match is None:
-                continue
-            places = _Map(data, view)
+        for view in _views(data):
+            match = self._pattern.search(view.text)
             while match is not None:
-                start, end = match.span()
-                yield Found(places.raw(start), places.raw(end - 1) + 1, self._names[match.group()])
-                match = self._pattern.search(stripped, start + 1)  # another may begin inside
+                begin = int(match.start())
+                start = view.place(begin)
+                found: Any = match
+                while found is not None:  # the longest one that does not hold too much besides
+                    end = view.place(found.end() - 1, keep=False) + 1
+                    if end - start - (found.end() - begin) <= MAX_GAP:
+                        yield Found(start, end, self._names[found.group()])
+                        break
+                    found = self._pattern.match(view.text, begin, found.end() - 1)
+                match = self._pattern.search(view.text, begin + 1)  # another may begin inside
 
     def _window(self, data: bytes) -> bytes:
         """Return an end of ``data`` in which every unfinished match begins."""
-        wanted = self._longest + MAX_ESCAPE
-        size = 2 * wanted
-        while size < len(data):
-            window = data[-size:]
-            if len(ESCAPES.sub(b"", window).translate(None, BREAKS)) >= wanted:
-                return window
-            size *= 2
-        return data
+        size = self._longest + MAX_GAP + 2 * MAX_ESCAPE  # its first escape may have been cut in half: one more
+        return data[-size:]
 
-    def _unfinished(self, stripped: bytes) -> int:
-        """Return the first place whose rest is the beginning of a needle, and less than all of it."""
-        place = max(0, len(stripped) - self._longest + 1)
-        while match := self._heads.search(stripped, place):
+    def _unfinished(self, text: bytes) -> Iterator[int]:
+        """Yield the places whose rest is the beginning of a needle, and less than all of it."""
+        place = max(0, len(text) - self._longest + 1)
+        while match := self._heads.search(text, place):
             begin = int(match.start())
-            if self._begins(stripped[begin:]):
-                return begin
+            if self._begins(text[begin:]):
+                yield begin
             place = begin + 1
-        for place in range(max(0, len(stripped) - HEAD + 1), len(stripped)):
-            if self._begins(stripped[place:]):
-                return place
-        return len(stripped)
+        for begin in range(max(place, len(text) - HEAD + 1), len(text)):
+            if self._begins(text[begin:]):
+                yield begin
 
     def _begins(self, text: bytes) -> bool:
         place = bisect_left(self._sorted, text)
@@ -135,45 +117,48 @@ class Search:
         return place < len(self._sorted) and self._sorted[place].startswith(text)
 
 
-class _Map:
-    """Brings places in stripped text back to places in the text."""
+class _View:
+    """Text without line breaks, and without escapes if asked; brings its places back to places in the text itself."""
 
-    def __init__(self, data: bytes, view: _View) -> None:
-        self._places: list[int] = []  # in the stripped text, where something was taken out before
-        self._taken: list[int] = []  # how much was taken out up to there
-        taken = 0
-        for match in view.gaps.finditer(data):
-            size = match.end() - match.start()
-            left = 1 if size > MAX_GAP and view.long.match(data, match.start()) else 0  # one byte stands for a long gap
-            self._places.append(match.start() - taken + left)
-            taken += size - left
-            self._taken.append(taken)
+    def __init__(self, data: bytes, *, escapes: bool) -> None:
+        self._shown = ESCAPES.sub(b"", data) if escapes else data
+        self.text = self._shown.translate(None, BREAKS)
+        self._data = data if escapes else b""
+        self._escapes: tuple[list[int], list[int]] | None = None
+        self._known = (0, 0)  # a place in this text, and where it stands in what is shown
 
-    def raw(self, place: int) -> int:
-        index = bisect_right(self._places, place)
-        return place + (self._taken[index - 1] if index else 0)
+    def place(self, place: int, *, keep: bool = True) -> int:
+        """Return where the byte at ``place`` stands; quick for places that grow, which ``keep`` remembers."""
+        known, shown = self._known if place >= self._known[0] else (0, 0)
+        wanted = place - known
+        while wanted:  # so many bytes further, and one more for each line break among them
+            end = shown + wanted
+            wanted = self._shown.count(b"\n", shown, end) + self._shown.count(b"\r", shown, end)
+            shown = end
+        while self._shown[shown] in BREAKS:
+            shown += 1
+        if keep:
+            self._known = (place, shown)
+        return shown + self._before(shown) if self._data else shown
+
+    def _before(self, shown: int) -> int:
+        """Return how many bytes of escapes stand before a place in what is shown."""
+        if self._escapes is None:
+            places, taken, total = [], [], 0
+            for match in ESCAPES.finditer(self._data):
+                places.append(match.start() - total)
+                total += match.end() - match.start()
+                taken.append(total)
+            self._escapes = places, taken
+        places, taken = self._escapes
+        index = bisect_right(places, shown)
+        return taken[index - 1] if index else 0
 
 
-def _views(data: bytes) -> Iterator[tuple[bytes, _View]]:
-    """Return ``data`` as a reader sees it, a long gap as one line break, which no needle holds."""
-    stripped = data.translate(None, BREAKS)
-    if len(data) - len(stripped) > MAX_GAP and _may_be_long(data):
-        parts = BREAKS_OUT.long.split(data)
-        stripped = b"\n".join(part.translate(None, BREAKS) for part in parts)
-    yield stripped, BREAKS_OUT
-    if b"\x1b" not in data:
-        return
-    stripped = ESCAPES.sub(b"", data).translate(None, BREAKS)
-    if len(data) - len(stripped) > MAX_GAP and ESCAPES_OUT.long.search(data):
-        parts = ESCAPES_OUT.long.split(data)
-        stripped = b"\n".join(ESCAPES.sub(b"", part).translate(None, BREAKS) for part in parts)
-    yield stripped, ESCAPES_OUT
-
-
-def _may_be_long(data: bytes) -> bool:
-    """Whether there may be a long gap of line breaks: any such gap holds two of these samples."""
-    samples = data[:: MAX_GAP // 2]
-    return len(samples) - len(samples.translate(None, BREAKS)) > 1
+def _views(data: bytes) -> Iterator[_View]:
+    yield _View(data, escapes=False)
+    if b"\x1b" in data:
+        yield _View(data, escapes=True)
 
 
 def _compile(texts: list[bytes]) -> Any:

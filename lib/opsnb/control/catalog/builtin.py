@@ -1,7 +1,7 @@
 """The runbooks that come with the program: the command line relies on them, so they are in every workspace.
 
 They are seen under ``built-in/``. A workspace that has a notebook with one of these ids uses its own
-(docs/decisions/0009).
+(docs/decisions/0010).
 """
 
 from __future__ import annotations

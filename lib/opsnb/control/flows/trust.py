@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.canonical import canonical, salted
 from opsnb.base.clock import stamp
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
+from opsnb.control.flows.record import publish_ledger
 from opsnb.control.ledger.events import HostTrusted
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person
@@ -65,6 +66,7 @@ def trust(services: Services, host: str, keys: list[str], instead_of: list[str],
             position = append(connection, event)
             _remember(services, {**said, "by": person.name, "at": stamp(), "salt": salt, "entry": position.index})
             file = set_keys(root, host, lines)
+    publish_ledger(services)
     return {
         "host": host, "keys": lines, "file": file, "by": person.name,
         "ledger": {"index": position.index, "root": position.root.hex()},

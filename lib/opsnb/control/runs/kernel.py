@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,33 @@ def boot(slot: Slot) -> None:
     _open_terminal()
     isolation = confine(slot.confinement)
     _reseed()
-    app = _application(slot)
+    with _nothing_past_the_supervisor():
+        app = _application(slot)
     _report(slot.ready, isolation)
     app.start()
+
+
+@contextlib.contextmanager
+def _nothing_past_the_supervisor() -> Iterator[None]:
+    """Close the way to the control plane's log: ipykernel passes on to the streams it finds what it captures from them.
+
+    What is written to descriptors 1 and 2 arrives as output of the cell, masked, and nowhere else. An error at the
+    start is still said where it can be read.
+    """
+    kept = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    try:
+        yield
+    except BaseException:
+        for descriptor, former in enumerate(kept, 1):
+            os.dup2(former, descriptor)
+        raise
+    finally:
+        for former in kept:
+            os.close(former)
 
 
 def _own_group() -> None:

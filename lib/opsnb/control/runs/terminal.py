@@ -39,7 +39,8 @@ class Terminal:
         self._size: list[int] | None = None
         self._end = ""  # why the session is to end
         self._attached = self._over = False
-        self._told = self._waits = self._full = False  # the kernel: who is there; asked and has nothing; has no room
+        # what the kernel knows: who is there; asked and has nothing; has no room for output; has some for input
+        self._told = self._waits = self._full = self._takes = False
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     # -- the conductor's side --------------------------------------------------------------------------------------
@@ -48,7 +49,8 @@ class Terminal:
         """Take what the host said and return what is for it.
 
         Args:
-            message: ``output``: base64, at most as many bytes as there was ``room``.
+            message: ``output``: base64, at most as many bytes as there was ``room``; ``take``: how many bytes of input
+                the kernel has room for, because its host takes them.
 
         Returns:
             ``{"input": base64, "size": [columns, rows] or null, "end": why or "", "room": bytes, "attached": bool}``.
@@ -57,13 +59,14 @@ class Terminal:
             RefusedError: If it says more than there is room for.
         """
         output = base64.b64decode(str(message.get("output", "")), validate=True)
+        take = max(0, min(MAX_PIECE, int(message.get("take", MAX_PIECE))))
         with self._lock:
             if len(output) > MAX_SHOWN - len(self._shown):
                 raise RefusedError("more output than there is room for")
             self._shown += output
             if output:
                 self._wake_person()
-            typed, self._typed = self._typed[:MAX_PIECE], self._typed[MAX_PIECE:]
+            typed, self._typed, self._takes = self._typed[:take], self._typed[take:], take > 0
             size, self._size = self._size, None
             room = MAX_SHOWN - len(self._shown)
             self._waits, self._full, self._told = True, room < MAX_PIECE, self._attached
@@ -80,7 +83,8 @@ class Terminal:
             return False
         with self._lock:
             roomy = self._full and len(self._shown) <= MAX_SHOWN // 2
-            news = self._typed or self._size or self._end or roomy or self._attached is not self._told
+            keys = self._takes and self._typed
+            news = keys or self._size or self._end or roomy or self._attached is not self._told
             due, self._waits = bool(self._waits and news), self._waits and not news
             return due
 

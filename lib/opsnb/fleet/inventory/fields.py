@@ -124,6 +124,13 @@ class Fields:
             raise self.error("port", f"found {kind_of(value)}, wanted a number from 1 to {MAX_PORT}")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return a yes or no; no where it is not there."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.error(key, f"is {kind_of(value)}, wanted true or false")
+        return bool(value)
+
     def address(self) -> str:
         """Return ``address``: a name or an IP address."""
         value = self.text("address")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import random
 import socket
 import threading
@@ -23,6 +25,7 @@ OPENINGS_THROUGH = 8  # of them through one jump host: sshd drops more than 10 t
 OPEN_SECONDS = 30.0  # for reaching a host and logging in
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 3.0  # seconds between attempts at a host that drops new connections
 ATTEMPTS = 6  # at a host that drops new connections
+FAILED_FOR = 10.0  # seconds for which a jump host that could not be reached is not tried again by those behind it
 DEAD_AFTER = 30_000  # milliseconds without an answer after which the kernel gives a connection up
 
 Credential = Callable[[str, str], dict[str, Any]]
@@ -60,11 +63,16 @@ class Connections:
         pins = Pins(str(row["name"]), row.get("keys", ()))
         with ExitStack() as turns:
             jump = self._jump(tuple(row.get("via", ())))
+            spent, sock = 0.0, None
             if jump:
                 turns.enter_context(jump.turns)
+            else:  # hosts that answer nothing take their time here, and no turn from those that do
+                began = time.monotonic()
+                sock = _connected(row, began + min(seconds, OPEN_SECONDS))
+                spent = time.monotonic() - began
             turns.enter_context(self._openings)
-            turn = time.monotonic()
-            wire = self._opened(row, pins, purpose, turn + min(seconds, OPEN_SECONDS), jump)
+            turn = time.monotonic() - spent
+            wire = self._opened(row, pins, purpose, turn + min(seconds, OPEN_SECONDS), jump, sock)
             return wire, turn
 
     def close(self, wire: Wire) -> None:
@@ -96,10 +104,19 @@ class Connections:
                 self._jumps[names] = _Jump(self, via)
             return self._jumps[names]
 
-    def _opened(self, row: Mapping[str, Any], pins: Pins, purpose: str, end: float, jump: _Jump | None) -> Wire:
+    def _opened(
+        self,
+        row: Mapping[str, Any],
+        pins: Pins,
+        purpose: str,
+        end: float,
+        jump: _Jump | None,
+        first: socket.socket | None = None,
+    ) -> Wire:
         pause = FIRST_PAUSE
         for attempt in range(1, ATTEMPTS + 1):
-            sock = jump.tunnel(str(row["address"]), int(row.get("port", 22)), end) if jump else _connected(row, end)
+            sock = first or _way(row, end, jump)
+            first = None
             wire = Wire(
                 sock, types=pins.types, legacy=bool(row.get("legacy")), handshake=max(0.1, end - time.monotonic())
             )
@@ -119,7 +136,7 @@ class Connections:
         return self._logged_in(wire, row, purpose, end)
 
     def _logged_in(self, wire: Wire, row: Mapping[str, Any], purpose: str, end: float) -> Wire:
-        host, user = str(row["name"]), str(row.get("user", "root"))
+        host, user = str(row["name"]), user_of(row)
         try:
             credential = self.credential(host, purpose)
             wire.auth_timeout = max(0.1, end - time.monotonic())
@@ -134,6 +151,11 @@ class Connections:
         return wire
 
 
+def user_of(row: Mapping[str, Any]) -> str:
+    """Return who logs in: the row's user, else, as with ``ssh``, who we are here."""
+    return str(row.get("user") or pwd.getpwuid(os.geteuid()).pw_name)
+
+
 class _Jump:
     """A jump host's connection, which many hosts share."""
 
@@ -142,6 +164,7 @@ class _Jump:
         self._connections, self._row, self._before = connections, via[-1], via[:-1]
         self._lock = threading.Lock()
         self._wire: Wire | None = None
+        self._failed: tuple[float, UnreachableError] | None = None
 
     def tunnel(self, address: str, port: int, end: float) -> Channel:
         """Return a channel to an address; the jump host is connected when it is not."""
@@ -160,11 +183,17 @@ class _Jump:
 
     def _connected(self, end: float) -> Wire:
         with self._lock:
+            if self._failed and time.monotonic() < self._failed[0]:
+                raise self._failed[1]
             if self._wire is None or not self._wire.is_active():
                 pins = Pins(str(self._row["name"]), self._row.get("keys", ()))
                 before = self._connections._jump(self._before)  # noqa: SLF001 - the two belong together
                 opened = self._connections._opened  # noqa: SLF001 - the same
-                self._wire = opened(self._row, pins, "observe", end, before)
+                try:
+                    self._wire = opened(self._row, pins, "observe", end, before)
+                except UnreachableError as error:
+                    self._failed = (time.monotonic() + FAILED_FOR, error)
+                    raise
             return self._wire
 
 
@@ -174,6 +203,12 @@ class _DroppedError(Exception):
     def __init__(self, error: UnreachableError) -> None:
         super().__init__()
         self.error = error
+
+
+def _way(row: Mapping[str, Any], end: float, jump: _Jump | None) -> Any:
+    if jump:
+        return jump.tunnel(str(row["address"]), int(row.get("port", 22)), end)
+    return _connected(row, end)
 
 
 def _closed_on_us(cause: BaseException | None) -> bool:

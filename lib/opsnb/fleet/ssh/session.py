@@ -14,7 +14,7 @@ from opsnb.fleet.ssh.wire import Wire, acknowledge, request
 from opsnb.fleet.transport import OnOutput
 
 SEND = 32768  # bytes given to a channel at a time
-LINGER = 1.0  # seconds of silence after the program's end for which its output is waited for: a child may hold it open
+LINGER = 3.0  # seconds of silence after the program's end for which its output is waited for: a child may hold it open
 UNTAKEN = 512 * 1024  # bytes that may wait here before they are taken and acknowledged; a channel's window is 2 MiB
 SILENT = 60  # seconds; how often a waiting command looks around although nothing arrived
 
@@ -33,6 +33,7 @@ class Ended:
         process: Its process id on the host, when it is known.
         kept: What it wrote.
         cut: How many bytes were not kept.
+        left_open: Whether it ended and its output did not: a child of it holds it.
         noise: What came before its mark.
     """
 
@@ -45,6 +46,7 @@ class Ended:
     process: str = ""
     kept: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
     cut: int = 0
+    left_open: bool = False
     noise: bytes = b""
 
 
@@ -147,12 +149,13 @@ class Session:
                 told = left > 0 and self._changed.wait(min(left, LINGER if ended else SILENT))
                 if not told and time.monotonic() >= self._end:
                     self._seen.over = True
-                elif not told and ended:
-                    channel.close()
+                self._seen.left_open = not told and ended
             self._news = False
             pieces = list(self._arrived)
             self._arrived.clear()
             self._untaken = 0
+        if self._seen.left_open and not pieces:
+            channel.close()
         return pieces
 
     def _at_end(self) -> bool:

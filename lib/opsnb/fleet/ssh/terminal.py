@@ -9,6 +9,7 @@ from opsnb.fleet.ssh.wire import Wire
 
 OPEN_SECONDS = 30.0  # for opening a terminal on a connection
 END_SECONDS = 2.0  # how long the shell's exit code is waited for after its output has ended
+WINDOW_BYTES = 128 * 1024  # that sshd may send ahead: what a flood says after Ctrl-C is still to be shown
 LOST = "the connection to the host was lost"
 
 
@@ -22,7 +23,7 @@ class SshShell:
     def __init__(self, host: str, wire: Wire, term: str, columns: int, rows: int) -> None:
         self._wire = wire
         try:
-            self._channel: Channel = wire.open_channel("session", timeout=OPEN_SECONDS)
+            self._channel: Channel = wire.open_channel("session", window_size=WINDOW_BYTES, timeout=OPEN_SECONDS)
             self._channel.get_pty(term, columns, rows)
             self._channel.invoke_shell()
         except (SSHException, EOFError, OSError) as error:

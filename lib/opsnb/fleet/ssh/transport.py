@@ -11,13 +11,13 @@ from paramiko import SSHException
 
 from opsnb.base.errors import OpsnbError, UnreachableError
 from opsnb.fleet.boot import KILL, boot
-from opsnb.fleet.ssh.connection import Connections
+from opsnb.fleet.ssh.connection import Connections, user_of
 from opsnb.fleet.ssh.session import Ended, Session
 from opsnb.fleet.ssh.terminal import OPEN_SECONDS as TERMINAL_SECONDS
 from opsnb.fleet.ssh.terminal import SshShell
 from opsnb.fleet.ssh.wire import Wire
 from opsnb.fleet.transport import OnOutput
-from opsnb.fleet.values import Command, Result, Status, decoded
+from opsnb.fleet.values import LEFT_OPEN, Command, Result, Status, decoded
 
 END_SECONDS = 5.0  # for ending a program whose time is over
 
@@ -67,12 +67,12 @@ class SshTransport:
 
     def _sudo(self, command: Command) -> tuple[bool, str | None]:
         """Return whether sudo is needed, and its password."""
-        if not command.sudo or self._row.get("user", "root") == "root":
+        if not command.sudo or user_of(self._row) == "root":
             return False, None
         how = self._row.get("sudo", "none")
         if how == "none":
             raise UnreachableError(
-                f"user '{self._row['user']}' may not use sudo here, so nothing was started",
+                f"user '{user_of(self._row)}' may not use sudo here, so nothing was started",
                 hint="inventory: sudo: passwordless, or sudo: {secret: NAME}",
             )
         if how == "passwordless":
@@ -118,7 +118,7 @@ class SshTransport:
 
     def _judged(self, command: Command, seen: Ended, asked: float) -> Result:
         noise = decoded(seen.noise).strip()
-        cut = f"{seen.cut} bytes of output were cut" if seen.cut else ""
+        cut = f"{seen.cut} bytes of output were cut" if seen.cut else LEFT_OPEN if seen.left_open else ""
         if seen.asked:
             why = "sudo does not accept the password; opsnb secret set, with the name in the host's 'sudo'"
             return self._answer(asked, Status.UNREACHABLE, why)

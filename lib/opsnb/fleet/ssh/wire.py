@@ -126,6 +126,9 @@ class Wire(Transport):
         """Host key algorithms; no certificates of hosts, since keys are pinned one by one."""
         return self._preferred_keys
 
+    def _log(self, level: int, msg: str, *args: Any) -> None:
+        """Say nothing: what went wrong is raised, and a notebook is no place for a library's log."""
+
     def run(self) -> None:
         """Read until the connection ends; then tell those who wait on its channels."""
         super().run()

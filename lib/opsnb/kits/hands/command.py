@@ -49,7 +49,7 @@ def on_every_host(run: Run, hosts: Fleet, argv: list[str], seconds: float) -> Re
     run.progress(len(hosts), len(hosts), "hosts")
     for result in results.values():
         if not result.ok:
-            print(f"{result.host} ┃ [{result.status.value}: {visible(result.why)}]")
+            print(f"{result.host} ┃ [{result.status.value}: {visible(result.error or f'exit {result.exit}')}]")
     run.evidence("hosts", _kept(run, results))
     return results
 

@@ -39,7 +39,8 @@ STATE = (
     + r"""
 if [ "$facts" = none ]; then echo none; exit 0; fi
 [ -r "$p" ] || end 77 "may not be read"
-set -- $(sha256sum <"$p")
+set -- $(sha256sum <"$p" 2>/dev/null)
+[ $# -gt 0 ] || end 77 "may not be read"
 [ "$(stat -c '%a %h %s %i %Y %u:%g %U:%G' -- "$p")" = "$facts" ] || end 75 "changed while it was read"
 printf 'file %s %s %s %s\n' "$mode" "$owner" "$(stat -c %s -- "$p")" "$1"
 """

@@ -36,7 +36,8 @@ fi
 [ -f "$p" ] || end 78 "is not a regular file"
 [ -r "$p" ] || end 77 "may not be read"
 size=$(stat -L -c %s -- "$p")
-set -- $(sha256sum <"$p")
+set -- $(sha256sum <"$p" 2>/dev/null)
+[ $# -gt 0 ] || end 77 "may not be read"
 printf '%s %s\n' "$size" "$1"
 """
 

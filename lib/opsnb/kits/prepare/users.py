@@ -51,7 +51,8 @@ MAKE = (
     + r"""
 groups=; user=$1 home=$2 uid=$3 shell=$4; shift 4
 for group; do groups=$groups${groups:+,}$group; done
-useradd -m -d "$home" -u "$uid" -U -p "*" -s "$shell" ${groups:+-G "$groups"} -- "$user" || end 1 "$user could not be made"
+useradd -m -d "$home" -u "$uid" -U -p "*" -s "$shell" ${groups:+-G "$groups"} -- "$user" \
+  || end 1 "$user could not be made"
 """
 )
 

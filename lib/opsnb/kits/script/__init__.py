@@ -169,16 +169,11 @@ def proof(plan: Plan, text: str) -> dict[str, int | None]:
     """Run a check script on each host of a plan, with the plan's values, and return its exit codes.
 
     It is run with the credential for observing, is not counted, and must not change anything. An empty one passes; in
-    the plan of an undo it is not run: what it proves is undone.
+    the plan of an undo it is not run: what it proves is undone. ``None`` stands for a host on which it could not be
+    run, which is told.
     """
-    codes: dict[str, int | None] = {}
-    for change in plan.changes:
-        if not text.strip() or _runs(change.after) < _runs(change.before):
-            codes[change.host] = 0
-            continue
-        target = checked({**checked(change.target), "name": "check", "script": text, "undo": ""})
-        codes[change.host] = _run(change.host, target, text, after=None, when="never")
-    return codes
+    changes = {change.host: change for change in plan.changes}
+    return remote.over(changes, lambda host: _proof(changes[host], text))
 
 
 def observe(host: str, target: JSON) -> JSON:
@@ -245,6 +240,17 @@ def _run(host: str, target: Target, text: str, *, after: JSON, when: str) -> int
         content = None if after is None else {"content": json.dumps(after, sort_keys=True) + "\n", "mode": "0644"}
         files.apply(host, {"path": path}, files.read_file(path), content)
     return code
+
+
+def _proof(change: Change, text: str) -> int | None:
+    if not text.strip() or _runs(change.after) < _runs(change.before):
+        return 0
+    target = checked({**checked(change.target), "name": "check", "script": text, "undo": ""})
+    try:
+        return _run(change.host, target, text, after=None, when="never")
+    except OpsnbError as error:
+        print(f"{change.host}: the check could not be run: {error.message}")  # noqa: T201  (a check tells its reader)
+        return None
 
 
 def _stop_after_failure(target: Target) -> None:

@@ -96,7 +96,7 @@ def taken(source: Source, imported: Imported, path: str) -> Imported:
     """Turn what an inventory says into ours."""
     depths = _depths(source, path)
     effective = _effective(source, depths)
-    names = {host: imported.name_of(host) for host in source.hosts}
+    names = {host: imported.name_of(host, local=_local(host, effective[host])) for host in source.hosts}
     if len(set(names.values())) != len(names):
         raise InventoryError("two hosts would have the same name here", path=path, hint="rename one there")
     reader = _Taker(source, imported, names, effective)
@@ -122,7 +122,7 @@ class _Taker:
         ours, variables = self._names[name], dict(self._effective[name])
         fields: dict[str, JSON] = {}
         found = {key: next((variables[n] for n in names if n in variables), None) for key, names in CONNECTION.items()}
-        local = found["connection"] == "local" or (name == THIS_MACHINE and not found["address"])
+        local = _local(name, variables)
         address = str(found["address"] or name).strip("[]")
         if local:
             fields["transport"] = "local"
@@ -237,6 +237,12 @@ class _Taker:
             else:
                 kept[name] = value
         return kept
+
+
+def _local(name: str, variables: Mapping[str, JSON]) -> bool:
+    """Return whether Ansible runs on this machine for a host."""
+    address = any(variables.get(key) for key in CONNECTION["address"])
+    return variables.get("ansible_connection") == "local" or (name == THIS_MACHINE and not address)
 
 
 def _effective(source: Source, depths: Mapping[str, int]) -> dict[str, dict[str, JSON]]:

@@ -18,6 +18,7 @@ from opsnb.fleet.inventory.formats.exchange import Imported
 HEADING = re.compile(r"\[(?P<name>[^\]:]+)(?::(?P<kind>children|vars))?\]\s*(?:[#;].*)?")
 RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 PORT = re.compile(r"(?P<host>[^:\s]+|\[[^\]]+\]):(?P<port>\d+)")
+ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\](:\d+)?(\s|$)")  # IPv6 with a port
 VARIABLE = re.compile(r"(?P<name>[^\s=]+?)\s*=\s*(?P<value>.*)")
 SECTION_HINT = "[group], [group:children] or [group:vars]"
 
@@ -48,7 +49,7 @@ def parse(text: str, path: str, imported: Imported) -> Source:
 
 def _heading(line: str) -> re.Match[str] | None:
     heading = HEADING.fullmatch(line)
-    if heading is None and line.startswith("[") and not RANGE.match(line):
+    if heading is None and line.startswith("[") and not RANGE.match(line) and not ADDRESS.match(line):
         raise UsageError(f"'{line[:60]}' is no heading, wanted {SECTION_HINT}")
     return heading
 

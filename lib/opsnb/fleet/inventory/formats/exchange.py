@@ -5,7 +5,6 @@ Nothing secret is taken over: passwords in other inventories are left where they
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from opsnb.fleet.inventory.edit import NOT_IN_NAMES, Key, change
 from opsnb.fleet.inventory.fields import NAME
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.layout import Change, styled
-from opsnb.fleet.inventory.reader import load, loads
+from opsnb.fleet.inventory.reader import from_value, load
 from opsnb.fleet.inventory.values import EVERY, THIS_MACHINE
 
 MAX_TEXT = 64 * 1024 * 1024  # characters of one file
@@ -46,16 +45,17 @@ class Imported:
         Raises:
             InventoryError: If it is not a valid one.
         """
-        parts = {"credentials": self.credentials, "hosts": self.hosts, "groups": self.groups}
-        return loads(json.dumps(parts, ensure_ascii=False), "import")
+        return from_value({"credentials": self.credentials, "hosts": self.hosts, "groups": self.groups}, "import")
 
     def note(self, text: str) -> None:
         """Remember a sentence, once."""
         if text not in self.notes:
             self.notes.append(text)
 
-    def name_of(self, text: str, what: str = "host") -> str:
-        """Return a name that the inventory takes; a note says when it is another one."""
+    def name_of(self, text: str, what: str = "host", *, local: bool = False) -> str:
+        """Return a name that the inventory takes; a note says when it is another one. ``local``: it is this machine."""
+        if NAME.fullmatch(text) and (local or text not in {EVERY, THIS_MACHINE}):
+            return text
         name = NOT_IN_NAMES.sub("-", text).strip("-.")[:200] or what
         name = f"{what}-{name}" if name in {EVERY, THIS_MACHINE} or not NAME.fullmatch(name) else name
         if name != text:

@@ -11,7 +11,7 @@ from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
 
 MAX_BYTES = 64 * 1024 * 1024
-MAX_NODES = 3_000_000  # values, aliases counted each time: a bomb ends here
+MAX_NODES = 1_000_000  # values, aliases counted each time: a bomb ends here
 MAX_DEPTH = 40
 MAX_INTEGER = 10**15  # the inventory reads longer ones as text
 HIDDEN = "<hidden>"  # stands for what a vault holds, until it is left out

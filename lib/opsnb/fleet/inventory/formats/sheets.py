@@ -115,7 +115,7 @@ def _headings(row: Sequence[Any], path: str, number: int, imported: Imported) ->
     """Return what each column holds: a field, a label or a variable with its name; nothing for one without a name."""
     found: list[tuple[str, str]] = []
     for cell in row:
-        text = _unguarded(_cell(cell))
+        text = _cell(cell)
         prefix, sign, name = text.partition(":")
         key = HEADINGS.get(re.sub(r"\s+", " ", text.lower()))
         if sign and prefix.strip().lower() in PREFIXES:
@@ -140,7 +140,7 @@ def _headings(row: Sequence[Any], path: str, number: int, imported: Imported) ->
 def _host(imported: Imported, headings: list[tuple[str, str]], row: Sequence[Any], path: str, number: int) -> None:
     fields: dict[str, JSON] = {}
     for (field, key), cell in zip(headings, row, strict=False):
-        text = _unguarded(_cell(cell))
+        text = _cell(cell)
         if not field or not text:
             continue
         if field in {"labels", "variables"}:
@@ -173,6 +173,8 @@ def _cell(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()  # a day: Excel knows no other kind of date
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return str(value).strip()
@@ -206,7 +208,8 @@ def _csv(path: Path) -> Iterable[Sequence[str]]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            yield [_unguarded(cell) for cell in row]
     except csv.Error as error:
         raise InventoryError(f"is no table: {error}", path=str(path)) from None
 

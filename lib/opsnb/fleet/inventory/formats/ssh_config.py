@@ -65,12 +65,16 @@ class Config:
 
     def value(self, name: str, keyword: str) -> str:
         """Return the first value of a keyword for a host; empty when there is none."""
+        return self.first(name, keyword)[1]
+
+    def first(self, name: str, *keywords: str) -> tuple[str, str]:
+        """Return whichever of some keywords comes first for a host, and its value; empty when none does."""
         for block in self.blocks:
             if block.holds(name):
                 for key, value in block.lines:
-                    if key == keyword:
-                        return value
-        return ""
+                    if key in keywords:
+                        return key, value
+        return "", ""
 
     def _read(self, path: Path, conditions: tuple[tuple[str, ...], ...], depth: int) -> None:
         block = Block(conditions)
@@ -186,10 +190,10 @@ class _Reader:
             fields["keys"] = keys
 
     def _via(self, name: str) -> str:
-        jump = self._config.value(name, "proxyjump")
-        command = self._config.value(name, "proxycommand")
-        if not jump and command and command.lower() != "none":
-            words = _words(command)
+        keyword, jump = self._config.first(name, "proxyjump", "proxycommand")  # the first one rules the other out
+        command = jump
+        if keyword == "proxycommand" and command.lower() != "none":
+            words, jump = _words(command), ""
             hops = [w for w in words[1:] if TARGET.fullmatch(w) and not w.startswith("-") and "%" not in w]
             if THROUGH.search(command) and hops:
                 jump = hops[0] if " -W" not in command else hops[-1]
