@@ -13,7 +13,7 @@ import pytest
 
 from opsnb.base.errors import OpsnbError
 from opsnb.cli.workspace import make
-from places import OPSNB, Place
+from places import OPSNB, Place, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +46,11 @@ def typed(place: Place, *argv: str, lines: list[str]) -> tuple[int, str]:
         os.execv(str(OPSNB), [str(OPSNB), *argv])
     shown = b""
     for line in lines:
-        while not shown.rstrip().endswith(b":"):
-            shown += os.read(terminal, 4096)
+        asked = b""
+        while not asked.rstrip().endswith(b":"):
+            asked += os.read(terminal, 4096)
+        shown += asked
         os.write(terminal, line.encode() + b"\n")
-        shown += b"\n"
     while True:
         try:
             piece = os.read(terminal, 4096)
@@ -133,9 +134,10 @@ def test_no_route_returns_a_value(served: Place) -> None:
             served.client.get(path)
 
 
-def test_a_lost_key_stops_the_start(served: Place, place: Place) -> None:
+def test_a_lost_key_stops_the_start(place: Place) -> None:
     """Without its key file the control plane does not start, and the command says so with the next move."""
     assert put(place, "set", "db/prod", value=VALUE.encode()).returncode == 0
+    wait_for(lambda: not place.workspace.socket.exists(), 30)  # the one that was started for it has ended
     key = place.root / ".opsnb/keys/secrets.key"
     key.chmod(0o644)
     done = place.opsnb("secret", "list")
