@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from opsnb.base.errors import NotebookError
 from opsnb.base.parameters import Place
+from opsnb.base.yaml import MAX_TEXT, read_yaml
 from opsnb.control.catalog.frontmatter import read_front_matter
 from opsnb.control.catalog.notebook import parse_notebook
 from opsnb.control.catalog.runbook import runbook_from
-from opsnb.base.yaml import MAX_TEXT, read_yaml
 from opsnb.control.records import Risk
 
 

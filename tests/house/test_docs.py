@@ -120,7 +120,7 @@ def test_every_command_in_the_pages_exists() -> None:
     wrong: list[Any] = []
     for page, text in pages().items():
         for line in code(text):
-            words = line.partition("  #")[0].removeprefix("$ ").split("|")[0].split()
+            words = line.partition("  #")[0].partition(" -- ")[0].removeprefix("$ ").split("|")[0].split()
             if words and words[0] == "opsnb" and page != "docs/cli.md":
                 wrong += [(page, w) for w in wrong_words(words, known)]
     assert wrong == []

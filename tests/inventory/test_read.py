@@ -31,6 +31,15 @@ def test_a_row_is_what_a_request_binds():
     assert len(digest(row)) == 64
 
 
+def test_an_old_sshd_is_marked_in_its_own_row():
+    """``legacy: true`` stands in the row of that host only; it is true or false, nothing else."""
+    inventory = loads("hosts:\n  old: {address: 10.0.0.9, legacy: true}\n  new: {address: 10.0.0.8}\n")
+    assert inventory.row("old")["legacy"] is True
+    assert "legacy" not in inventory.row("new")
+    with pytest.raises(InventoryError, match="wanted true or false"):
+        loads("hosts:\n  old: {address: 10.0.0.9, legacy: yes please}\n")
+
+
 def test_this_machine_is_always_there(tmp_path):
     """Without any file the inventory is empty and still knows localhost."""
     empty = load(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kits import answers
 from opsnb.base.errors import UsageError
 from opsnb.kits import linux
 
@@ -36,18 +37,31 @@ def two(read, compare, *more):
     return lambda parts: compare(read(parts["before"]), read(parts["after"]), *more)
 
 
+def history(text):
+    """A day, and the day in short."""
+    day = linux.parse_sadf(text)
+    return {**{f.name: getattr(day, f.name) for f in fields(day)}, "short": linux.history_table(day)}
+
+
 PARSERS = {
+    "addresses": one(linux.parse_addresses),
+    "answer_facts": answers.facts,
+    "answer_settings": answers.settings,
+    "answer_triage": answers.triage,
     "cpuinfo": one(linux.parse_cpuinfo),
     "filesystem": one(filesystem),
     "loadavg": one(linux.parse_loadavg),
     "meminfo": one(linux.parse_meminfo),
     "mounts": one(linux.parse_mounts),
+    "netstat": one(linux.parse_netstat),
     "net_dev": two(linux.parse_net_dev, linux.network_rates, 2.0),
     "passwd": one(lambda text: {str(uid): name for uid, name in linux.parse_passwd(text).items()}),
     "pressure": linux.parse_pressure,
     "process_stat": one(linux.parse_process_stat),
     "process_status": one(linux.parse_process_status),
+    "sadf": one(history),
     "sockets": lambda parts: linux.parse_sockets(parts, byteorder="little"),
+    "ss": one(linux.parse_ss),
     "stat": two(linux.parse_stat, linux.cpu_usage),
     "storage": one(lambda text: [m.point for m in linux.storage(linux.parse_mounts(text))]),
     "uptime": one(linux.parse_uptime),

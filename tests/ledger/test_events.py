@@ -34,6 +34,7 @@ GOOD: dict[str, Any] = {
     "origin": "opsnb.example/a", "request": "q-1", "run": "r-1", "by": "p-1", "risk": Risk.READ, "mode": Mode.PLAN,
     "verdict": Verdict.DONE, "digest": DIGEST, "plan": DIGEST, "notebook": DIGEST, "html": DIGEST, "manifest": DIGEST,
     "secret": "s-1", "version": 1, "count": 2, "purpose": Purpose.REVEAL,
+    "host": DIGEST, "keys": DIGEST, "before": DIGEST, "replaced": False,
     "change": 0, "outcome": Outcome.OK, "isolation": Isolation.NONE, "self_approved": True,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip

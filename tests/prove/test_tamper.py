@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -41,10 +42,22 @@ def changed(chance: random.Random, path: Path) -> tuple[int, bytes, int]:
     return at, data, data.count(b"\n", 0, at)
 
 
-def named(problems: list[str], name: str, line: int) -> bool:
-    """Whether the first problem names the file, and where it names an entry the right one."""
+def named(problems: list[str], name: str, line: int, data: bytes) -> bool:
+    """Whether the first problem names the file, and where it names an entry the right one.
+
+    That is the changed entry; or, where only the id in it was changed, the later entry of the same run that it now
+    contradicts: a record without its finish. Which of the two is the wrong one nobody can tell from them alone.
+    """
     entry = re.match(r"ledger/entries\.jsonl: entry (\d+) is", problems[0]) if problems else None
-    return bool(problems) and problems[0].startswith(name) and (entry is None or int(entry[1]) == line)
+    if not problems or not problems[0].startswith(name):
+        return False
+    return entry is None or int(entry[1]) == line or contradicted(data.split(b"\n"), line, int(entry[1]))
+
+
+def contradicted(lines: list[bytes], changed: int, found: int) -> bool:
+    """Whether entry ``found`` records the run whose finish is entry ``changed``."""
+    finish, record = json.loads(lines[changed]), json.loads(lines[found])
+    return (finish["kind"], record["kind"]) == ("run.finished", "run.recorded") and finish["run"] == record["run"]
 
 
 def every_byte(scene: Scene, folder: Path, trials: int, chance: random.Random, tally: Tally, kind: str) -> None:
@@ -56,7 +69,7 @@ def every_byte(scene: Scene, folder: Path, trials: int, chance: random.Random, t
         at, data, line = changed(chance, path)
         name = path.relative_to(folder).as_posix()
         report = judged(scene, folder)
-        found = report.exit_code in {1, 2} and named(report.problems, name, line)
+        found = report.exit_code in {1, 2} and named(report.problems, name, line, data)
         tally.note(kind, f"{name} byte {at}: {report.problems[:1]}", found=found)
         assert found, f"{name} byte {at}, seed {SEED}, trial {number}: {report.exit_code} {report.problems}"
         if number % SAMPLE == 0:

@@ -120,7 +120,7 @@ def test_triage_agrees_with_psutil(triage):
 def test_triage_reads_every_section_and_says_what_it_cannot_see(triage):
     """All checks pass without a control plane; the hidden owner of a socket is named with ss over SSH."""
     text, pictures = outputs(triage)
-    assert text.count("PASS  ") == 3
+    assert text.count("PASS  ") == 4
     assert "FAIL  " not in text
     assert "sudo ss -ltnup" in text
     for caption in ("Processes by CPU", "Processes by memory", "Memory", "File systems", "What accepts connections",

@@ -11,6 +11,8 @@
       RefusedError             exit 3   permission, approval, freeze, isolation
       UnavailableError         exit 7   the control plane cannot be reached or cannot work
       AlteredError             exit 1   evidence does not match what was recorded
+      UnreachableError         exit 1   a host cannot be reached; nothing was begun there
+      UnknownOutcomeError      exit 1   something was begun on a host and its end was not seen
 """
 
 from __future__ import annotations
@@ -123,3 +125,11 @@ class AlteredError(OpsnbError):
 
 class LinkError(OpsnbError):
     """The run link broke or refused a message."""
+
+
+class UnreachableError(OpsnbError):
+    """A host cannot be reached, so nothing was begun there."""
+
+
+class UnknownOutcomeError(OpsnbError):
+    """Something was begun on a host and nobody saw its end: we do not know."""

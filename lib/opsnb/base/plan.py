@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -112,6 +113,15 @@ class Plan:
             changes=tuple(_change(c) for c in value["changes"]),
             context=dict(value["context"]) if isinstance(value.get("context"), dict) else {},
         )
+
+
+def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
+    """Return the plans of several hosts as one: all changes, host after host; each context under its host's name."""
+    return Plan(
+        title=title,
+        changes=tuple(change for plan in plans.values() for change in plan.changes),
+        context={"hosts": {name: plan.context for name, plan in plans.items()}},
+    )
 
 
 def _change(value: JSON) -> Change:

@@ -1,9 +1,10 @@
 """The run link, kernel side: one inherited descriptor, JSON lines, one answer for each question.
 
 A line is ``{"id": n, "op": name, ...}``; its answer is ``{"id": n, "ok": true, "value": ...}`` or
-``{"id": n, "ok": false, "error": text}``. The link carries facts to the control plane and never decides: what it
-refuses stays refused. ``OPSNB_LINK`` holds the descriptor's number; without it there is no control plane, and a
-runbook observes and plans and records nothing.
+``{"id": n, "ok": false, "error": text}``. Unasked comes only ``{"wake": true}``: there is something for a terminal
+session. The link carries facts to the control plane and never decides: what it refuses stays refused. ``OPSNB_LINK``
+holds the descriptor's number; without it there is no control plane, and a runbook observes and plans and records
+nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class RunLink:
                 raise LinkError(f"'{op}' is {len(line)} bytes long; at most {MAX_LINE} are accepted")
             try:
                 self._sock.sendall(line)
-                answer = json.loads(self._read_line())
+                while (answer := json.loads(self._read_line())).get("wake"):
+                    continue  # whoever is woken asks, and that is what happens here
             except (OSError, ValueError) as error:
                 raise LinkError(f"the control plane did not answer '{op}': {error}") from error
         if answer.get("id") != number:
@@ -56,6 +58,30 @@ class RunLink:
         if not answer.get("ok"):
             raise LinkError(str(answer.get("error", "refused")))
         return answer.get("value")
+
+    def fileno(self) -> int:
+        """Return the descriptor; readable when :meth:`woken` has to look."""
+        return self._sock.fileno()
+
+    def woken(self) -> bool:
+        """Return whether the control plane has something for us; never waits.
+
+        Raises:
+            LinkError: If the link is broken.
+        """
+        with self._lock:
+            try:
+                chunk = self._sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                chunk = None
+            except OSError as error:
+                raise LinkError(f"the control plane is gone: {error}") from error
+            if chunk == b"":
+                raise LinkError("the control plane is gone")
+            self._buffer += chunk or b""
+            lines, _, rest = self._buffer.rpartition(b"\n")
+            self._buffer = rest
+            return bool(lines)
 
     def _read_line(self) -> bytes:
         while b"\n" not in self._buffer:

@@ -24,6 +24,7 @@ CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+NUMERIC = frozenset("+-.0123456789")  # what a number begins with
 INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # 012 is text: YAML 1.1 reads 10, 1.2 reads 12
 FLOAT = re.compile(r"[+-]?(?:[0-9]{1,20}\.[0-9]{0,20}|\.[0-9]{1,20}|[0-9]{1,20}(?=[eE]))(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -67,7 +68,7 @@ def read_yaml(text: str, place: Where, *, first_line: int = 1, limit: int = MAX_
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times as fast
     reader = _Reader(place, first_line)
     try:
-        return reader.document(yaml.parse(text, Loader=loader))
+        return reader.document(iter(loader(text).get_event, None))  # yaml.parse() without its generator
     except UnicodeEncodeError:
         raise place.error("holds half a character (a lone surrogate)", line=first_line) from None
     except yaml.YAMLError as error:
@@ -99,21 +100,22 @@ class _Reader:
         return Document(value=value, lines=self._lines)
 
     def _value(self, event: Any, at: str, depth: int) -> JSON:
-        if _is(event, "Alias") or event.anchor:
+        kind = type(event).__name__
+        if kind == "AliasEvent" or event.anchor:
             raise self._error("anchors (&) and aliases (*) are not read", event, at, "write the value out")
         if event.tag and event.tag != "!":  # "!" is what the Python parser says of quoted text
             raise self._error("tags (!) are not read", event, at, "write the plain value")
         if depth > MAX_NESTING:
             raise self._error(f"nested more than {MAX_NESTING} levels deep", event, at)
-        if _is(event, "Scalar"):
+        if kind == "ScalarEvent":
             return _scalar(event.value) if event.implicit[0] else event.value
-        if _is(event, "SequenceStart"):
+        if kind == "SequenceStartEvent":
             return self._sequence(at, depth)
         return self._mapping(at, depth)
 
     def _sequence(self, at: str, depth: int) -> list[JSON]:
         items: list[JSON] = []
-        while not _is(event := next(self._events), "SequenceEnd"):
+        while type(event := next(self._events)).__name__ != "SequenceEndEvent":
             name = _joined(at, str(len(items)))
             self._lines[name] = self._line(event)
             items.append(self._value(event, name, depth + 1))
@@ -121,10 +123,11 @@ class _Reader:
 
     def _mapping(self, at: str, depth: int) -> dict[str, JSON]:
         fields: dict[str, JSON] = {}
-        while not _is(event := next(self._events), "MappingEnd"):
-            if not _is(event, "Scalar"):
+        while (kind := type(event := next(self._events)).__name__) != "MappingEndEvent":
+            if kind != "ScalarEvent":
                 raise self._error("a field's name is text", event, at)
-            self._value(event, at, depth)  # no anchor, no tag
+            if event.anchor or event.tag:
+                self._value(event, at, depth)  # refuses them; "!" is what quoted text has
             key, name = event.value, _joined(at, event.value)
             if key in fields:
                 raise self._error(f"stands twice, first on line {self._lines[name]}", event, name, "keep one")
@@ -150,6 +153,8 @@ def _joined(at: str, name: str) -> str:
 def _scalar(text: str) -> JSON:
     if text in CONSTANTS:
         return CONSTANTS[text]
+    if text[0] not in NUMERIC:
+        return text
     if INTEGER.fullmatch(text):
         return int(text)
     if FLOAT.fullmatch(text):

@@ -20,8 +20,13 @@ COMMANDS = {
     "doctor": ("opsnb.cli.doctor", "Find what is missing, stale or unsafe, and what mends it."),
     "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
     "run": ("opsnb.cli.run", "Run a runbook."),
+    "exec": ("opsnb.cli.exec", "Run a command on hosts, recorded."),
+    "ssh": ("opsnb.cli.ssh", "Open a terminal on a host, recorded."),
+    "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),
     "runs": ("opsnb.cli.runs", "List, show, follow, stop and undo runs."),
+    "host": ("opsnb.cli.host", "Keep the inventory: add, trust, check, import hosts."),
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
+    "rehearse": ("opsnb.cli.rehearse", "Start, show and take down hosts to try things on."),
     "secret": ("opsnb.cli.secret", "Set, list, rotate and remove secrets; no command shows a value."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
@@ -75,18 +80,19 @@ def cli(ctx: click.Context, workspace: str) -> None:
 def main(argv: list[str] | None = None) -> Any:
     """Entry point; an error of ours is a message and an exit code, never a traceback."""
     arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]  # behind it: others' words
     try:
         sys.exit(cli.main(args=arguments, prog_name="opsnb", standalone_mode=False) or 0)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        if "--json" in arguments:
+        if as_json:
             report(ClickError(error), as_json=True)
         else:
             error.show()
         sys.exit(error.exit_code)
     except OpsnbError as error:
-        report(error, as_json="--json" in arguments)
+        report(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(BROKEN_PIPE)

@@ -14,6 +14,7 @@ from opsnb.cli.output import json_option, print_json, progress, safe, verdict, w
 
 EXITS = {"DONE": 0, "PLANNED": 0, "FAILED": 1, "DRIFTED": 4, "ABORTED": 5, "LOST": 6}
 NOT_APPLICABLE_IN_APPLY = 8
+MAX_SHOWN = 160  # characters of an evidence's value at the end of a run
 MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
 
 
@@ -21,7 +22,7 @@ MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
 @click.argument("runbook", metavar="ID|PATH")
 @click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("-f", "--file", "file", metavar="FILE", help="Parameters from a YAML or JSON file.")
-@click.option("--hosts", metavar="SEL", help="Which hosts; this version knows this machine only.")
+@click.option("--hosts", metavar="SEL", help="Which hosts, by name, label or group: 'role=nginx & env=prod'.")
 @click.option("--mode", type=click.Choice(["plan", "apply"]), help="plan (default where something changes) or apply.")
 @click.option("--request", default="", metavar="REQ", help="The request to apply.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the record.")
@@ -49,12 +50,10 @@ def command(
     """
     from opsnb.client import submit
 
-    if hosts not in {None, "localhost"}:
-        raise UsageError(f"--hosts {hosts}: this version runs on this machine only", hint="leave --hosts out")
     place = workspace(ctx)
     body = {
         "runbook": runbook, "texts": assignments(pairs), "values": values_from(file) if file else {},
-        "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
+        "hosts": hosts or "", "folder": str(Path.cwd()), "mode": mode, "request": request, "why": reason,
         "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
@@ -141,7 +140,7 @@ def tell(result: dict[str, Any], runbook: str) -> None:
         if not check["ok"]:
             click.echo(f"  FAIL  {safe(check['what'])}: got {check['got']!r}, want {check['want']!r}")
     for name, value in result.get("evidence", {}).items():
-        click.echo(f"  {safe(name)} = {safe(str(value))}")
+        click.echo(f"  {safe(name)} = {safe(short(value))}")
     for note in result.get("notes", []):
         click.echo(f"  note: {safe(note)}")
     click.echo(f"record  {result.get('record') or 'none'}")
@@ -153,6 +152,12 @@ def tell(result: dict[str, Any], runbook: str) -> None:
         click.echo(f"  opsnb run {runbook} --mode apply --request {result['request']}")
     if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
         click.echo(f"to undo: opsnb runs undo {result['run']}")
+
+
+def short(value: Any) -> str:
+    """Return an evidence's value as one line that a terminal can show; the record has it all."""
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters, all in the record)"
 
 
 def exit_code(result: dict[str, Any]) -> int:

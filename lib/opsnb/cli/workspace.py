@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from opsnb.base.errors import UsageError
 from opsnb.base.workspace import SETTINGS_FILE
-from opsnb.cli.output import json_option, print_json
+from opsnb.cli.output import json_option, print_json, safe
 
 FOLDERS = ("runbooks", "schedules", "outputs", "configs")
-IGNORED = (".opsnb/", "outputs/", ".ipynb_checkpoints/")
+IGNORED = (".opsnb/", "outputs/", "inventory/rehearsal.yaml", ".ipynb_checkpoints/")
 SETTINGS = """\
 # Settings of this workspace; every one has a default. All of them: docs/settings.md
 name: {name}        # the ledger's origin: it cannot be changed once the ledger has begun
@@ -28,17 +29,53 @@ services: {}
 
 @click.command("init")
 @click.argument("directory", metavar="[DIR]", default=".")
+@click.option(
+    "--from-ssh-config", "config", is_flag=False, flag_value="~/.ssh/config", metavar="[FILE]",
+    help="Write the hosts of an ssh_config (~/.ssh/config) into the inventory.",
+)  # fmt: skip
 @json_option
-def command(directory: str, as_json: bool) -> None:
+def command(directory: str, config: str | None, as_json: bool) -> None:
     """Make a workspace in DIR (here by default); what is there already stays as it is."""
     root = Path(directory).absolute()
     made = make(root)
+    hosts = _hosts(root, config) if config else None
     if as_json:
-        print_json({"workspace": str(root), "made": made})
+        print_json({"workspace": str(root), "made": made} | ({"hosts": hosts} if hosts else {}))
         return
     for name in made:
         click.echo(f"made {name}")
+    if hosts:
+        _tell(hosts)
     click.echo(f"{root} is a workspace. Next: put a notebook into runbooks/ and run it with: opsnb run PATH")
+
+
+def _hosts(root: Path, config: str) -> dict[str, Any]:
+    """Take the hosts of an ssh_config over; return what came of it."""
+    from dataclasses import asdict
+
+    from opsnb.fleet.inventory import load
+    from opsnb.fleet.inventory.formats import ssh_config
+    from opsnb.fleet.inventory.formats.exchange import merge
+
+    found = ssh_config.read(Path(config).expanduser().absolute())
+    merged = asdict(merge(root, found))
+    inventory = load(root)
+    rows = {name: inventory.row(name) for name in found.hosts}
+    ready = [n for n, row in rows.items() if all("key" in step for step in (row, *row.get("via", ())))]
+    return merged | {"ready": ready, "not_pinned": [n for n, row in rows.items() if "key" not in row], "from": config}
+
+
+def _tell(hosts: dict[str, Any]) -> None:
+    for note in hosts["notes"]:
+        click.echo(safe(f"note: {note}"))
+    for name, fields in hosts["different"].items():
+        click.echo(safe(f"left as it is: {name} ({', '.join(fields)} differ)"))
+    ready, rest = hosts["ready"], hosts["not_pinned"]
+    click.echo(safe(f"{len(hosts['added'])} host(s) added from {hosts['from']}; see: opsnb host list"))
+    if ready:
+        click.echo(safe(f"{len(ready)} with the keys that your known_hosts holds; try: opsnb host check {ready[0]}"))
+    if rest:
+        click.echo(safe(f"{len(rest)} without a known key; first: opsnb host trust {rest[0]}"))
 
 
 def make(root: Path) -> list[str]:

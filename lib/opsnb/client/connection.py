@@ -122,6 +122,21 @@ class Client:
         except OSError as error:
             raise UnavailableError(f"the control plane went away: {error}") from error
 
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[BufferedReader]:
+        """Yield the body of a GET as it comes.
+
+        Raises:
+            UnavailableError: If the control plane is not there.
+        """
+        try:
+            with self._ask("GET", path, None, None) as answer:
+                if answer.status >= 400:  # noqa: PLR2004  (HTTP)
+                    raise error_of(answer.read())
+                yield answer.body
+        except OSError as error:
+            raise UnavailableError(f"the control plane went away: {error}") from error
+
     def _call(self, method: str, path: str, body: Any, query: dict[str, Any]) -> bytes:
         target = path + (f"?{urlencode(query)}" if query else "")
         try:

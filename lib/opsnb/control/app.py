@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import Settings
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
@@ -34,6 +34,7 @@ from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launcher
+from opsnb.control.runs.terminal import MAX_SESSIONS, SESSION, Terminal
 from opsnb.control.runs.toolkit import Toolkit
 from opsnb.control.secrets import Environment, SecretStore, Sources, Vault
 
@@ -72,6 +73,7 @@ class App:
         self.token = _token(workspace.token)
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
+        self._sessions: list[threading.Thread] = []
 
     def start(self) -> None:
         """Check the ledger, end what was left unfinished, and start the workers."""
@@ -98,7 +100,7 @@ class App:
         for run in list(self.services.running):
             stop(self.services, run, "the control plane was stopped")
         self.services.wake()
-        for thread in self._workers:
+        for thread in (*self._workers, *self._sessions):
             thread.join(timeout=60.0)
         for feed in list(self.services.feeds.values()):
             feed.end()
@@ -151,6 +153,22 @@ class App:
             feed.tell({"ev": "end", "result": row.result})
             feed.end()
         return feed
+
+    def terminal(self, run: str) -> Terminal | None:
+        """Return the terminal of a run that runs, ``None`` while it waits for its turn.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            RefusedError: If somebody else asked for it, or it has ended.
+        """
+        with self.services.database.transaction() as connection:
+            row = store.run_row(connection, run)
+            requester = store.request_row(connection, row.request).requester
+        if requester != self.person.id:
+            raise RefusedError(f"run {run} belongs to somebody else: only who asked for a session may type into it")
+        if row.state in {RunState.ENDED, RunState.RECORDING}:
+            raise RefusedError(f"run {run} has ended")
+        return self.services.terminals.get(run)
 
     def run(self, run: str) -> dict[str, Any]:
         """Return one run as a JSON object."""
@@ -232,13 +250,30 @@ class App:
             if run is None:
                 with self.services.work:
                     self.services.work.wait(timeout=1.0)
-                continue
-            try:
-                execute(self.services, run)
-            except Exception:
-                LOG.exception("run %s", run)
-            self.services.launcher.refill()
-            self._trim_feeds()
+            elif not self._is_session(run) or not self._aside(run):
+                self._carry(run)
+
+    def _carry(self, run: str) -> None:
+        try:
+            execute(self.services, run)
+        except Exception:
+            LOG.exception("run %s", run)
+        self.services.launcher.refill()
+        self._trim_feeds()
+
+    def _is_session(self, run: str) -> bool:
+        with self.services.database.transaction() as connection:
+            return bool(store.run_row(connection, run).runbook == SESSION)
+
+    def _aside(self, run: str) -> bool:
+        """Carry a terminal session beside the workers: it lasts as long as a person sits there. Bounded."""
+        self._sessions = [thread for thread in self._sessions if thread.is_alive()]
+        if len(self._sessions) >= MAX_SESSIONS:
+            return False
+        thread = threading.Thread(target=self._carry, args=(run,), name=f"session-{run}", daemon=True)
+        self._sessions.append(thread)
+        thread.start()
+        return True
 
     def _claim(self) -> str | None:
         try:

@@ -113,9 +113,10 @@ class Cell:
 class Record:
     """Everything that a run's rendered record says besides its cells. JSON in, JSON out.
 
-    Times are ISO 8601 UTC. ``hosts`` rows are ``{"name", "key"}``; ``approvals`` rows are ``{"who", "at", "self"}``;
-    ``applied`` rows are ``{"change", "host", "what", "state"}`` with state ``ok | failed | unknown``; ``plan`` is
-    ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the entry ``run.finished``;
+    Times are ISO 8601 UTC. ``hosts`` are the sealed rows; ``approvals`` rows are ``{"who", "at", "self"}``;
+    ``applied`` rows are ``{"change", "host", "what", "state", "why"}`` with state ``ok | failed | unknown |
+    unreachable | not begun``; ``plan`` is ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the
+    entry ``run.finished``;
     ``facts`` is the front matter as written; ``parameters`` rows are ``{"name", "value", "label", "default"}``.
     """
 
@@ -134,7 +135,7 @@ class Record:
     started: str = ""
     ended: str = ""
     seconds: float = 0.0
-    hosts: list[dict[str, str]] = field(default_factory=list)
+    hosts: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     parameters: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)

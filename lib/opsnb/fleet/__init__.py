@@ -7,25 +7,21 @@ opened on first use, with the credential that the control plane releases for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import UnknownOutcomeError, UnreachableError, UsageError
+from opsnb.fleet.files import FileStat
 from opsnb.fleet.fleet import Fleet
 from opsnb.fleet.local import LocalTransport
 from opsnb.fleet.machine import Machine
-from opsnb.fleet.values import (
-    Command,
-    Hidden,
-    Result,
-    Results,
-    Status,
-    UnknownOutcomeError,
-    UnreachableError,
-)
+from opsnb.fleet.values import Command, Hidden, MissingFileError, Result, Results, Status
+
+if TYPE_CHECKING:  # paramiko is loaded when a host is reached by SSH, not before
+    from opsnb.fleet.ssh.connection import Connections
 
 __all__ = [
-    "THIS_MACHINE", "Command", "Fleet", "Hidden", "Machine", "Result", "Results", "Status", "UnknownOutcomeError",
-    "UnreachableError", "machine", "of",
+    "THIS_MACHINE", "Command", "FileStat", "Fleet", "Hidden", "Machine", "MissingFileError", "Result", "Results",
+    "Status", "UnknownOutcomeError", "UnreachableError", "connect", "machine", "of",
 ]  # fmt: skip
 
 THIS_MACHINE = "localhost"
@@ -43,11 +39,25 @@ class RunOfHosts(Protocol):
 
 
 _open: dict[str, Machine] = {}  # the machines of this kernel's one run, for the actuators of kits
+_current: tuple[RunOfHosts, Fleet] | None = None
 
 
 def of(run: RunOfHosts) -> Fleet:
-    """Return the hosts of a run; actuators reach them through :func:`machine` from here on."""
-    fleet = Fleet([_machine(row, run.credential) for row in run.rows])
+    """Return the hosts of a run; actuators reach them through :func:`machine` from here on.
+
+    Nothing is connected and no credential asked for until something is run. Asked again, it answers the same fleet.
+
+    Raises:
+        UsageError: If a row has a transport that is not known.
+    """
+    global _current  # noqa: PLW0603 - a kernel has one run, and its actuators find its machines here
+    if _current and _current[0] is run:
+        return _current[1]
+    if _current:
+        _current[1].close()
+    fleet = connect(run.rows, run.credential)
+    _current = (run, fleet)
+    _open.clear()
     _open.update(fleet)
     return fleet
 
@@ -71,9 +81,43 @@ def machine(host: str, *, change: bool = False) -> Machine:
     return found.changing if change else found
 
 
-def _machine(row: Mapping[str, Any], credential: Callable[[str, str], dict[str, Any]]) -> Machine:
-    kind = row.get("transport", "local")
-    if kind != "local":
-        raise UsageError(f"host '{row['name']}': transport '{kind}' is not there yet")
-    del credential
-    return Machine(str(row["name"]), LocalTransport(str(row["name"])), row)
+def connect(rows: Sequence[Mapping[str, Any]], credential: Callable[[str, str], dict[str, Any]]) -> Fleet:
+    """Return machines for sealed rows, each connected on first use; jump hosts are shared.
+
+    Args:
+        rows: The rows.
+        credential: Answers the credential for a host and ``observe``, ``change`` or ``sudo``, when it is first needed.
+
+    Raises:
+        UsageError: If a row has a transport that is not known.
+    """
+    connections = _connections(credential) if any(row.get("transport", "ssh") == "ssh" for row in rows) else None
+    machines = [_machine(row, credential, connections) for row in rows]
+    return Fleet(machines, end=connections.close_all if connections else None)
+
+
+def _machine(
+    row: Mapping[str, Any], credential: Callable[[str, str], dict[str, Any]], connections: Connections | None
+) -> Machine:
+    name, kind = str(row["name"]), row.get("transport", "ssh")
+    if kind == "local":
+        return Machine(name, LocalTransport(name, row.get("sudo", "passwordless"), credential), row)
+    if kind == "container":
+        from opsnb.fleet.container import ContainerTransport
+
+        return Machine(name, ContainerTransport(row), row)
+    if kind == "ssh":
+        from opsnb.fleet.ssh.transport import SshTransport
+
+        assert connections
+        known = row.get("credential", {})
+        two = known.get("change") is not None and known.get("change") != known.get("observe")
+        changing = SshTransport(row, connections, "change") if two else None
+        return Machine(name, SshTransport(row, connections), row, changing)
+    raise UsageError(f"host '{name}': transport '{kind}' is not known", hint="ssh, local or container")
+
+
+def _connections(credential: Callable[[str, str], dict[str, Any]]) -> Connections:
+    from opsnb.fleet.ssh.connection import Connections
+
+    return Connections(credential)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import OpsnbError, UnknownOutcomeError, UnreachableError, UsageError
 
 HIDDEN = "***"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where programs are looked for, on every host
 DEFAULT_SECONDS = 60.0  # how long a command may take
-MAX_OUTPUT = 32 * 1024 * 1024  # bytes kept of each stream of one command; more is cut and said so
+MAX_OUTPUT = 32 * 1024 * 1024  # bytes kept of each stream of one command unless it says less; the rest is cut, and said
+LEFT_OPEN = "it left a child that holds its output open; what the child writes is not here"  # no trouble, but said
 
 
 class Hidden(str):
@@ -44,12 +46,15 @@ class Command:
     Args:
         argv: Program and arguments; each arrives exactly as it stands here. A :class:`Hidden` word is never shown.
         stdin: What it reads.
-        seconds: How long it may take after it was started; past that it is ended where that is possible: ``UNKNOWN``.
+        seconds: How long it may take, connection and login included, from when it is the host's turn. Past that it is
+            ended where that is possible: ``UNKNOWN`` when it was started, ``UNREACHABLE`` when it was not.
         environment: Variables besides ``PATH`` and ``LC_ALL=C``, which are always set.
         sudo: Whether it runs as root through ``sudo`` (``-n``, or with the host's password on stdin).
+        most: Bytes that are kept of each of its streams.
 
     Raises:
-        UsageError: If a word is empty argv, holds a NUL, or a variable's name is no identifier.
+        UsageError: If there is no program, its name begins with a dash, a word holds a NUL, or a variable's name is no
+            identifier.
     """
 
     argv: tuple[str, ...]
@@ -57,13 +62,20 @@ class Command:
     seconds: float = DEFAULT_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
     sudo: bool = False
+    most: int = MAX_OUTPUT
 
     def __post_init__(self) -> None:
         if not self.argv or not self.argv[0]:
             raise UsageError("a command names a program")
+        if self.argv[0].startswith("-"):
+            raise UsageError(f"{self.argv[0]!r:.60} is an option, not a program")
         for word in (*self.argv, *self.environment.values()):
             if "\0" in word:
                 raise UsageError(f"a word of a command holds a NUL: {word!r:.60}")
+            try:
+                word.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError:
+                raise UsageError(f"a word of a command holds a lone surrogate: {word!r:.60}") from None
         for name in self.environment:
             if not name.isidentifier() or not name.isascii():
                 raise UsageError(f"{name!r:.60} is not the name of a variable")
@@ -179,12 +191,8 @@ class Results(Mapping[str, Result]):
         return self.having(Status.UNKNOWN)
 
 
-class UnreachableError(OpsnbError):
-    """A host cannot be reached, so nothing was started there."""
-
-
-class UnknownOutcomeError(OpsnbError):
-    """Something was started on a host and nobody saw its end: we do not know."""
+class MissingFileError(OpsnbError):
+    """There is no file of this name on the host."""
 
 
 def decoded(data: bytes) -> str:

@@ -16,7 +16,7 @@ from opsnb.base.canonical import JSON, digestible, same
 from opsnb.base.errors import LinkError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.base.runlink import RunLink, connect
-from opsnb.runbook.actuators import find
+from opsnb.runbook.changing import Changing, batches
 from opsnb.runbook.scraps import glue
 from opsnb.runbook.tell import plan_text, value_text
 
@@ -56,6 +56,7 @@ class Run:
         self.files = Path(context["files"])
         self._context = context
         self._link = link
+        self.released: list[tuple[str, str]] = []  # hosts and what logs in there, for what masks by itself
         self._over = False  # after propose in a mode that does not change anything
         self._plan: Plan | None = None
 
@@ -63,6 +64,11 @@ class Run:
     def linked(self) -> bool:
         """Whether a control plane listens."""
         return self._link is not None
+
+    @property
+    def link(self) -> RunLink | None:
+        """The run link, for a terminal session; ``None`` where no control plane listens."""
+        return self._link
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -79,7 +85,9 @@ class Run:
         """
         if self._link is None:
             return {"kind": "agent"}
-        return dict(self._link.ask("credential", host=host, purpose=purpose))
+        answer = dict(self._link.ask("credential", host=host, purpose=purpose))
+        self.released += [(host, answer[name]) for name in ("key", "passphrase", "password") if answer.get(name)]
+        return answer
 
     def applicable(self, condition: object, why: str, *, instead: str = "") -> Answer:
         """Say whether this is the right runbook; the run stops here when it is not.
@@ -118,16 +126,16 @@ class Run:
         return plan
 
     def change(self, plan: Plan, *, canary: int = 1, batch: int = 1) -> Answer:
-        """Carry out the plan, one host after another: ``canary`` hosts first, then ``batch`` at a time.
+        """Carry out the plan: ``canary`` hosts first, then ``batch`` at a time (see :mod:`opsnb.runbook.changing`).
 
         Each change is announced before it is made and its result told afterwards. Just before a change its thing is
-        read again; when it is not as planned, nothing more is touched.
+        read again; when it is not as planned, nothing more is touched. What goes wrong ends its host; its batch is
+        finished, and no further one is begun.
 
         Returns:
             Whether every change was made. In a mode that changes nothing: says so and returns False.
         """
-        if canary < 1 or batch < 1:
-            raise UsageError(f"canary and batch count hosts and are at least 1, found {canary} and {batch}")
+        batches((), canary, batch)
         if self._over or self._link is None or self.mode not in {"apply", "undo"}:
             print(
                 f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then"
@@ -136,26 +144,7 @@ class Run:
             return Answer(holds=False)
         if plan is not self._plan:
             raise UsageError("change() takes the plan that propose() returned, nothing else")
-        return Answer(holds=all(self._apply(number, self._link) for number in range(len(plan.changes))))
-
-    def _apply(self, number: int, link: RunLink) -> bool:
-        assert self._plan is not None
-        change = self._plan.changes[number]
-        actuator = find(change.verb)
-        found = actuator.observe(change.host, change.target)
-        if not same(digestible(found), digestible(change.before)):
-            link.ask("drift", change=number, found=digestible(found))
-            print(f"{change.host}: {change.what} is no longer as planned; nothing more is touched")
-            return False
-        link.ask("intent", change=number)
-        try:
-            actuator.apply(change.host, change.target, change.before, change.after)
-        except Exception as error:  # told to the control plane, then to the reader as it is
-            link.ask("result", change=number, ok=False, error=f"{type(error).__name__}: {error}"[:2000])
-            raise
-        link.ask("result", change=number, ok=True, error="")
-        print(f"{change.host}: {change.what}: done")
-        return True
+        return Answer(holds=Changing(plan, self._link).carry_out(canary=canary, batch=batch))
 
     def check(self, what: str, got: JSON, want: JSON) -> Answer:
         """Look at one promise: it holds when ``got == want``. Each check is evidence at once.

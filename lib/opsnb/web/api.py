@@ -6,6 +6,7 @@ Errors are ``{"error": {"type", "message", "hint", "exit"}}``; ``exit`` is the c
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,10 +22,12 @@ from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, Unavailab
 from opsnb.base.version import VERSION
 from opsnb.control.app import App
 from opsnb.control.flows.seal import Asked
+from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
 MAX_BODY = 32 * 1024 * 1024  # bytes of one request
+START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 OPEN = frozenset({"/healthz"})
 
 
@@ -36,11 +39,31 @@ class RunRequest(BaseModel):
     runbook: str = Field(min_length=1, max_length=4096)
     texts: dict[str, str] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
+    hosts: str = Field(default="", max_length=4096)
     folder: str = Field(default="", max_length=4096)
     mode: Mode | None = None
     request: str = Field(default="", max_length=80)
     why: str = Field(default="", max_length=4000)
     submission: str = Field(default="", max_length=80)
+
+
+class TrustRequest(BaseModel):
+    """What ``POST /api/hosts/{host}/trust`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: list[str] = Field(min_length=1, max_length=16)
+    instead_of: list[str] = Field(default_factory=list, max_length=16)
+
+
+class Typed(BaseModel):
+    """What ``POST /api/runs/{run}/input`` takes: base64, a window's columns and rows, the wish to end the session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field(default="", max_length=128 * 1024)
+    size: tuple[int, int] | None = None
+    end: bool = False
 
 
 class Activity:
@@ -57,6 +80,8 @@ def create(app: App, activity: Activity) -> FastAPI:
     _errors(api)
     _guard(api, app, activity)
     _run_routes(api, app)
+    _host_routes(api, app)
+    _terminal_routes(api, app)
     _secret_routes(api, app)
     _other_routes(api, app)
     return api
@@ -84,8 +109,8 @@ def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs", status_code=201)
     def submit(body: RunRequest) -> dict[str, Any]:
         asked = Asked(
-            runbook=body.runbook, texts=body.texts, values=body.values, folder=body.folder, mode=body.mode,
-            why=body.why, submission=body.submission,
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts, folder=body.folder,
+            mode=body.mode, why=body.why, submission=body.submission,
         )  # fmt: skip
         return app.run(app.submit(asked, request=body.request))
 
@@ -114,6 +139,50 @@ def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs/{run}/undo", status_code=201)
     def undo(run: str) -> dict[str, Any]:
         return app.run(app.undo(run))
+
+
+def _host_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/hosts/{host}/trust", status_code=201)
+    def pin(host: str, body: TrustRequest) -> dict[str, Any]:
+        return trust(app.services, host, body.keys, body.instead_of, app.person)
+
+    @api.get("/api/hosts/{host}/trust")
+    def pinned(host: str) -> dict[str, Any]:
+        return {"host": host, "trusted": trusted(app.services, host)}
+
+
+def _terminal_routes(api: FastAPI, app: App) -> None:
+    @api.post("/api/runs/{run}/input")
+    def typed(run: str, body: Typed) -> dict[str, Any]:
+        terminal = app.terminal(run)
+        if terminal is None:
+            raise UnavailableError(f"run {run} has not begun", hint="type when its terminal is there")
+        try:
+            data = base64.b64decode(body.data, validate=True)
+        except ValueError:
+            raise UsageError("'data' is not base64") from None
+        terminal.type(data, body.size, end=body.end)
+        return {"taken": len(data)}
+
+    @api.get("/api/runs/{run}/terminal")
+    async def shown(run: str, request: Request) -> StreamingResponse:
+        while (terminal := await asyncio.to_thread(app.terminal, run)) is None:
+            if await request.is_disconnected():
+                break
+            await asyncio.sleep(START_LOOK_SECONDS)
+
+        if terminal and terminal.attached:
+            raise RefusedError(f"somebody is attached to run {run} already")
+
+        async def there() -> bool:
+            return not await request.is_disconnected()
+
+        pieces = terminal.follow(there) if terminal else _nothing()
+        return StreamingResponse(pieces, media_type="application/octet-stream")
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 def _secret_routes(api: FastAPI, app: App) -> None:

@@ -8,11 +8,11 @@
 Rules without I/O, standard library only; both sides use them.
 """
 
+from opsnb.base.nearest import did_you_mean
 from opsnb.base.parameters.cell import parse_cell
 from opsnb.base.parameters.constraints import constrain
 from opsnb.base.parameters.duration import duration_seconds
 from opsnb.base.parameters.limits import LIMITS
-from opsnb.base.parameters.nearest import did_you_mean
 from opsnb.base.parameters.parameter import Kind, Parameter, Parameters, rows
 from opsnb.base.parameters.place import Place
 from opsnb.base.parameters.schema import json_schema

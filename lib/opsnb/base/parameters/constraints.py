@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opsnb.base.errors import ParameterError
+from opsnb.base.nearest import did_you_mean
 from opsnb.base.parameters.duration import duration_seconds
-from opsnb.base.parameters.nearest import did_you_mean
 from opsnb.base.parameters.parameter import Kind, Parameter, Parameters
 from opsnb.base.parameters.place import Place
 from opsnb.base.parameters.types import TypeName

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from opsnb.base.canonical import JSON, canonical, digestible
 from opsnb.base.errors import ParameterError
+from opsnb.base.nearest import did_you_mean
 from opsnb.base.parameters.limits import LIMITS
-from opsnb.base.parameters.nearest import did_you_mean
 from opsnb.base.parameters.parameter import Kind, Parameter, Parameters
 from opsnb.base.parameters.values import admit, check_json, same, shown
 

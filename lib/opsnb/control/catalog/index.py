@@ -1,8 +1,9 @@
 """The catalog: every notebook under ``runbooks/``, by id and by path; a broken one hides no other.
 
 Rules: folders are walked without following symbolic links; ``.ipynb_checkpoints`` and hidden folders are left out; an
-id that two files carry belongs to neither. The index reads a file again only when its inode, size, mtime or ctime has
-changed; whoever asks for one runbook gets what is on the disk at that moment. Any number of threads may use a catalog.
+id that two files carry belongs to neither; a built-in runbook is found by an id that no file carries. The index reads a
+file again only when its inode, size, mtime or ctime has changed; whoever asks for one runbook gets what is on the disk
+at that moment. Any number of threads may use a catalog.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import NotebookError, NotFoundError
 from opsnb.base.parameters import did_you_mean
+from opsnb.control.catalog import builtin
 from opsnb.control.catalog.notebook import read_notebook
 from opsnb.control.catalog.runbook import FOLDER, Runbook, read_runbook, runbook_from, shown_path
 
@@ -104,7 +106,7 @@ class Catalog:
         """
         self.refresh()
         file = self.locate(name, folder)
-        notebook = read_notebook(file, path=shown_path(file, self.workspace))
+        notebook = read_notebook(file, path=self._shown(file))
         known = next((e for e in self._entries if e.path == notebook.path), None)
         if isinstance(known, Broken) and known.shared:
             raise known.error
@@ -121,6 +123,8 @@ class Catalog:
         Raises:
             NotFoundError: If there is none; the hint holds the nearest.
         """
+        if name in builtin.files():
+            return builtin.files()[name]
         if name.endswith(ENDING):
             places = [Path(base, name) for base in (folder, self.workspace) if base]
             found = next((place for place in places if os.path.lexists(place)), None)
@@ -130,9 +134,15 @@ class Catalog:
         for entry in entries:
             if entry.id and entry.id == name.upper():
                 return self.workspace / entry.path
+        if file := builtin.by_id(name.upper()):
+            return file
         names = [e.id or e.path for e in entries] if "/" not in name else [e.path for e in entries]
         hint = did_you_mean(name, names, what="runbooks") or f"there are no notebooks under {FOLDER}/"
         raise NotFoundError(f"no runbook is called {name!r:.120}", hint=hint)
+
+    def _shown(self, file: Path) -> str:
+        path = shown_path(file, self.workspace)
+        return (builtin.shown(file) or path) if path.startswith("/") else path
 
     def _entry(self, path: str, stamp: Stamp) -> tuple[Stamp, Runbook | Broken]:
         known = self._read.get(path)

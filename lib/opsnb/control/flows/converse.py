@@ -22,6 +22,7 @@ from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, Pla
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
 from opsnb.control.runs import store
+from opsnb.control.runs.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 MAX_MESSAGES = 100_000  # of one run
+UNMASKED = frozenset({  # a plan that holds a secret is refused instead; a session is masked where it is recorded
+    "plan", "secret", "credential", "terminal",
+})  # fmt: skip
 MAX_CHECKS = 10_000  # of one run
 MAX_TEXT = 4_000  # characters of a check's promise or a reason
 MAX_NAME = 200  # characters of an evidence's name
@@ -61,6 +65,7 @@ class Conversation:
     body: dict[str, Any]
     end: Callable[[str], None]
     tell: Callable[[dict[str, Any]], None]
+    terminal: Terminal = field(default_factory=Terminal)
     masker: Masker = field(default_factory=Masker)
     to_mask: list[tuple[str, str]] = field(default_factory=list)
     folder: str = ""
@@ -76,7 +81,7 @@ class Conversation:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to one message of the kernel."""
         number = message.get("id")
-        self.messages += 1
+        self.messages += message.get("op") != "terminal"  # a session has as many as its time brings
         self.to_mask.clear()
         handler = _HANDLERS.get(str(message.get("op")))
         try:
@@ -84,7 +89,7 @@ class Conversation:
                 raise Refused(f"unknown message '{str(message.get('op'))[:40]}'")
             if self.messages > MAX_MESSAGES:
                 raise Refused(f"more than {MAX_MESSAGES} messages")
-            if message["op"] not in {"plan", "secret", "credential"}:  # a plan that holds a secret is refused instead
+            if message["op"] not in UNMASKED:
                 message = {**self.masker.value(message), "op": message["op"]}
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
@@ -162,7 +167,7 @@ class Conversation:
             why = f"the plan is {plan.digest[:16]}… now and {str(approved)[:16]}… was approved; nothing was touched"
             self._drift(why)
             return {"apply": False, "plan": None, "why": f"DRIFTED: {why}"}
-        self.let_through = True
+        self._let_through(plan)
         return {"apply": True, "plan": None, "why": ""}
 
     def _inverted(self, _: Plan) -> dict[str, Any]:
@@ -172,7 +177,7 @@ class Conversation:
             made = {i.change for i in store.intent_rows(connection, str(undoes)) if i.outcome == "ok"}
         kept = tuple(c for number, c in enumerate(plan.changes) if number in made)
         self.plan = Plan(title=plan.title, changes=kept, context=plan.context).inverse()
-        self.let_through = True
+        self._let_through(self.plan)
         return {"apply": True, "plan": digestible(self.plan.as_json()), "why": f"undoing run {undoes}"}
 
     def _drift_found(self, message: dict[str, Any]) -> None:
@@ -200,12 +205,19 @@ class Conversation:
         number = self._number(message)
         if number not in self.begun or number in self.closed:
             raise Refused(f"change {number} was not begun, or has its result")
-        outcome = "ok" if message["ok"] is True else "failed"
+        outcome = {True: "ok", None: "unknown"}.get(message["ok"], "failed")
         with self.services.database.transaction() as connection:
             store.close_intent(connection, self.run, number, outcome, str(message.get("error", ""))[:MAX_TEXT])
             append(connection, IntentClosed(run=self.run, change=number, outcome=Outcome(outcome)))
         self.closed.add(number)
         self.tell({"ev": "change", "change": number, "state": outcome})
+
+    def _unreached(self, message: dict[str, Any]) -> None:
+        number = self._number(message)
+        if number in self.begun:
+            raise Refused(f"change {number} was begun, so its host was reached")
+        self._note("unreached", {"change": number, "why": str(message["why"])[:MAX_TEXT]})
+        self.tell({"ev": "change", "change": number, "state": "unreachable"})
 
     def _check(self, message: dict[str, Any]) -> None:
         self.checks += 1
@@ -228,6 +240,9 @@ class Conversation:
     def _progress(self, message: dict[str, Any]) -> None:
         what = str(message.get("what", ""))[:MAX_NAME]
         self.tell({"ev": "progress", "done": int(message["done"]), "total": int(message["total"]), "what": what})
+
+    def _terminal(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self.terminal.exchange(message)
 
     def _secret(self, message: dict[str, Any]) -> str:
         return secret(self, message)
@@ -257,6 +272,11 @@ class Conversation:
             raise Refused(f"there is no change {number!r} in this run's plan")
         return number
 
+    def _let_through(self, plan: Plan) -> None:
+        """From here on changes may be announced; every one that is not made counts against the verdict."""
+        self.let_through = True
+        self._note("through", [{"host": c.host, "what": c.what} for c in plan.changes])
+
     def _drift(self, why: str) -> None:
         self.drifted = True
         self._note("drifted", why)
@@ -274,9 +294,11 @@ _HANDLERS: dict[str, Callable[[Conversation, dict[str, Any]], Any]] = {
     "drift": Conversation._drift_found,
     "intent": Conversation._intent,
     "result": Conversation._result,
+    "unreached": Conversation._unreached,
     "check": Conversation._check,
     "evidence": Conversation._evidence,
     "progress": Conversation._progress,
+    "terminal": Conversation._terminal,
     "secret": Conversation._secret,
     "credential": Conversation._credential,
     "finish": Conversation._finish,

@@ -84,10 +84,12 @@ class Conductor:
     def lead(self) -> Ended:
         """Wait for the kernel, have the notebook executed, and return how it ended."""
         control, link = self.launched.control, self.launched.link
+        terminal = self.services.terminals[self.run] = self.conversation.terminal
         self.deadline = time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(control, selectors.EVENT_READ, self._hear)
             selector.register(link, selectors.EVENT_READ, self._answer)
+            selector.register(terminal.signal, selectors.EVENT_READ, self._wake)
             while self.ended is None:
                 for key, _ in selector.select(timeout=1.0):
                     key.data(key.fileobj)
@@ -124,6 +126,14 @@ class Conductor:
                     link.send(answer)
             except Closed:
                 return
+
+    def _wake(self, _: object) -> None:
+        """Tell a kernel in a terminal session that there is something for it: ``{"wake": true}``, unasked."""
+        try:
+            if self.conversation.terminal.due():
+                self.launched.link.send({"wake": True})
+        except Closed:
+            return
 
     def _hold(self, answer: dict[str, Any]) -> bool:
         """Have the supervisor mask what an answer reveals; return whether the answer has to wait for that."""
@@ -162,6 +172,7 @@ class Conductor:
             "name": self.body["path"], "staging": str(self.services.workspace.incoming / self.run),
             "quarantine": str(quarantine(self.services, self.run)),
             "stage": [{k: f[k] for k in ("source", "name", "sha256")} for f in self.body["files"]],
+            "stage_all": self.mode is not Mode.UNDO,  # what was applied can be undone when a file is here no more
         })  # fmt: skip
 
     def _parameters(self) -> dict[str, Any]:
@@ -227,6 +238,9 @@ def execute(services: Services, run: str) -> None:
         ended = Ended("not started", f"it could not be executed: {error}")
     finally:
         services.running.pop(run, None)
+        if terminal := services.terminals.pop(run, None):
+            terminal.close()
+            terminal.release()
     try:
         finish(services, run, ended, launched)
     finally:

@@ -68,9 +68,12 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
     run, mode = row.id, Mode(row.mode)
     checks = [Check(**c) for c in store.noted(connection, run, "check")]
     intents = store.intent_rows(connection, run)
+    through = [row for rows in store.noted(connection, run, "through") for row in rows]
+    unreached = store.noted(connection, run, "unreached")
     last = {kind: (store.noted(connection, run, kind) or [""])[-1] for kind in ("drifted", "inapplicable", "planned")}
     seen = Seen(
         mode=mode, end=ended.end, why=ended.why, checks=tuple(checks), outcomes=tuple(i.outcome for i in intents),
+        through=len(through), unreached=tuple(dict.fromkeys(through[row["change"]]["host"] for row in unreached)),
         planned=bool(last["planned"]), drifted=last["drifted"], inapplicable=last["inapplicable"],
         finished=bool(store.noted(connection, run, "finished")), runbook=bool(body["facts"]),
         cut_for_space=ended.cut_for_space, quarantined="; ".join(ended.quarantined),
@@ -84,14 +87,24 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         seconds=round((parse(now) - parse(started)).total_seconds(), 3), hosts=body["hosts"],
         parameters=[_parameter(row, request.parameters) for row in body["labels"]],
         approvals=_approvals(request, body, mode), plan=request.plan if mode is not Mode.READ else None,
-        applied=[
-            {"change": i.change, "host": i.host, "what": i.what, "state": i.outcome or "unknown"} for i in intents
-        ],
+        applied=_applied(intents, through, {row["change"]: row["why"] for row in unreached}),
         checks=checks, evidence={e["name"]: e["value"] for e in store.noted(connection, run, "evidence")},
         cells=[Cell(**{**c, "state": CellState(c["state"])}) for c in ended.cells], files=ended.files,
         notes=_notes(ended), isolation=ended.isolation,
         digests={"sealed notebook": body["notebook"], "toolkit": body["toolkit"]},
     )  # fmt: skip
+
+
+def _applied(intents: list[Any], through: list[dict[str, str]], unreached: dict[int, str]) -> list[dict[str, Any]]:
+    """Return what became of each change that was let through, those that were never begun too."""
+    begun = {i.change: i for i in intents}
+    rows = []
+    for number, change in enumerate(through):
+        intent = begun.get(number)
+        state = (intent.outcome or "unknown") if intent else "unreachable" if number in unreached else "not begun"
+        why = intent.error if intent else unreached.get(number, "")
+        rows.append({"change": number, **change, "state": state, "why": why})
+    return rows
 
 
 def _parameter(row: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opsnb.base.canonical import canonical, digest, digestible, salted, sha256
+from opsnb.base.canonical import canonical, digestible, salted, sha256
 from opsnb.base.clock import new_id
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
-from opsnb.control.catalog import Runbook
+from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person, count
@@ -28,8 +29,8 @@ from opsnb.control.runs import store
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
-THIS_MACHINE = "localhost"
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
+IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SALTS = ("notebook", "files", "html", "request", "plan")
 
@@ -42,6 +43,7 @@ class Asked:
         runbook: Id or path.
         texts: Parameters as ``name=value`` text, typed by the runbook's schema.
         values: Parameters as JSON values.
+        hosts: A selector from ``--hosts``; empty where the parameters or the runbook say it.
         folder: The asker's working directory, against which file parameters and paths are read.
         mode: The mode asked for; ``None`` takes the risk's default.
         why: The asker's reason.
@@ -51,6 +53,7 @@ class Asked:
     runbook: str
     texts: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    hosts: str = ""
     folder: str = ""
     mode: Mode | None = None
     why: str = ""
@@ -65,11 +68,17 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
         RefusedError: If it asks for a path that no run may have.
     """
     runbook = chosen(services, asked.runbook, asked.folder)
+    asked = with_hosts(runbook, asked)
     values, files = _values(runbook, asked)
+    selector = selector_of(runbook, asked, values)
+    hosts = rows_of(services, selector)
     request = new_id()
     with services.database.transaction() as connection:
         people = count(connection)
     body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
+    body["writes"] = _writes(services, runbook, values, hosts)
+    body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
+    body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
     salts = {name: secrets.token_hex(32) for name in SALTS}
@@ -98,24 +107,12 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith("runbooks/") else runbook.path
+    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:
     """Return where the sealed bytes of a notebook with this digest lie."""
     return services.workspace.state / "blobs" / f"{notebook}.ipynb"
-
-
-def machine_key() -> str:
-    """Return this machine's "host key": a digest of its machine id."""
-    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        try:
-            text = Path(path).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if text:
-            return digest({"machine": text})
-    return digest({"machine": os.uname().nodename})
 
 
 def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
@@ -133,14 +130,26 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
 def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
     texts = [f"{name}={text}" for name, text in asked.texts.items()]
     values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
-    files = []
+    files: list[dict[str, str]] = []
     for parameter in runbook.parameters:
-        if parameter.kind is Kind.FILE and values.get(parameter.name):
-            files.append(_file(parameter.name, str(values[parameter.name]), asked.folder))
-            values[parameter.name] = files[-1]["name"]
+        given = values.get(parameter.name)
+        if parameter.kind is Kind.FILE and given:
+            found = [
+                _file(parameter.name, str(t), asked.folder) for t in (given if isinstance(given, list) else [given])
+            ]
+            _refuse_twice(parameter.name, [*files, *found])
+            files += found
+            values[parameter.name] = [f["name"] for f in found] if isinstance(given, list) else found[0]["name"]
         elif parameter.kind is Kind.DIRECTORY and values.get(parameter.name):
             values[parameter.name] = os.path.normpath(Path(asked.folder or "/") / str(values[parameter.name]))
     return values, files
+
+
+def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
+    """Refuse two files of one name: they would lie over each other in the run's folder."""
+    names = [file["name"] for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"parameter '{parameter}': two files are called {twice[0]}", hint="give them one at a time")
 
 
 def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
@@ -167,7 +176,7 @@ def _body(
     why: str,
 ) -> dict[str, Any]:
     front = runbook.front
-    body = {
+    return {
         "schema": 1,
         "request": request,
         "runbook": name_of(runbook),
@@ -181,18 +190,22 @@ def _body(
         "facts": runbook.facts,
         "labels": rows(runbook.parameters, values),
         "files": files,
-        "hosts": [{"name": THIS_MACHINE, "key": machine_key()}],
         "secrets": _secrets(services, front.secrets if front else (), values),
         "reads": _paths(services, front.reads if front else (), values, exist=False),
-        "writes": _paths(services, front.writes if front else (), values, exist=True),
-        "lock": _filled(front.lock, {**values, "host": THIS_MACHINE}) if front and front.lock else "",
+        "writes": [],
         "limits": limits_of(services, runbook),
         "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
         "requester": {"id": person.id, "name": person.name},
         "why": why,
         "nonce": secrets.token_hex(16),
     }
-    return dict(digestible(body))
+
+
+def _locks(runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the locks that a change takes, all or none: one for each host where the name holds it."""
+    if runbook.front is None or not runbook.front.lock:
+        return []
+    return list(dict.fromkeys(_filled(runbook.front.lock, {**values, "host": row["name"]}) for row in hosts))
 
 
 def _filled(template: str, values: dict[str, Any]) -> str:
@@ -202,6 +215,14 @@ def _filled(template: str, values: dict[str, Any]) -> str:
         return str(values[match[1]])
 
     return PLACEHOLDER.sub(value, template)
+
+
+def _writes(
+    services: Services, runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]
+) -> list[str]:  # fmt: skip
+    """Return the directories that a kernel may write: on this machine, so only where it is one of the hosts."""
+    here = any(row.get("transport", "ssh") == "local" for row in hosts)
+    return _paths(services, runbook.front.writes, values, exist=True) if here and runbook.front else []
 
 
 def _secrets(services: Services, templates: Any, values: dict[str, Any]) -> list[str]:

@@ -18,8 +18,10 @@ from opsnb.control.database import Database
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
+from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
 from opsnb.control.secrets import Sources
+from opsnb.fleet.inventory import Inventory, load
 
 RESERVE_BYTES = 2 * 1024**2  # given up to write the last words of a full disk
 SPACE_TO_START = 1024**2  # bytes that must be free, besides the reserve, before a run starts
@@ -39,6 +41,7 @@ class Services:
     secrets: Sources
     feeds: dict[str, Feed] = field(default_factory=dict)
     running: dict[str, Launched] = field(default_factory=dict)
+    terminals: dict[str, Terminal] = field(default_factory=dict)
     maskers: dict[str, Masker] = field(default_factory=dict)  # of the runs that go on; no value outlives its run
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
@@ -61,6 +64,10 @@ class Services:
         """Tell the workers that there may be something to do."""
         with self.work:
             self.work.notify_all()
+
+    def inventory(self) -> Inventory:
+        """Return the inventory as it is on the disk now."""
+        return load(self.workspace.root)
 
     # -- disk space ------------------------------------------------------------------------------------------------
 

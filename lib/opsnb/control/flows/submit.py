@@ -12,6 +12,7 @@ from opsnb.base.canonical import salted
 from opsnb.base.clock import new_id, stamp
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
+from opsnb.control.flows.hosts import same_hosts
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.ledger.events import RequestApproved
 from opsnb.control.ledger.store import append
@@ -94,6 +95,7 @@ def _apply(services: Services, asked: Asked, person: Person, request: str) -> st
             "this system cannot isolate kernels (no Landlock), and a change needs isolation",
             hint="set allow_unconfined_changes: true in opsnb.yaml if you accept that",
         )
+    same_hosts(services, json.loads(row.body))
     with services.database.transaction() as connection:
         if row.approved_at is None:
             _approve_own(connection, row, person)
@@ -104,8 +106,8 @@ def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
     runbook = chosen(services, asked.runbook, asked.folder)
     if (name_of(runbook)) != row.runbook:
         raise UsageError(f"request {row.id} is for {row.runbook}, not for {asked.runbook}")
-    if asked.texts or asked.values:
-        raise UsageError(f"request {row.id} has its parameters sealed; leave -p and -f out, or plan anew")
+    if asked.texts or asked.values or asked.hosts:
+        raise UsageError(f"request {row.id} has its parameters and hosts sealed; leave them out, or plan anew")
 
 
 def _still_sealed(services: Services, row: Row[Any]) -> None:
@@ -143,8 +145,8 @@ def _queue(services: Services, request: str, runbook: str, title: str, mode: Mod
         ):
             raise RefusedError(f"request {request} was applied already")
         store.add_run(connection, new)
-        if body["lock"] and mode in {Mode.APPLY, Mode.UNDO}:
-            store.note(connection, new.id, "locks", [body["lock"]])
+        if body["locks"] and mode in {Mode.APPLY, Mode.UNDO}:
+            store.note(connection, new.id, "locks", body["locks"])
     services.feed(new.id).tell({"ev": "state", "run": new.id, "request": request, "state": RunState.QUEUED.value})
     services.wake()
     return new.id

@@ -240,6 +240,18 @@ class RunUnrecorded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostTrusted(Event):
+    """Somebody trusted a host's keys. Each digest is SHA-256(salt ‖ ...): of its name, of the canonical key lines."""
+
+    kind: ClassVar[str] = "host.trusted"
+    by: str = _id()
+    host: str = _digest()
+    keys: str = _digest()
+    before: str = _digest()
+    replaced: bool = _field(lambda v: isinstance(v, bool), "true or false")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SitePublished(Event):
     """The files of ``outputs/`` that belong to no run, path to SHA-256; the latest such entry holds."""
 
@@ -300,8 +312,8 @@ EVENTS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
         LedgerOpened, RequestSealed, RequestApproved, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
-        RunFinished, RunRecorded, RunUnrecorded, SitePublished, SecretSet, SecretRotated, SecretRemoved, SecretsRekeyed,
-        SecretRevealed,
+        RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
+        SecretsRekeyed, SecretRevealed,
     )
 }  # fmt: skip
 

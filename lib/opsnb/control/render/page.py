@@ -128,8 +128,12 @@ def _approval(row: Mapping[str, Any], language: str) -> str:
 
 
 def _host(row: Mapping[str, Any]) -> str:
+    """Return ``web1  10.0.0.1:22  via bastion  key 3f9a...``: where it was reached, and the key it had to have."""
+    where = f"{row['address']}:{row.get('port', 22)}" if row.get("address") else ""
+    through = ", ".join(str(jump.get("name", "")) for jump in row.get("via", []))
     key = str(row.get("key", ""))
-    return f"{row.get('name', '')}  {key}".rstrip()
+    words_ = (str(row.get("name", "")), where, f"via {through}" if through else "", key)
+    return "  ".join(word for word in words_ if word)
 
 
 def _facts(facts: Mapping[str, Any], language: str) -> list[Row]:
@@ -163,7 +167,8 @@ def _applied(row: Mapping[str, Any], language: str) -> dict[str, str]:
     symbol, word = words.APPLIED.get(state, words.APPLIED["unknown"])
     return {
         "number": str(row.get("change", "")), "host": str(row.get("host", "")), "what": str(row.get("what", "")),
-        "state": state if state in words.APPLIED else "unknown", "symbol": symbol, "word": translate(word, language),
+        "state": (state if state in words.APPLIED else "unknown").replace(" ", "-"), "symbol": symbol,
+        "word": translate(word, language), "why": str(row.get("why", "")),
     }  # fmt: skip
 
 

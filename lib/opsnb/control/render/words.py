@@ -49,7 +49,10 @@ RISKS = {
     Risk.CHANGE: mark("change: can be undone"),
     Risk.DANGER: mark("danger: may not be undone"),
 }
-APPLIED = {"ok": ("✓", mark("made")), "failed": ("✗", mark("failed")), "unknown": ("?", mark("unknown"))}
+APPLIED = {
+    "ok": ("✓", mark("made")), "failed": ("✗", mark("failed")), "unknown": ("?", mark("unknown")),
+    "unreachable": ("⊘", mark("not reached, nothing was begun")), "not begun": ("–", mark("not begun")),
+}  # fmt: skip
 FACTS = {
     "id": mark("Id"), "title": mark("Title"), "promise": mark("Promise"), "risk": mark("Risk"), "owner": mark("Owner"),
     "touches": mark("Touches"), "undo": mark("Undo"), "timeout": mark("Time limit"), "lock": mark("Lock"),

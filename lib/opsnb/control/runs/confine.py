@@ -33,6 +33,7 @@ FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 # What a kernel reads besides the interpreter and the toolkit. /etc and /run are listed entry by entry.
 SYSTEM_READS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/proc", "/sys", "/run/systemd/resolve")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+OWN_TERMINAL = "/dev/tty"  # leads to the terminal of the process that opens it, and a kernel has none but its session's
 ETC_HIDDEN = frozenset({
     "shadow", "shadow-", "gshadow", "gshadow-", "sudoers", "sudoers.d", "ssh", "krb5.keytab", "opsnb", "letsencrypt",
 })  # fmt: skip
@@ -135,6 +136,7 @@ def _restrict(libc: Any, abi: int, confinement: Confinement) -> None:
             _allow(libc, ruleset, path, read)
         for path in DEVICES:
             _allow(libc, ruleset, path, READ_FILE | WRITE_FILE)
+        _allow(libc, ruleset, OWN_TERMINAL, READ_FILE | WRITE_FILE | (rights & IOCTL_DEV))
         for path in confinement.writes:
             _allow(libc, ruleset, path, rights & ~IOCTL_DEV)
         _call(libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")

@@ -114,7 +114,8 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     """Execute a sealed notebook and write ``run.ipynb``, ``files/`` and ``end.json`` into its staging folder.
 
     ``order`` holds ``notebook`` (path of the sealed bytes), ``digest``, ``parameters``, ``limits``, ``staging``,
-    ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``).
+    ``stage`` (files to copy into the scratch folder: ``{"source", "name", "sha256"}``), ``stage_all`` (whether each of
+    them must be there as it was sealed).
     """
     staging = Path(order["staging"])
     staging.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def prepare(order: dict[str, Any], folder: Path) -> Any:
     if sha256(path.read_bytes()) != order["digest"]:
         raise OpsnbError("the sealed notebook is not the one that was sealed")
     for row in order["stage"]:
-        _stage(row, folder)
+        _stage(row, folder, needed=order["stage_all"])
     papermill_translators.register("python", OpsnbTranslator)
     nb = load_notebook_node(str(path))
     if order["parameters"]:
@@ -168,9 +169,16 @@ def prepare(order: dict[str, Any], folder: Path) -> Any:
     return prepare_notebook_metadata(nb, order["name"], None)
 
 
-def _stage(row: dict[str, str], folder: Path) -> None:
-    data = Path(row["source"]).read_bytes()
+def _stage(row: dict[str, str], folder: Path, *, needed: bool) -> None:
+    try:
+        data = Path(row["source"]).read_bytes()
+    except OSError:
+        if needed:
+            raise
+        return
     if sha256(data) != row["sha256"]:
+        if not needed:
+            return
         raise OpsnbError(f"{row['source']} has changed since the request was sealed")
     (folder / "work" / row["name"]).write_bytes(data)
 

@@ -21,6 +21,7 @@ from typing import Any
 from opsnb.base.runlink import LINK_VARIABLE
 from opsnb.control.runs.confine import Confinement, Isolation, confine, die_with_parent
 
+TERMINAL_VARIABLE = "OPSNB_TERMINAL"  # two descriptors' numbers; opsnb.fleet.shell reads it
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 PRELOAD = (
     "pdb", "faulthandler", "IPython", "IPython.core.debugger", "IPython.core.completer", "IPython.core.completerlib",
@@ -28,7 +29,8 @@ PRELOAD = (
     "ipykernel.ipkernel", "ipykernel.debugger", "ipykernel.zmqshell", "tornado.locks", "tornado.queues",
     "tornado.platform.asyncio", "pandas", "matplotlib.pyplot", "matplotlib.figure", "matplotlib.backends.backend_agg",
     "matplotlib_inline.backend_inline", "PIL.Image", "opsnb.runbook", "opsnb.kits.linux", "opsnb.kits.capacity",
-    "opsnb.kits.files",
+    "opsnb.kits.files", "opsnb.kits.hands", "opsnb.kits.prepare", "opsnb.kits.script", "concurrent.futures.thread",
+    "paramiko", "opsnb.fleet.ssh.transport",
 )  # fmt: skip  # imported before the fork; what is missing is left out
 PLAIN = "--plain"  # the first argument of a kernel for plain papermill
 NOT_IN_A_RUN = "debugpy"  # nobody attaches a debugger to a run, and it costs 70 ms and 9 MiB of each kernel
@@ -93,6 +95,7 @@ def boot(slot: Slot) -> None:
     _own_group()
     _environment(slot)
     sys.modules[NOT_IN_A_RUN] = None  # type: ignore[assignment]
+    _open_terminal()
     isolation = confine(slot.confinement)
     _reseed()
     with _nothing_past_the_supervisor():
@@ -149,6 +152,13 @@ def _environment(slot: Slot) -> None:
     import tempfile
 
     tempfile.tempdir = None  # it remembers the parent's
+
+
+def _open_terminal() -> None:
+    """Open a terminal for a session on this machine: a confined kernel can open none. It costs 30 microseconds."""
+    os.environ.pop(TERMINAL_VARIABLE, None)
+    with contextlib.suppress(OSError):
+        os.environ[TERMINAL_VARIABLE] = ",".join(map(str, os.openpty()))
 
 
 def _reseed() -> None:

@@ -2,12 +2,13 @@
 
 In order, the first that fits:
 
-1. a change was begun and has no result: LOST, whatever else is true
+1. a change was begun and nobody knows its result: LOST, whatever else is true
 2. the run was stopped, timed out, or its kernel or supervisor died: ABORTED
 3. the plan differs from the approved one and nothing was changed: DRIFTED
 4. a secret stood in something that the run left, or a cell failed: FAILED
 5. the runbook said that it does not apply: NOT_APPLICABLE
-6. a thing was no longer as planned after other changes were made, or a change failed: FAILED
+6. a thing was no longer as planned after other changes were made, a change failed, a host could not be reached, or
+   not every change that was let through was made: FAILED
 7. mode plan: PLANNED with a plan, FAILED without one
 8. a check did not hold, an apply made no check, a record had to be cut for lack of space: FAILED
 9. otherwise DONE
@@ -28,8 +29,9 @@ ENDED_FROM_OUTSIDE = frozenset({
 class Seen:
     """What the control plane saw of a run.
 
-    ``end`` and ``why`` are the executor's words; ``outcomes`` one of ``ok | failed | None`` for each intent;
-    ``quarantined`` what held a secret; ``runbook`` whether the notebook has front matter and so owes a ``finish``.
+    ``end`` and ``why`` are the executor's words; ``outcomes`` one of ``ok | failed | unknown | None`` for each intent;
+    ``through`` how many changes were let through; ``unreached`` the hosts that could not be reached; ``quarantined``
+    what held a secret; ``runbook`` whether the notebook has front matter and so owes a ``finish``.
     """
 
     mode: Mode
@@ -37,6 +39,8 @@ class Seen:
     why: str = ""
     checks: tuple[Check, ...] = ()
     outcomes: tuple[str | None, ...] = ()
+    through: int = 0
+    unreached: tuple[str, ...] = ()
     planned: bool = False
     drifted: str = ""
     inapplicable: str = ""
@@ -57,7 +61,7 @@ def verdict(seen: Seen) -> tuple[Verdict, str]:
 
 
 def _lost(seen: Seen) -> tuple[Verdict, str] | None:
-    unknown = seen.outcomes.count(None)
+    unknown = seen.outcomes.count(None) + seen.outcomes.count("unknown")
     if not unknown:
         return None
     return Verdict.LOST, f"{unknown} change(s) were begun and have no result: look at the host before anything else"
@@ -88,8 +92,15 @@ def _inapplicable(seen: Seen) -> tuple[Verdict, str] | None:
 def _half_made(seen: Seen) -> tuple[Verdict, str] | None:
     if seen.drifted:
         return Verdict.FAILED, f"after {len(seen.outcomes)} change(s): {seen.drifted}"
-    failed = seen.outcomes.count("failed")
-    return (Verdict.FAILED, f"{failed} change(s) failed") if failed else None
+    failed, made = seen.outcomes.count("failed"), seen.outcomes.count("ok")
+    if failed:
+        return Verdict.FAILED, f"{failed} change(s) failed"
+    if seen.unreached:
+        hosts = ", ".join(seen.unreached)
+        return Verdict.FAILED, f"{made} of {seen.through} changes were made; could not be reached: {hosts}"
+    if made < seen.through:
+        return Verdict.FAILED, f"{made} of {seen.through} changes were made"
+    return None
 
 
 def _planned(seen: Seen) -> tuple[Verdict, str] | None:

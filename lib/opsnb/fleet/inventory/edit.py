@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,14 @@ from opsnb.fleet.inventory.selector import parse, terms
 from opsnb.fleet.inventory.written import FILE, FOLDER, files_of
 
 SCHEDULES = "schedules"
+AGENT = "agent"
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 Key = tuple[str, str]
 
 
-def add_host(root: Path, name: str, settings: Mapping[str, JSON], groups: Sequence[str] = ()) -> str:
+def add_host(
+    root: Path, name: str, settings: Mapping[str, JSON], groups: Sequence[str] = (), *, key_file: str = ""
+) -> str:
     """Write a new host; groups that are not there yet are made.
 
     Args:
@@ -36,6 +41,7 @@ def add_host(root: Path, name: str, settings: Mapping[str, JSON], groups: Sequen
         name: The host's name.
         settings: Its fields, as they stand in the file.
         groups: Groups in which it is listed.
+        key_file: A private key's file to log in with; its credential is made where there is none.
 
     Returns:
         The file that was written.
@@ -43,7 +49,18 @@ def add_host(root: Path, name: str, settings: Mapping[str, JSON], groups: Sequen
     Raises:
         InventoryError: If there is such a host already, or the inventory would not be valid.
     """
-    changes: dict[Key, Change] = {("hosts", name): _new("host", name, settings)}
+    settings, changes = dict(settings), dict[Key, Change]()
+    known = load(root).credentials
+    if key_file:
+        key_file = _from_home(key_file)
+        found = next((c.name for c in known.values() if c.file and _from_home(c.file) == key_file), "")
+        settings["credential"] = found or _free(Path(key_file).name, known)
+        if not found:
+            made = {"kind": "key", "file": key_file}
+            changes["credentials", str(settings["credential"])] = lambda _: styled(made)
+    elif settings.get("credential") == AGENT and AGENT not in known:
+        changes["credentials", AGENT] = lambda _: styled({"kind": AGENT})
+    changes["hosts", name] = _new("host", name, settings)
     changes |= {("groups", group): _listing(name) for group in groups}
     return change(root, changes)[0]
 
@@ -140,8 +157,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _file_of(root: Path, inventory: Inventory, section: str, name: str) -> str:
-    places: Mapping[str, Any] = getattr(inventory, section)
-    if name in places and getattr(places[name], "path", ""):
+    places: Mapping[str, Any] = {} if section == "credentials" else getattr(inventory, section)
+    if name in places:
         return str(places[name].path)
     files = [str(path.relative_to(root)) for path in files_of(root)]
     for path in files if section == "credentials" else ():  # they do not know their file
@@ -150,7 +167,7 @@ def _file_of(root: Path, inventory: Inventory, section: str, name: str) -> str:
             return path
     if FILE in files:
         return FILE
-    used = [str(entry.path) for entry in places.values() if hasattr(entry, "path")]
+    used = [str(entry.path) for entry in places.values()]
     return used[-1] if used else f"{FOLDER}/{section}.yaml" if (root / FOLDER).is_dir() else FILE
 
 
@@ -172,6 +189,18 @@ def _new(what: str, name: str, settings: Mapping[str, JSON]) -> Change:
         return styled(settings)
 
     return make
+
+
+def _from_home(file: str) -> str:
+    """Return a file's path as it stands in an inventory that several people use: ``~/`` for a home."""
+    path, home = Path(file).expanduser().absolute(), Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _free(wanted: str, known: Mapping[str, Any]) -> str:
+    """Return a name that no credential has."""
+    name = NOT_IN_NAMES.sub("-", wanted).strip("-.") or "key"
+    return next(n for n in (name, *(f"{name}-{number}" for number in range(2, len(known) + 3))) if n not in known)
 
 
 def _listing(host: str) -> Change:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.keys import MAX_KEYS, key_line
 from opsnb.fleet.inventory.selector import RESERVED
 from opsnb.fleet.inventory.values import EVERY, PURPOSES, SUDO
@@ -123,6 +123,13 @@ class Fields:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_PORT:
             raise self.error("port", f"found {kind_of(value)}, wanted a number from 1 to {MAX_PORT}")
         return value
+
+    def flag(self, key: str) -> bool:
+        """Return a yes or no; no where it is not there."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.error(key, f"is {kind_of(value)}, wanted true or false")
+        return bool(value)
 
     def address(self) -> str:
         """Return ``address``: a name or an IP address."""

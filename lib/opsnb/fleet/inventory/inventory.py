@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.selector import Index, parse
 from opsnb.fleet.inventory.values import THIS_MACHINE, Credential, Group, Host, Service
 
@@ -90,6 +90,19 @@ class Inventory:
             host = self.host(host.via)
             jumps.insert(0, host.row())
         return row | {"via": jumps} if jumps else row
+
+    def only(self, names: Sequence[str]) -> Inventory:
+        """Return an inventory of these hosts alone, in their groups; without services, which might need others."""
+        kept = set(names)
+        groups = {
+            name: replace(
+                group, hosts=tuple(h for h in group.hosts if h in kept),
+                members=tuple(h for h in group.members if h in kept),
+            )
+            for name, group in self.groups.items()
+        }  # fmt: skip
+        hosts = {name: self.host(name) for name in names}
+        return replace(self, hosts=hosts, groups=groups, services={})
 
     def require_keys(self, names: Sequence[str]) -> None:
         """Check that every host, and every jump host on the way, has a pinned key.

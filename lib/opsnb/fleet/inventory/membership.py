@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.selector import Index, Node, terms
 from opsnb.fleet.inventory.values import EVERY
 from opsnb.fleet.inventory.written import Entry, Written

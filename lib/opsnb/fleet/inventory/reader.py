@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
+from opsnb.base.yaml import Document
 from opsnb.fleet.inventory.fields import is_address
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.membership import Membership
 from opsnb.fleet.inventory.selector import terms
 from opsnb.fleet.inventory.values import DEFAULT_PORT, SETTINGS, SUDO, Group, Host
-from opsnb.fleet.inventory.written import Entry, Written, add, entries, files_of, read
+from opsnb.fleet.inventory.written import Entry, Written, add, add_document, entries, files_of, read
 
 MAX_JUMPS = 8  # jump hosts on the way to one host
 
@@ -40,6 +42,21 @@ def loads(text: str, path: str = "inventory.yaml") -> Inventory:
         InventoryError: As :func:`load`.
     """
     return loads_all({path: text})
+
+
+def from_value(value: JSON, path: str) -> Inventory:
+    """Read an inventory from what a file would hold.
+
+    Args:
+        value: Sections with entries.
+        path: What errors call it.
+
+    Raises:
+        InventoryError: As :func:`load`.
+    """
+    written = Written()
+    add_document(written, Document(value=value), path)
+    return _assembled(written, (path,))
 
 
 def loads_all(texts: Mapping[str, str]) -> Inventory:
@@ -96,7 +113,8 @@ def _host(entry: Entry, membership: Membership) -> Host:
         user=found.get("user", ""), via=found.get("via", "") if ssh else "",
         environment=found.get("environment", ""), labels=found.get("labels", {}),
         variables=found.get("variables", {}), credential=found.get("credential", {}) if ssh else {},
-        sudo=kind, sudo_secret=secret, keys=found.get("keys", ()), container=found.get("container", ""),
+        sudo=kind, sudo_secret=secret, keys=found.get("keys", ()),
+        legacy=found.get("legacy", False), container=found.get("container", ""),
         engine=found.get("engine", ""), groups=membership.groups_of(entry.name), own=entry.fields.values,
         origins=origins, path=entry.path, line=entry.line,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from opsnb.base.errors import InventoryError
-from opsnb.base.parameters.nearest import did_you_mean
+from opsnb.base.nearest import did_you_mean
 from opsnb.fleet.inventory.values import EVERY, THIS_MACHINE
 
 MAX_TEXT = 16384  # characters

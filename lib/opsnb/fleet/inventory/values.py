@@ -58,6 +58,7 @@ class Host:
         sudo: ``none``, ``passwordless`` or ``password``.
         sudo_secret: Name of sudo's password in the secret store.
         keys: Pinned public key lines without comments.
+        legacy: Whether it is an old sshd that needs SHA-1.
         container: Name of the container, for that transport.
         engine: Where the container engine listens.
         groups: Every group that it is in, nearest first.
@@ -80,6 +81,7 @@ class Host:
     sudo: str = "none"
     sudo_secret: str = ""
     keys: tuple[str, ...] = ()
+    legacy: bool = False
     container: str = ""
     engine: str = ""
     groups: tuple[str, ...] = ()
@@ -98,7 +100,7 @@ class Host:
             "variables": dict(self.variables), "keys": list(self.keys),
             "key": keys_digest(self.keys) if self.keys else "", "credential": dict(self.credential),
             "sudo": self.sudo if ssh or self.sudo != SUDO[0] else "",
-            "container": self.container, "engine": self.engine,
+            "legacy": self.legacy or None, "container": self.container, "engine": self.engine,
         }  # fmt: skip
         return {name: value for name, value in found.items() if value not in (None, "", [], {})}
 

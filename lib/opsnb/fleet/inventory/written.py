@@ -11,14 +11,14 @@ from typing import Any
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import InventoryError
-from opsnb.base.yaml import read_yaml
+from opsnb.base.yaml import Document, read_yaml
 from opsnb.fleet.inventory.fields import ENGINE, USER, Fields, File, check_group_name
 from opsnb.fleet.inventory.selector import Node, parse
 from opsnb.fleet.inventory.values import EVERY, SETTINGS, THIS_MACHINE, TRANSPORTS, Credential, Service
 
 FILE, FOLDER = "inventory.yaml", "inventory"
 SECTIONS = ("credentials", "hosts", "groups", "services")
-HOST = ("address", *SETTINGS, "keys", "transport", "container", "engine")
+HOST = ("address", *SETTINGS, "keys", "legacy", "transport", "container", "engine")
 GROUP = ("hosts", "groups", "select", *SETTINGS)
 SERVICE = ("owner", "hosts", "depends", "links", "files", "health", "runbooks")
 CREDENTIAL = {
@@ -26,7 +26,15 @@ CREDENTIAL = {
     "password": ("kind", "secret"),
     "agent": ("kind",),
 }
-OF_SSH = ("address", "user", "port", "via", "keys", "credential")  # a container and this machine have none of these
+OF_SSH = (
+    "address",
+    "user",
+    "port",
+    "via",
+    "keys",
+    "legacy",
+    "credential",
+)  # a container and this machine have none of these
 MAX_BYTES = 64 * 1024 * 1024  # of all files together; 100,000 hosts take 22 MB
 MAX_FILES = 1000
 
@@ -94,7 +102,11 @@ def read(root: Path) -> Written:
 
 def add(written: Written, text: str, path: str) -> None:
     """Read the text of one file into ``written``."""
-    document = read_yaml(text, File(path), limit=MAX_BYTES)
+    add_document(written, read_yaml(text, File(path), limit=MAX_BYTES), path)
+
+
+def add_document(written: Written, document: Document, path: str) -> None:
+    """Read what one file says into ``written``."""
     file = File(path, document.lines)
     top = Fields(file, "", document.value, SECTIONS)
     for section, read_one in (
@@ -193,6 +205,7 @@ def _host(written: Written, file: File, name: str, value: JSON) -> None:
     if transport == "ssh":
         found["address"] = fields.address()
         found["keys"] = fields.keys()
+        found["legacy"] = fields.flag("legacy")
     written.hosts[name] = Entry(name, fields, found, file.line_of(fields.at) or 0)
 
 

@@ -12,12 +12,16 @@ from typing import Any
 import pandas as pd
 
 from opsnb.kits.linux.memory import Memory
+from opsnb.kits.linux.sar import History
 from opsnb.kits.linux.thresholds import Thresholds
 
 WIDTH = 4.8  # inches: text of 10 points can still be read when a phone shrinks it to its width
 BAR, MARGIN = 0.28, 1.15  # inches of height: for each bar, and for title, axis and legend
 MAX_BARS = 32  # more are not told apart; the rest stands in the table
 GREY, BLUE, ORANGE, RED, PURPLE = "#c9ced6", "#2f6fb2", "#e08a1e", "#c0392b", "#7d5ba6"
+DAY = 1.6  # inches of height for a plot over a day
+LINES = (BLUE, ORANGE, PURPLE, "#3a8f5c")  # interfaces that are drawn
+FEW = 40  # samples: so few are drawn as dots too
 LABEL_LENGTH = 22  # characters of a name beside a bar
 
 
@@ -91,6 +95,76 @@ def network_chart(rates: pd.DataFrame, thresholds: Thresholds | None = None) -> 
             right=max([*values, limits.receive_packets_s]) * 10)  # fmt: skip
     _label(figure, axes, "Received, packets/s (logarithmic)")
     return figure
+
+
+def hosts_chart(values: pd.Series[float], *, limit: float, title: str, logarithmic: bool = False) -> Any:
+    """Return a figure: one bar for each host, the largest ``MAX_BARS``, with the threshold.
+
+    Args:
+        values: Figure by host, in the order in which it is drawn.
+        limit: The threshold.
+        title: What it is, with the unit.
+        logarithmic: Whether the axis is.
+    """
+    rows = values.head(MAX_BARS)
+    left_out = len(values) - len(rows)
+    figure, axes = _figure(len(rows))
+    numbers = [float(v) for v in rows]
+    _levels(axes, numbers, warning=limit, form="{:,.0f}")
+    if logarithmic:
+        axes.set_xscale("symlog", linthresh=1)
+    right = max([*numbers, limit]) * 10 if logarithmic else 100
+    _finish(axes, [str(name) for name in rows.index], limit=limit, right=right)
+    _label(figure, axes, title + (f" (largest; {left_out} more)" if left_out > 0 else ""))
+    return figure
+
+
+def history_chart(history: History, thresholds: Thresholds | None = None) -> Any:
+    """Return a figure of a day: CPU busy, and packets/s received on the busiest interfaces, over time.
+
+    Args:
+        history: What sysstat collected.
+        thresholds: Limits; those for busy CPUs and received packets are drawn.
+    """
+    from matplotlib.figure import Figure
+
+    limits = thresholds or Thresholds()
+    figure = Figure(figsize=(WIDTH, 2 * MARGIN + DAY), layout="constrained")
+    above, below = figure.subplots(2)
+    _line(above, history.cpu, "busy_percent", "CPU busy", BLUE)
+    above.axhline(limits.cpu_busy_percent, color=RED, linestyle="--", linewidth=1.2)
+    above.set_ylim(0, 105)
+    _day(above, history.cpu, "CPU busy, %")
+    peaks = history.network.groupby("interface")["receive_packets_s"].max().nlargest(len(LINES))
+    for name, colour in zip(peaks.index, LINES, strict=False):
+        rows = history.network[history.network["interface"] == name]
+        _line(below, rows, "receive_packets_s", plain_label(str(name)), colour)
+    below.axhline(limits.receive_packets_s, color=RED, linestyle="--", linewidth=1.2)
+    below.set_yscale("symlog", linthresh=1)
+    below.set_ylim(0, max([*peaks, limits.receive_packets_s]) * 10)
+    _day(below, history.network, "Received, packets/s (logarithmic)")
+    if len(peaks):
+        shown = below.get_legend_handles_labels()
+        legend = figure.legend(*shown, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        for label in legend.get_texts():
+            label.set_parse_math(False)  # an interface called "$x$" is a name, not a formula
+    return figure
+
+
+def _line(axes: Any, frame: pd.DataFrame, column: str, name: str, colour: str) -> None:
+    times = pd.to_datetime(frame["time"].str[:19], errors="coerce")
+    axes.plot(times, frame[column], color=colour, linewidth=1.4, label=name, marker="." if len(frame) < FEW else None)
+
+
+def _day(axes: Any, frame: pd.DataFrame, title: str) -> None:
+    from matplotlib.dates import DateFormatter
+
+    zone = str(frame["time"].iloc[0])[20:] if len(frame) else ""
+    axes.set_title(f"{title}, {zone}" if zone else title, loc="left", fontsize=11)
+    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(color=GREY, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def plain_label(text: str) -> str:

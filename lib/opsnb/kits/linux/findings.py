@@ -78,13 +78,18 @@ def findings(reading: HostReading, thresholds: Thresholds | None = None) -> list
     readable = {*reading.sections_read}
     found = [f for name, rule in rules.items() if name in readable and _needs(name, readable)
              for f in rule(reading, limits)]  # fmt: skip
+    found += list(_history(reading, limits))
     found += [
         Finding(severity=Severity.WARNING, what=f"section '{name}' could not be read", value=1, threshold=0,
                 unit="sections", why=visible(error), look_next="the file it names, on the host itself")
         for name, error in reading.problems.items()
     ]  # fmt: skip
-    order = list(Severity)
-    return sorted(found, key=lambda f: (order.index(f.severity), -f.excess, f.what))
+    return sorted(found, key=rank)
+
+
+def rank(finding: Finding) -> tuple[int, float, str]:
+    """Return what findings are sorted by: severity, then how far beyond the threshold, then the name."""
+    return list(Severity).index(finding.severity), -finding.excess, finding.what
 
 
 def findings_table(found: list[Finding]) -> pd.DataFrame:
@@ -264,3 +269,21 @@ def _uptime(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:
         yield _finding(Severity.NOTICE, "time since the machine started", minutes, limits.restarted_minutes, "minutes",
                        "it restarted just now: find out why before you go on",
                        "last -x | head; journalctl -b -1 -e")  # fmt: skip
+
+
+def _history(reading: HostReading, limits: Thresholds) -> Iterator[Finding]:
+    """Peaks of the day that sysstat collected: over by now, so notices."""
+    if reading.history is None:
+        return
+    day = reading.history
+    rules = [("CPU busy", day.cpu, "busy_percent", limits.cpu_busy_percent, "%"),
+             ("CPU iowait", day.cpu, "iowait_percent", limits.cpu_iowait_percent, "%")]  # fmt: skip
+    for interface, frame in day.network[day.network["interface"] != LOOPBACK].groupby("interface"):
+        name = visible(str(interface))
+        rules += [(f"received packets on {name}", frame, "receive_packets_s", limits.receive_packets_s, "packets/s"),
+                  (f"received data on {name}", frame, "receive_kb_s", limits.receive_kb_s, "kB/s")]  # fmt: skip
+    for what, frame, column, limit, unit in rules:
+        if len(frame) and frame[column].max() > limit:
+            at = frame["time"].iloc[int(frame[column].argmax())]
+            yield _finding(Severity.NOTICE, f"peak of today: {what}", frame[column].max(), limit, unit,
+                           f"it was at {at}: what ran then?", "sar -u -q -n DEV; the logs of that time")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -10,7 +9,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 
 from opsnb.base.errors import OpsnbError, UsageError
-from opsnb.kits.linux import disks, network, processes, sockets
+from opsnb.kits.linux import disks, network, owners, processes, sar, sockets
 from opsnb.kits.linux.cpu import (
     CpuInfo,
     Load,
@@ -22,14 +21,9 @@ from opsnb.kits.linux.cpu import (
     parse_uptime,
 )
 from opsnb.kits.linux.memory import Memory, parse_meminfo
-from opsnb.kits.linux.source import Sample, Source, ThisMachine
+from opsnb.kits.linux.source import REFUSED, SKIPPED, Capture, Sample, Source, ThisMachine
 
 T = TypeVar("T")
-COUNTED = ("/proc/stat", "/proc/net/dev", "/proc/[0-9]*/stat")  # read twice
-STANDING = (
-    "/proc/cpuinfo", "/proc/loadavg", "/proc/meminfo", "/proc/mounts", "/proc/uptime", "/proc/pressure/*",
-    "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/[0-9]*/status", "/etc/passwd",
-)  # fmt: skip
 SECTIONS = ("cpu", "cpu usage", "disks", "load", "memory", "network", "pressure", "processes", "sockets", "uptime")
 MIN_SECONDS, MAX_SECONDS = 0.2, 60.0  # under 0.2 s a tick of 10 ms is 5 %; over a minute nobody waits
 
@@ -57,11 +51,23 @@ class HostReading:
         seconds: The interval as it was measured.
         parts: Every section by name.
         users: User names by uid.
+        notes: What could not be seen, or was cut, in words.
+        owners: Which process owns a listening socket, as far as the login may see it; ``None`` where nobody was asked.
+        history: What sysstat collected on the host today, ``None`` where there is none.
+        history_note: Why there is none.
+        reader: Pid of what read, 0 where it is not known.
+        received: Bytes that came over the line.
     """
 
     seconds: float
     parts: dict[str, Section[object]]
     users: dict[int, str]
+    notes: tuple[str, ...] = ()
+    owners: owners.Owners | None = None
+    history: sar.History | None = None
+    history_note: str = ""
+    reader: int = 0
+    received: int = 0
 
     @property
     def sections_read(self) -> list[str]:
@@ -140,42 +146,62 @@ def read_host(*, seconds: float = 1.0, source: Source | None = None) -> HostRead
     Raises:
         UsageError: If ``seconds`` is out of range.
     """
+    check_seconds(seconds)
+    return parse_capture((source or ThisMachine()).capture(seconds))
+
+
+def check_seconds(seconds: float) -> None:
+    """Refuse an interval that is out of range.
+
+    Raises:
+        UsageError: If it is.
+    """
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise UsageError(
             f"seconds is {seconds}; it is {MIN_SECONDS:g} to {MAX_SECONDS:g}, the time between two samples"
         )
-    source = source or ThisMachine()
-    first = source.files(COUNTED)
-    time.sleep(seconds)
-    second = source.files((*COUNTED, *STANDING))
-    mounts = _section("disks", lambda: disks.storage(disks.parse_mounts(_need(second, "/proc/mounts"))))
-    counters = source.filesystems([m.point for m in mounts.value or []])
-    return parse_host(first, second, counters)
 
 
-def parse_host(first: Sample, second: Sample, counters: dict[str, str]) -> HostReading:
-    """Parse two samples of one host; pure, so that captures of any host can be looked at.
-
-    Args:
-        first: The files of ``COUNTED``.
-        second: The same later, and the files of ``STANDING``.
-        counters: Mount point to the counters of its file system.
-    """
-    seconds = second.at - first.at
+def parse_capture(seen: Capture) -> HostReading:
+    """Parse what a source saw; pure, so that captures of any host can be looked at."""
+    first, second = seen.first, seen.second
     users = processes.parse_passwd(second.texts.get("/etc/passwd", ""))
     readers: dict[str, Callable[[], object]] = {
         "cpu": lambda: parse_cpuinfo(_need(second, "/proc/cpuinfo")),
         "cpu usage": lambda: cpu_usage(parse_stat(_need(first, "/proc/stat")), parse_stat(_need(second, "/proc/stat"))),
-        "disks": lambda: _disks(second, counters),
+        "disks": lambda: _disks(second, seen.counters),
         "load": lambda: parse_loadavg(_need(second, "/proc/loadavg")),
         "memory": lambda: parse_meminfo(_need(second, "/proc/meminfo")),
         "network": lambda: _network(first, second),
         "pressure": lambda: parse_pressure(_named(second, "/proc/pressure/")),
         "processes": lambda: _processes(first, second, users),
-        "sockets": lambda: _sockets(second),
+        "sockets": lambda: _sockets(seen),
         "uptime": lambda: parse_uptime(_need(second, "/proc/uptime")),
     }
-    return HostReading(seconds=seconds, parts={n: _section(n, read) for n, read in readers.items()}, users=users)
+    history, history_note = sar.history_of(seen.tools)
+    return HostReading(
+        seconds=second.at - first.at, parts={n: _section(n, read) for n, read in readers.items()}, users=users,
+        notes=(*seen.notes, *_unseen(seen)), owners=owners.owners_of(seen.tools), history=history,
+        history_note=history_note, reader=seen.reader, received=seen.received,
+    )  # fmt: skip
+
+
+def parse_host(first: Sample, second: Sample, counters: dict[str, str]) -> HostReading:
+    """Parse two samples of one host and the counters of its file systems; see :class:`Capture`."""
+    return parse_capture(Capture(first=first, second=second, counters=counters))
+
+
+def _unseen(seen: Capture) -> list[str]:
+    """Return in words what the login may not see."""
+    notes = []
+    for word, what in ((REFUSED, "may not be asked by this user"), (SKIPPED, "were not asked, there are too many")):
+        points = sorted(point for point, text in (seen.counters or {}).items() if text == word)
+        if points:
+            notes.append(f"{len(points)} file systems {what}: {', '.join(points[:5])}")
+    pids = seen.second.matching("/proc/", "/stat")
+    hidden = pids and "1" not in pids and "hidepid=" in seen.second.texts.get("/proc/mounts", "")
+    told = ["processes of other users are hidden (/proc is mounted with hidepid): only those of the login are listed"]
+    return notes + told * bool(hidden)
 
 
 def _section(name: str, read: Callable[[], T]) -> Section[T]:
@@ -195,9 +221,13 @@ def _named(sample: Sample, folder: str) -> dict[str, str]:
     return {path.removeprefix(folder): text for path, text in sample.texts.items() if path.startswith(folder)}
 
 
-def _disks(sample: Sample, counters: dict[str, str]) -> pd.DataFrame:
+def _disks(sample: Sample, counters: dict[str, str] | None) -> pd.DataFrame:
     mounts = disks.storage(disks.parse_mounts(_need(sample, "/proc/mounts")))
-    return disks.disk_table(mounts, {point: disks.parse_filesystem(text) for point, text in counters.items()})
+    if counters is None:
+        raise OpsnbError("the host did not tell the sizes of its file systems")
+    passed_over = {point for point, text in counters.items() if text in {REFUSED, SKIPPED}}
+    told = {point: disks.parse_filesystem(text) for point, text in counters.items() if point not in passed_over}
+    return disks.disk_table([m for m in mounts if m.point not in passed_over], told)
 
 
 def _network(first: Sample, second: Sample) -> pd.DataFrame:
@@ -205,10 +235,12 @@ def _network(first: Sample, second: Sample) -> pd.DataFrame:
     return network.network_rates(before, after, second.at - first.at)
 
 
-def _sockets(sample: Sample) -> pd.DataFrame:
-    _need(sample, "/proc/net/tcp")  # the tcp6 and udp6 files are missing where IPv6 is switched off
-    texts = _named(sample, "/proc/net/")
-    return sockets.parse_sockets({name: texts[name] for name in sockets.PROTOCOLS if name in texts})
+def _sockets(seen: Capture) -> pd.DataFrame:
+    texts = _named(seen.second, "/proc/net/")
+    if "tcp" not in texts and "ss-all" in seen.tools:
+        return owners.parse_ss(seen.tools["ss-all"])[sockets.COLUMNS]
+    _need(seen.second, "/proc/net/tcp")  # the tcp6 and udp6 files are missing where IPv6 is switched off
+    return sockets.parse_sockets({n: texts[n] for n in sockets.PROTOCOLS if n in texts}, seen.byteorder)
 
 
 def _processes(first: Sample, second: Sample, users: dict[int, str]) -> pd.DataFrame:
@@ -220,6 +252,8 @@ def _processes(first: Sample, second: Sample, users: dict[int, str]) -> pd.DataF
         int(pid): processes.parse_process_status(text)
         for pid, text in second.matching("/proc/", "/status").items() if text
     }  # fmt: skip
+    if not after or not status:
+        raise OpsnbError("no process of this host could be read from /proc/PID/stat and status")
     total = parse_meminfo(_need(second, "/proc/meminfo")).total
     seconds = second.at - first.at
     return processes.process_table(before, after, status, seconds=seconds, memory_mib=total, users=users)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from functools import lru_cache
 from typing import Literal
 
 import pandas as pd
@@ -22,6 +23,7 @@ UDP_STATES = {0x01: "CONNECTED", 0x07: "UNCONNECTED"}
 PROTOCOLS = ("tcp", "tcp6", "udp", "udp6")
 COLUMNS = ["protocol", "local_address", "local_port", "remote_address", "remote_port", "state", "uid", "receive_queue"]
 LISTENING = {"tcp": "LISTEN", "udp": "UNCONNECTED"}
+NOT_VISIBLE = "not visible to this login"
 ByteOrder = Literal["little", "big"]
 
 
@@ -50,11 +52,21 @@ def parse_sockets(texts: dict[str, str], byteorder: ByteOrder = sys.byteorder) -
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def listening_ports(sockets: pd.DataFrame, users: dict[int, str] | None = None) -> pd.DataFrame:
+def listening_ports(
+    sockets: pd.DataFrame,
+    users: dict[int, str] | None = None,
+    owners: dict[tuple[str, str, int], str] | None = None,
+) -> pd.DataFrame:
     """Return what accepts connections or datagrams, by port.
 
+    Args:
+        sockets: Of :func:`parse_sockets`.
+        users: User names by uid.
+        owners: Which process owns a socket, of :func:`opsnb.kits.linux.owners.owners_of`; ``None`` where nobody asked.
+
     Columns: ``protocol``, ``port``, ``address``, ``reach`` (``this machine only`` for loopback, else ``network``),
-    ``user`` (whose socket it is, not which process), ``waiting`` (bytes, or connections not yet accepted).
+    ``user`` (whose socket it is, not which process), ``waiting`` (bytes, or connections not yet accepted), and with
+    ``owners`` also ``process`` (``nginx[812]``, or ``not visible to this login``).
     """
     kinds = sockets["protocol"].str.rstrip("6").map(LISTENING)
     found = sockets[(sockets["state"] == kinds) & (sockets["remote_port"] == 0)].sort_values(["local_port", "protocol"])
@@ -64,7 +76,11 @@ def listening_ports(sockets: pd.DataFrame, users: dict[int, str] | None = None) 
          names.get(s["uid"], str(s["uid"])), s["receive_queue"])
         for s in found.to_dict("records")
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["protocol", "port", "address", "reach", "user", "waiting"])
+    frame = pd.DataFrame(rows, columns=["protocol", "port", "address", "reach", "user", "waiting"])
+    if owners is not None:
+        keys = zip(frame["protocol"].str.rstrip("6"), frame["address"], frame["port"], strict=True)
+        frame.insert(2, "process", [owners.get(key, NOT_VISIBLE) for key in keys])
+    return frame
 
 
 def connection_states(sockets: pd.DataFrame) -> pd.DataFrame:
@@ -96,12 +112,17 @@ def _socket(protocol: str, words: list[str], byteorder: ByteOrder) -> tuple[obje
 
 def _address(word: str, byteorder: ByteOrder) -> tuple[str, int]:
     text, port = word.split(":")
+    return _host(text, byteorder), int(port, 16)
+
+
+@lru_cache(maxsize=65536)  # a busy host has few addresses and many connections
+def _host(text: str, byteorder: ByteOrder) -> str:
     raw = bytes.fromhex(text)
     if byteorder == "little":
         raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
     address = ipaddress.ip_address(raw)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address), int(port, 16)
+    return str(mapped or address)
 
 
 def _reach(address: str) -> str:

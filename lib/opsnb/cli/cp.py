@@ -1,0 +1,199 @@
+"""``opsnb cp``: files to hosts (a planned change, HST-006) and from hosts (HST-007)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.cli.following import follow
+from opsnb.cli.output import json_option, print_json, progress, safe, verdict, workspace
+from opsnb.cli.run import exit_code
+
+UP, DOWN = "HST-006", "HST-007"
+SHORT = 12  # characters of a digest that are shown
+ABORTED = 5
+
+
+@click.command("cp")
+@click.argument("words", metavar="SOURCE... TARGET", nargs=-1, required=True)
+@click.option(
+    "--mode", default="", metavar="MODE", help="Up: four octal digits (default: as it is, 0644 for new files)."
+)
+@click.option("--yes", is_flag=True, help="Up: apply the plan without asking.")
+@click.option("--force", is_flag=True, help="Down: replace files that are there.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the record.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, words: tuple[str, ...], mode: str, yes: bool, force: bool, reason: str, as_json: bool
+) -> int:
+    """Copy files to hosts or from them: FILE... SELECTOR:DIR, or SELECTOR:PATH... DIR.
+
+    To hosts: the plan is shown first and carried out when you say so; a file that is replaced is kept beside it, and
+    opsnb runs undo puts it back. From hosts: into DIR/HOST/ when there are several. Each digest is compared.
+
+    Exit codes: 0 done, 1 failed, 2 bad usage, 3 refused, 4 drifted, 5 aborted, 6 lost, 7 unavailable.
+    """
+    least = 2
+    if len(words) < least:
+        raise UsageError("wanted at least one source and a target", hint="opsnb cp FILE SELECTOR:DIR")
+    *sources, target = words
+    remote = [_remote(word) for word in sources]
+    asked = _Asked(ctx, reason=reason, as_json=as_json)
+    goal = _remote(target)
+    if goal and not any(remote):
+        return asked.up(sources, *goal, mode=mode, yes=yes)
+    if not goal and all(remote):
+        return asked.down([r for r in remote if r], Path(target), force=force)
+    raise UsageError(
+        "either all sources are on hosts, or the target is",
+        hint="opsnb cp FILE... SELECTOR:DIR, or opsnb cp SELECTOR:PATH... DIR; a file with a colon: ./a:b",
+    )
+
+
+def _remote(word: str) -> tuple[str, str] | None:
+    """Return selector and path of ``SELECTOR:PATH``, ``None`` for a path here."""
+    selector, colon, path = word.partition(":")
+    if not colon or "/" in selector:
+        return None
+    if not selector.strip() or not path.startswith("/"):
+        raise UsageError(f"{word!r:.200}: wanted SELECTOR:/ABSOLUTE/PATH", hint="a file here: ./NAME")
+    return selector, path
+
+
+class _Asked:
+    """One ``opsnb cp``."""
+
+    def __init__(self, ctx: click.Context, *, reason: str, as_json: bool) -> None:
+        self._place = workspace(ctx)
+        self._reason, self._json = reason, as_json
+
+    # -- to hosts --------------------------------------------------------------------------------------------------
+
+    def up(self, files: list[str], selector: str, directory: str, *, mode: str, yes: bool) -> int:
+        """Plan, show, ask, apply."""
+        directory = str(PurePosixPath(directory))
+        values = {"hosts": selector, "files": files, "directory": directory, "mode": mode}
+        planned = self._run({"runbook": UP, "values": values})
+        changes = (planned.get("plan") or {}).get("changes", [])
+        if planned.get("verdict") != "PLANNED":
+            return self._tell(planned, planned=planned)
+        self._show(planned, changes)
+        if not changes:
+            return self._tell(planned, planned=planned)
+        if not yes and not self._agreed(len(changes), planned["request"]):
+            return ABORTED
+        applied = self._run({"runbook": UP, "mode": "apply", "request": planned["request"]})
+        return self._tell(applied, planned=planned)
+
+    def _show(self, planned: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+        for change in changes:
+            before, after = change["before"], change["after"]
+            was = f"{before['sha256'][:SHORT]}… {before['size']} bytes {before['mode']}" if before else "no file"
+            new = f"{after['sha256'][:SHORT]}… {after['size']} bytes {after['mode']}"
+            progress(f"{change['host']}: {change['target']['path']}: {was} → {new}")
+            progress(f"  undo: {change['undo']}")
+        for host, why in (planned["plan"].get("context", {}).get("unreachable") or {}).items():
+            progress(f"{host}: not in the plan: {why}")
+        if not changes:
+            progress("every file is there already; nothing has to change")
+
+    def _agreed(self, count: int, request: str) -> bool:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{count} change(s) are planned and nobody is asked here",
+                hint=f"read the plan, then: opsnb run {UP} --mode apply --request {request}; or opsnb cp --yes",
+            )
+        if click.confirm(f"Make {count} change(s)?", err=True):
+            return True
+        progress(f"nothing was changed; later: opsnb run {UP} --mode apply --request {request}")
+        return False
+
+    def _tell(self, result: dict[str, Any], *, planned: dict[str, Any]) -> int:
+        if self._json:
+            names = ("run", "request", "verdict", "reason", "record")
+            print_json({**{n: result.get(n) for n in names}, "plan": planned.get("plan")})
+        else:
+            click.echo(f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}")
+            click.echo(f"record  {result.get('record') or 'none'}")
+            if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
+                click.echo(f"to undo: opsnb runs undo {result['run']}")
+        return exit_code(result)
+
+    # -- from hosts ------------------------------------------------------------------------------------------------
+
+    def down(self, sources: list[tuple[str, str]], target: Path, *, force: bool) -> int:
+        """Fetch into the record, then into ``target``."""
+        selectors = list(dict.fromkeys(selector for selector, _ in sources))
+        if len(selectors) > 1:
+            raise UsageError(f"one selector for all paths, found {' and '.join(selectors)}", hint="join them with |")
+        if not target.is_dir():
+            raise UsageError(f"{target} is not a directory", hint=f"mkdir -p {target}")
+        values = {"hosts": selectors[0], "paths": [path for _, path in sources]}
+        result = self._run({"runbook": DOWN, "values": values})
+        rows = result.get("evidence", {}).get("files", [])
+        many = len({row["host"] for row in rows}) > 1
+        put = [self._put(row, result, target, many=many, force=force) for row in rows]
+        if self._json:
+            print_json({"files": put, **{n: result.get(n) for n in ("run", "verdict", "reason", "record")}})
+        else:
+            for row in put:
+                click.echo(f"{row['host']}: {safe(row['path'])}: {safe(row['error'] or row['to'])}")
+            if result.get("verdict") != "DONE":
+                click.echo(f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}")
+            click.echo(f"record  {result.get('record') or 'none'}", err=True)
+        return exit_code(result) or int(any(row["error"] for row in put))
+
+    def _put(
+        self, row: dict[str, Any], result: dict[str, Any], target: Path, *, many: bool, force: bool
+    ) -> dict[str, Any]:
+        found = {n: row[n] for n in ("host", "path", "size", "sha256", "error")}
+        goal = (target / row["host"] if many else target) / PurePosixPath(row["path"]).name
+        if row["error"]:
+            return {**found, "to": ""}
+        source = (self._place.root / result["record"]).parent / "files" / row["file"]
+        try:
+            if goal.exists() and not force:
+                raise UsageError(f"{goal} is there already; --force replaces it")
+            _copy(source, goal, row["sha256"])
+        except OpsnbError as error:
+            return {**found, "to": "", "error": error.message}
+        return {**found, "to": str(goal)}
+
+    def _run(self, body: dict[str, Any]) -> dict[str, Any]:
+        from opsnb.client import submit
+
+        more = {"folder": str(Path.cwd()), "why": self._reason, "submission": os.urandom(16).hex()}
+        client, run = submit(self._place, "/api/runs", {**body, **more})
+        return follow(client, str(run["run"]))
+
+
+def _copy(source: Path, goal: Path, digest: str) -> None:
+    """Copy a file of the record if its digest is the host's; whole or not at all.
+
+    Raises:
+        OpsnbError: If it is not in the record as it came, or cannot be written.
+    """
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise OpsnbError(f"the record does not hold it: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise OpsnbError("what the record holds is not what the host has (a secret in it was masked?)")
+    temporary = goal.with_name(f".{goal.name}.opsnb-{os.getpid()}")
+    try:
+        goal.parent.mkdir(exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(goal)
+    except OSError as error:
+        raise OpsnbError(f"{goal} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""``opsnb rehearse``: hosts to try things on, made on this machine and gone when they are taken down."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from opsnb.cli.output import json_option, print_json, progress, table, workspace
+
+MIB = 1 << 20
+
+
+@click.group("rehearse")
+def command() -> None:
+    """Hosts to try things on: real sshd on loopback addresses, gone when they are taken down."""
+
+
+@command.command("up")
+@click.option("--hosts", type=int, metavar="N", help="How many hosts (6).")
+@json_option
+@click.pass_context
+def up(ctx: click.Context, hosts: int | None, as_json: bool) -> None:
+    """Start a rehearsal fleet, or what is missing of it, and put it into the inventory.
+
+    As root every host has a file system, users and processes of its own; otherwise they share this machine and its
+    user, and `status` says so.
+    """
+    from opsnb.rehearsal.fleet import Rehearsal
+
+    value = Rehearsal(workspace(ctx), progress).up(hosts)
+    if as_json:
+        print_json(value)
+        return
+    _show(value)
+
+
+@command.command("status")
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show the rehearsal fleet: each host, its memory, and what hosts share with this machine."""
+    from opsnb.rehearsal.fleet import Rehearsal
+
+    value = Rehearsal(workspace(ctx)).status()
+    if as_json:
+        print_json(value)
+        return
+    if not value["form"]:
+        click.echo("no rehearsal fleet is here; start one: opsnb rehearse up")
+        return
+    _show(value)
+
+
+@command.command("down")
+@json_option
+@click.pass_context
+def down(ctx: click.Context, as_json: bool) -> None:
+    """Take the rehearsal fleet down: end its processes, remove its files and its inventory."""
+    from opsnb.rehearsal.fleet import Rehearsal
+
+    count = Rehearsal(workspace(ctx), progress).down()
+    if as_json:
+        print_json({"ended": count})
+        return
+    click.echo(f"{count} hosts ended; nothing of the fleet is left")
+
+
+def _show(value: dict[str, Any]) -> None:
+    table(
+        ("host", "address", "port", "role", "environment", "state", "memory"),
+        [
+            (h["name"], h["address"], h["port"], h["role"], h["environment"], "up" if h["up"] else "down",
+             f"{h['memory'] / MIB:.1f} MiB")
+            for h in value["hosts"]
+        ],
+    )  # fmt: skip
+    if value["why"]:
+        click.echo(f"hosts share this machine: {value['why']}")
+    click.echo(f"shared with this machine: {', '.join(value['shared'])}")
+    if not value["sudo"]:
+        click.echo("no sudo on these hosts: changes that need it will not work")
+    click.echo(f"try: ssh -F {shlex.quote(value['ssh_config'])} {value['hosts'][0]['name']}")

@@ -1,0 +1,128 @@
+"""Which hosts a run is for: a selector, resolved against the inventory when the request is sealed.
+
+Rules:
+
+* The selector is what was asked for (``--hosts`` or the parameter ``hosts``), else the front matter's ``hosts``, else
+  this machine. A runbook that declares neither runs on this machine only.
+* A sealed row holds all that a kernel needs to reach its host, and the host's pinned key. A host that is reached by SSH
+  and has no pinned key is refused: nothing is ever connected to on trust.
+* An approval is for these hosts. Before an application the selector is resolved again, and a host that came, went or
+  changed is a reason to plan anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from opsnb.base.canonical import digest, digestible
+from opsnb.base.errors import RefusedError, UsageError
+from opsnb.control.flows.machine import machine_key
+
+if TYPE_CHECKING:
+    from opsnb.control.catalog import Runbook
+    from opsnb.control.flows.seal import Asked
+    from opsnb.control.flows.services import Services
+
+THIS_MACHINE = "localhost"
+PARAMETER = "hosts"  # by habit a selector
+MAX_NAMED = 8  # hosts named in a message
+
+
+def with_hosts(runbook: Runbook, asked: Asked) -> Asked:
+    """Return what is asked for with ``--hosts`` where the runbook expects it: in its parameter ``hosts``.
+
+    Raises:
+        UsageError: If the runbook takes no hosts, or is told twice which.
+    """
+    if not asked.hosts:
+        return asked
+    if not _declares(runbook):
+        if asked.hosts == THIS_MACHINE or (runbook.front and runbook.front.hosts):
+            return asked
+        raise UsageError(
+            f"--hosts {asked.hosts}: {runbook.id or runbook.path} runs on this machine only",
+            hint='a runbook that takes hosts has the parameter: hosts: str = "localhost"  # which hosts',
+        )
+    given = asked.texts.get(PARAMETER, asked.values.get(PARAMETER, asked.hosts))
+    if given != asked.hosts:
+        raise UsageError(f"--hosts {asked.hosts} and the parameter hosts={given} differ; give one of them")
+    texts = {name: text for name, text in asked.texts.items() if name != PARAMETER}
+    return replace(asked, texts=texts, values={**asked.values, PARAMETER: asked.hosts})
+
+
+def selector_of(runbook: Runbook, asked: Asked, values: dict[str, Any]) -> str:
+    """Return the selector of a run whose parameters are ``values``."""
+    if _declares(runbook):
+        return str(values[PARAMETER])
+    return asked.hosts or (runbook.front.hosts if runbook.front else "") or THIS_MACHINE
+
+
+def rows_of(services: Services, selector: str) -> list[dict[str, Any]]:
+    """Return the sealed rows of the hosts that a selector chooses.
+
+    Raises:
+        UsageError: If the selector or the inventory is wrong, or it chooses nothing.
+        RefusedError: If a host has no pinned key.
+    """
+    if selector == THIS_MACHINE:  # needs no inventory, and works with a broken one
+        return [_this_machine({"name": THIS_MACHINE, "transport": "local"})]
+    inventory = services.inventory()
+    rows = [_this_machine(inventory.row(name)) for name in inventory.select(selector)]
+    bare = [hop["name"] for row in rows for hop in (row, *row.get("via", [])) if not _pinned(hop)]
+    if bare:
+        raise RefusedError(
+            f"no key is pinned for {_named(bare)}, so nothing connects there",
+            hint=f"opsnb host trust {bare[0]}   shows the host's keys and pins them",
+        )
+    return rows
+
+
+def same_hosts(services: Services, body: dict[str, Any]) -> None:
+    """Refuse when a sealed request's selector chooses other hosts now, or a host is not as it was sealed.
+
+    Raises:
+        RefusedError: Names the first differences.
+    """
+    sealed = {row["name"]: row for row in body["hosts"]}
+    try:
+        now = {row["name"]: digestible(row) for row in rows_of(services, body.get("selector", THIS_MACHINE))}
+    except UsageError as error:
+        raise RefusedError(f"the hosts of request {body['request']} cannot be found any more: {error}") from error
+    found = [f"{name} has come" for name in now if name not in sealed]
+    found += [f"{name} has gone" for name in sealed if name not in now]
+    found += [f"{n} has another {_difference(sealed[n], now[n])}" for n in sealed if n in now and now[n] != sealed[n]]
+    if found:
+        raise RefusedError(
+            f"the hosts are not those of request {body['request']} any more: {'; '.join(found[:MAX_NAMED])}",
+            hint=f"plan anew: opsnb run {body['runbook']} ...",
+        )
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    names = [n for n in (*new, *old) if old.get(n) != new.get(n)]
+    return "host key" if "key" in names or "keys" in names else str(names[0])
+
+
+def _declares(runbook: Runbook) -> bool:
+    return any(parameter.name == PARAMETER for parameter in runbook.parameters)
+
+
+def _this_machine(row: dict[str, Any]) -> dict[str, Any]:
+    """A local row's key is a digest of this machine's id; a container's is the digest of where it is."""
+    kind = row.get("transport", "local")
+    if kind == "local":
+        return {**row, "key": machine_key()}
+    if kind == "container":
+        return {**row, "key": digest({"engine": row.get("engine", ""), "container": row.get("container", "")})}
+    return row
+
+
+def _pinned(row: dict[str, Any]) -> bool:
+    return row.get("transport", "ssh") != "ssh" or bool(row.get("keys"))
+
+
+def _named(hosts: list[str]) -> str:
+    names = list(dict.fromkeys(hosts))
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more

@@ -1,0 +1,124 @@
+"""Which hosts a rehearsal fleet has, and the inventory that goes with them. Rules only, no files.
+
+* The first hosts are web1, web2, db1, app1, app2, bastion; then web3, app3, db2, web4 ... until there are enough.
+* Every host has its own address in the network of its fleet; all listen on one port.
+* Everything is in production but app2, and then every fourth host: staging.
+* Databases are behind the bastion where there is one.
+* A service stands only where the fleet has its hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FIRST = ("web1", "web2", "db1", "app1", "app2", "bastion")
+NEXT = ("web", "app", "db", "web")  # the roles of the hosts after the first
+ROLES = {"web": "nginx", "app": "app", "db": "mysql", "bastion": "bastion"}
+MOST = 250  # hosts of one fleet: its addresses are 127.0.X.1 to 127.0.X.250
+WATCH, OPS = "watch", "ops"  # the two users of a host: one that looks, one that may use sudo
+OBSERVE, CHANGE = "rehearsal", "rehearsal-change"  # the two credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One host of a rehearsal fleet."""
+
+    name: str
+    role: str
+    environment: str
+    address: str
+    port: int
+    via: str = ""  # the jump host's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How one logs in to the hosts of a fleet: user, key files, and whether that user may use sudo."""
+
+    user: str
+    observe_key: str
+    change_key: str
+    sudo: bool
+
+
+def names(count: int) -> list[str]:
+    """Return the names of the first ``count`` hosts."""
+    made = list(FIRST[:count])
+    seen = {"web": 2, "db": 1, "app": 2}
+    while len(made) < count:
+        kind = NEXT[(len(made) - len(FIRST)) % len(NEXT)]
+        seen[kind] += 1
+        made.append(f"{kind}{seen[kind]}")
+    return made
+
+
+def fleet(count: int, network: str, port: int) -> list[Host]:
+    """Return the hosts of a fleet.
+
+    Args:
+        count: How many, 1 to 250.
+        network: The first three numbers of their addresses, such as ``127.0.23``.
+        port: The port on which each listens.
+    """
+    made = names(count)
+    bastion = "bastion" if "bastion" in made else ""
+    return [
+        Host(
+            name=name,
+            role=name.rstrip("0123456789"),
+            environment="staging" if number % 4 == 0 and number else "prod",
+            address=f"{network}.{number + 1}",
+            port=port,
+            via=bastion if name.startswith("db") else "",
+        )
+        for number, name in enumerate(made)
+    ]
+
+
+def inventory(hosts: Sequence[Host], keys: Mapping[str, str], *, login: Login) -> dict[str, Any]:
+    """Return the inventory of a fleet, as it goes into a file.
+
+    Args:
+        hosts: The hosts.
+        keys: The public host key of each, by name.
+        login: How one logs in to them.
+    """
+    roles = {host.role for host in hosts}
+    return {
+        "credentials": {
+            OBSERVE: {"kind": "key", "file": login.observe_key},
+            CHANGE: {"kind": "key", "file": login.change_key},
+        },
+        "hosts": {host.name: _row(host, keys[host.name], login) for host in hosts},
+        "groups": {role: {"select": f"role={ROLES[role]}"} for role in ROLES if role in roles and role != "bastion"}
+        | {"rehearsal": {"hosts": [host.name for host in hosts]}},
+        "services": _services(hosts),
+    }
+
+
+def _row(host: Host, key: str, login: Login) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "address": host.address,
+        "port": host.port,
+        "user": login.user,
+        "environment": host.environment,
+        "labels": {"role": ROLES[host.role], "rehearsal": "yes"},
+        "credential": {"observe": OBSERVE, "change": CHANGE},
+        "sudo": "passwordless" if login.sudo else "none",
+        "keys": [key],
+    }
+    return row | ({"via": host.via} if host.via else {})
+
+
+def _services(hosts: Sequence[Host]) -> dict[str, Any]:
+    there = {(host.role, host.environment) for host in hosts}
+    services: dict[str, Any] = {}
+    if ("db", "prod") in there:
+        services["shop-db"] = {"owner": "db-ops", "hosts": {"prod": "role=mysql & env=prod"}}
+    if ("web", "prod") in there:
+        services["shop"] = {"owner": "web-ops", "hosts": {"prod": "role=nginx & env=prod"}}
+        if "shop-db" in services:
+            services["shop"]["depends"] = ["shop-db"]
+    return services
