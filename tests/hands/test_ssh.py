@@ -234,7 +234,7 @@ def test_a_control_plane_that_is_killed_leaves_terminal_and_recording(place: Pla
     place.up()
     result = latest(place)
     assert result["verdict"] == "ABORTED"
-    assert "before the end" in files(place, result)[0]
+    assert "before the end" in files(place, result)[1]  # the asciicast is written at once, the transcript by screens
 
 
 def test_only_who_asked_types_and_only_once(up: Place, person: Person) -> None:
