@@ -155,8 +155,12 @@ def test_an_image_that_holds_a_secret_is_left_out() -> None:
 
     masker = masker_of("hunter22-hunter22")
     png = base64.b64encode(b"\x89PNG....tEXtComment\0by hunter22-hunter22....").decode()
-    assert masker.bundle({"image/png": png, "text/plain": "<Figure>"}) == {"text/plain": "<Figure>"}
+    assert masker.bundle({"image/png": png, "text/plain": "<Figure>"}) == {
+        "text/plain": "<Figure>\n[image/png was left out: it holds s0]"
+    }
     assert masker.bundle({"image/png": png})["text/plain"] == "[image/png was left out: it holds s0]"
+    svg = {"image/svg+xml": "<svg><text>hunter22-hunter22</text></svg>"}
+    assert masker.bundle(svg) == {"image/svg+xml": "<svg><text>«secret s0»</text></svg>"}
     assert masker.bundle({"text/html": "<b>hunter22-hunter22</b>"}) == {"text/html": "<b>«secret s0»</b>"}
 
 

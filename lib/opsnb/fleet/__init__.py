@@ -112,7 +112,8 @@ def _machine(
         assert connections
         known = row.get("credential", {})
         two = known.get("change") is not None and known.get("change") != known.get("observe")
-        changing = SshTransport(row, connections, "change") if two else None
+        other = {**row, "user": row["changes_as"]} if "changes_as" in row else row
+        changing = SshTransport(other, connections, "change") if two else None
         return Machine(name, SshTransport(row, connections), row, changing)
     raise UsageError(f"host '{name}': transport '{kind}' is not known", hint="ssh, local or container")
 

@@ -92,9 +92,11 @@ class Masker:
             return bundle
         masked = self._object(bundle)
         for mime, value in bundle.items():
-            if mime in masked and mime.startswith(ENCODED) and masked[mime] != value:
+            encoded = mime.startswith(ENCODED) and not mime.endswith("+xml")
+            if encoded and mime in masked and masked[mime] != value:
                 del masked[mime]
-                masked.setdefault("text/plain", f"[{mime} was left out: it holds {', '.join(self.holds(value))}]")
+                note = f"[{mime} was left out: it holds {', '.join(self.holds(value))}]"
+                masked["text/plain"] = f"{masked['text/plain']}\n{note}" if "text/plain" in masked else note
         return masked
 
     def pieces(self, pieces: list[str]) -> list[str]:
