@@ -13,6 +13,7 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import prepare
 from opsnb.kits.prepare import clock, kernel, keys, software, users
 
+pytestmark = pytest.mark.slow
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Zb0l1m3C6q6b9nF1V5xCkqg4m1hL6Yk3b2a1c0d9e somebody@example"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA else@example"
 
@@ -24,7 +25,6 @@ def host(rehearsal: Hosts) -> str:
     return "web1"
 
 
-@pytest.mark.slow
 def test_a_host_is_prepared_proven_and_as_it_was_after_the_undo(rehearsal: Hosts, host: str) -> None:
     """All at once, in plan, apply and undo: a second plan is empty, and /etc, packages and homes come back exactly."""
     value = Path("/proc/sys/vm/swappiness").read_text(encoding="ascii").strip()  # rehearsal hosts share our kernel
@@ -69,9 +69,7 @@ def test_the_key_opens_the_door(rehearsal: Hosts, host: str) -> None:
 def test_what_was_there_stays(rehearsal: Hosts, host: str) -> None:
     """Groups and keys that an account has besides, and packages that were there, are in the state, and come back."""
     rehearsal.sudo(host, "useradd -m -u 2300 -G mail elder; install -d -m 700 -o elder ~elder/.ssh")
-    rehearsal.sudo(
-        host, f"echo '{OTHER}' > ~elder/.ssh/authorized_keys; chown elder ~elder/.ssh/authorized_keys"
-    )
+    rehearsal.sudo(host, f"echo '{OTHER}' > ~elder/.ssh/authorized_keys; chown elder ~elder/.ssh/authorized_keys")
     before = rehearsal.sudo(host, SNAPSHOT)
     wanted = prepare.Wanted(
         user="elder", uid=2300, shell="/bin/bash", groups=["adm"], key=KEY, packages=["coreutils", "bash"]

@@ -68,7 +68,14 @@ def container(docker: Dockerd) -> dict:
     return docker.container("box1")
 
 
-@pytest.fixture(params=["local", "ssh", "container"])
+@pytest.fixture(scope="session")
+def somebody() -> Iterator[str]:
+    """A user who is not root."""
+    with user("opsnbuser") as name:
+        yield name
+
+
+@pytest.fixture(params=["local", "ssh", "somebody", "container"])
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine behind each transport; what holds for one holds for all."""
     if request.param == "local":
@@ -76,6 +83,9 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
         run = FakeRun(rows, {})
     elif request.param == "ssh":
         run = request.getfixturevalue("ssh").run()
+    elif request.param == "somebody":
+        place = request.getfixturevalue("ssh")
+        run = place.run(place.sshd.row("web1", user=request.getfixturevalue("somebody")))
     else:
         run = FakeRun([request.getfixturevalue("container")], {})
     with fleet.connect(run.rows, run.credential) as hosts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,28 @@ def test_one_connection_for_all_behind_it(ssh: Place, bastion: Sshd) -> None:
     log = (bastion.root / "log").read_text(encoding="utf-8")
     assert len(re.findall("Accepted publickey", log)) == 1
     assert OPENINGS_THROUGH == 8
+
+
+def test_few_openings_at_once_through_it(ssh: Place, bastion: Sshd) -> None:
+    """Behind a jump host at most eight logins are under way at a time, without one more."""
+    run = ssh.run(*(behind(ssh, bastion, name=f"h{n}") for n in range(40)))
+    lock, under_way, most = threading.Lock(), set(), 0
+
+    def credential(host: str, purpose: str) -> dict:
+        nonlocal most
+        if host == "jump0":
+            return run.credential(host, purpose)
+        with lock:
+            under_way.add(host)
+            most = max(most, len(under_way))
+        threading.Event().wait(0.05)  # so that logins meet
+        with lock:
+            under_way.remove(host)
+        return run.credential(host, purpose)
+
+    with fleet.connect(run.rows, credential) as hosts:
+        assert len(hosts.run("true").ok) == 40
+    assert 1 < most <= OPENINGS_THROUGH
 
 
 def test_keys_are_checked_behind_a_jump_host_too(ssh: Place, bastion: Sshd, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ __all__ = ["rehearsal"]
 
 @pytest.fixture(params=["local", "ssh"])
 def machine(request: pytest.FixtureRequest, rehearsal: Hosts) -> Iterator[fleet.Machine]:
-    """A host of this process's run, as a child process and behind sshd ."""
+    """A host of this process's run, as a child process and behind sshd; no value was carried out here afterwards."""
     if request.param == "local":
         yield fleet.of(RunOfNames(("near1",)))["near1"]
     else:

@@ -21,6 +21,7 @@ from opsnb.fleet import Machine
 from opsnb.kits import files, script
 from opsnb.kits.prepare import clock, kernel, keys, software, users
 
+pytestmark = pytest.mark.slow
 VALUES = values()
 MOST = 100_000  # bytes of one word that Linux takes for sure
 SHORT = [value for value in VALUES if sendable(value) and len(value.encode()) < 4_000]
@@ -109,6 +110,26 @@ def test_a_scripts_values(machine: Machine) -> None:
     carry_out(plan)
     for name in ("arguments", "variables"):
         assert machine.run("cat", f"{folder}/{name}").stdout.decode().split("\0")[:-1] == short
+    carry_out(plan.inverse())
+    assert machine.changing.run("rmdir", folder).ok
+
+
+def test_a_scripts_environment_is_its_own(machine: Machine) -> None:
+    """Nothing of the login, of sudo or of the control plane is in it."""
+    folder = f"/tmp/hostile-{secrets.token_hex(8)}"
+    assert machine.changing.run("mkdir", folder).ok
+    text = "cat /proc/self/environ | tr '\\0' '\\n' | cut -d= -f1 >names\n"
+    script._EXITS.clear()
+    plan = script.plan_script(
+        machine.name, "own.sh", text, directory=folder, environment={"level": "1"}, undo="rm names"
+    )
+    carry_out(plan)
+    names = set(machine.run("cat", f"{folder}/names").text.split())
+    assert (
+        {"PATH", "LC_ALL", "HOME", "TMPDIR", "level"}
+        <= names
+        <= {"PATH", "LC_ALL", "HOME", "TMPDIR", "level", "PWD", "OLDPWD"}
+    )
     carry_out(plan.inverse())
     assert machine.changing.run("rmdir", folder).ok
 

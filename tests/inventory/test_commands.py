@@ -173,3 +173,12 @@ def test_a_workspace_from_ssh_config(tmp_path):
     again = json.loads(init("--json"))
     assert again["hosts"]["same"] == ["bastion", "web1", "web2"]
     assert (tmp_path / "ws" / "inventory.yaml").read_text() == before
+
+
+def test_an_ssh_config_that_is_not_there_makes_no_workspace(tmp_path):
+    """A file that cannot be read is one error, and nothing was made."""
+    argv = [str(OPSNB), "init", "ws", "--from-ssh-config=/nonexistent"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/nonexistent: cannot be read" in done.stderr
+    assert not (tmp_path / "ws").exists()

@@ -116,6 +116,17 @@ def test_a_host_that_is_there_is_not_added_again(tmp_path):
     assert path.read_text() == COMMENTED
 
 
+def test_an_entry_without_fields_is_an_entry(tmp_path):
+    """``web1:`` alone is a host: it is not added again, and its keys can be pinned; a host that is not there cannot."""
+    put(tmp_path, "hosts:\n  web1:\n  web2: {}\n")
+    with pytest.raises(InventoryError, match="host 'web1' is there already"):
+        add_host(tmp_path, "web1", {})
+    set_keys(tmp_path, "web1", [KEY])
+    assert load(tmp_path).host("web1").keys == (KEY,)
+    with pytest.raises(InventoryError, match="no host is called 'web3'"):
+        set_keys(tmp_path, "web3", [KEY])
+
+
 REFERENCED = """\
 hosts:
   a: {}

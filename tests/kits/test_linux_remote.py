@@ -175,10 +175,13 @@ CAPTURED = (
 )
 
 
+WHOLE = linux.parse_capture(linux.taken_apart(answers.answer(CAPTURED)))
+
+
 @settings(deadline=None, max_examples=150)  # a busy machine is no failure
 @given(st.floats(0, 1))
 def test_an_answer_that_was_cut_never_passes_for_a_whole_one(share):
-    """Wherever the line breaks, the host is unread or says that its end is missing; no disk is called hung by it."""
+    """Wherever the line breaks, what is told is whole, the end is said to be missing, and no disk is called hung by it."""
     cut = CAPTURED[: int(len(CAPTURED.rpartition("\n@")[0]) * share)]
     try:
         r = read(Said(cut.encode(), Status.UNKNOWN, "the line was lost"))
@@ -186,6 +189,11 @@ def test_an_answer_that_was_cut_never_passes_for_a_whole_one(share):
         assert "the line was lost" in str(error)  # noqa: PT017
         return
     assert any("the line was lost" in note for note in r.notes)
+    assert [f.what for f in linux.findings(r) if "did not answer" in f.what] == []
+    assert r.parts["load"].error or r.load == WHOLE.load
+    assert r.parts["memory"].error or r.memory == WHOLE.memory
+    assert r.parts["cpu"].error or r.cpu == WHOLE.cpu
+    assert r.parts["disks"].error or set(r.disks["used_percent"]) <= set(WHOLE.disks["used_percent"])
 
 
 @pytest.mark.parametrize(("status", "kind"), [(Status.UNREACHABLE, UnreachableError), (Status.UNKNOWN, UnknownOutcomeError),
@@ -280,3 +288,25 @@ def test_more_sockets_than_the_bound_are_cut_and_named():
     seen = linux.taken_apart(answer)
     assert any("sockets of /proc/net/tcp" in note for note in seen.notes)
     assert len(linux.parse_sockets({"tcp": seen.second.texts["/proc/net/tcp"]})) == 3
+
+
+HOSTILE = ("; touch {0}", "$(touch {0})", "`touch {0}`", "' ; touch {0} #", '"; touch {0} #', "| touch {0}", "& touch {0} &", "> {0}",
+           "-x", "--", "%s%n", "\\0041", "*", "?", "[a-z]*", "~", "${{IFS}}touch", "中文 路径", " ", "a  b", "!x", "\t", "é", "{0}.$$")  # fmt: skip
+
+
+def test_no_path_is_executed_or_expanded_on_a_host(tmp_path, shell):
+    """Values that a shell would act on arrive as names of files: found where there is such a file, else not there."""
+    canary = tmp_path / "canary"
+    ends = [text.format(canary) for text in HOSTILE] + [
+        f"{a}{b}".format(canary) for a in HOSTILE[:8] for b in HOSTILE[:8]
+    ]
+    there = tmp_path / "a  b; $(x)'\"*"
+    there.write_text("known")
+    paths = [f"/nowhere/{end}" for end in ends] + [str(there)]
+    found, unread = linux.read_settings(Fleet([Machine("web1", Shell(shell), {"transport": "ssh"})]), paths)
+    assert unread == {}
+    files = found["web1"].areas["files"]
+    assert not canary.exists()
+    assert list(files) == list(dict.fromkeys(paths))
+    assert {value for path, value in files.items() if path != str(there)} == {"not there"}
+    assert files[str(there)].startswith("sha256 ")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsnb.base.errors import UsageError
 from opsnb.base.workspace import SETTINGS_FILE
 from opsnb.cli.output import json_option, print_json, safe
+
+if TYPE_CHECKING:
+    from opsnb.fleet.inventory.formats.exchange import Imported
 
 FOLDERS = ("runbooks", "schedules", "outputs", "configs")
 IGNORED = (".opsnb/", "outputs/", "inventory/rehearsal.yaml", ".ipynb_checkpoints/")
@@ -37,8 +40,9 @@ services: {}
 def command(directory: str, config: str | None, as_json: bool) -> None:
     """Make a workspace in DIR (here by default); what is there already stays as it is."""
     root = Path(directory).absolute()
+    found = _read(config) if config else None  # a file that cannot be read makes no workspace
     made = make(root)
-    hosts = _hosts(root, config) if config else None
+    hosts = {**_hosts(root, found), "from": config} if found else None
     if as_json:
         print_json({"workspace": str(root), "made": made} | ({"hosts": hosts} if hosts else {}))
         return
@@ -49,20 +53,24 @@ def command(directory: str, config: str | None, as_json: bool) -> None:
     click.echo(f"{root} is a workspace. Next: put a notebook into runbooks/ and run it with: opsnb run PATH")
 
 
-def _hosts(root: Path, config: str) -> dict[str, Any]:
+def _read(config: str) -> Imported:
+    from opsnb.fleet.inventory.formats import ssh_config
+
+    return ssh_config.read(Path(config).expanduser().absolute())
+
+
+def _hosts(root: Path, found: Imported) -> dict[str, Any]:
     """Take the hosts of an ssh_config over; return what came of it."""
     from dataclasses import asdict
 
     from opsnb.fleet.inventory import load
-    from opsnb.fleet.inventory.formats import ssh_config
     from opsnb.fleet.inventory.formats.exchange import merge
 
-    found = ssh_config.read(Path(config).expanduser().absolute())
     merged = asdict(merge(root, found))
     inventory = load(root)
     rows = {name: inventory.row(name) for name in found.hosts}
     ready = [n for n, row in rows.items() if all("key" in step for step in (row, *row.get("via", ())))]
-    return merged | {"ready": ready, "not_pinned": [n for n, row in rows.items() if "key" not in row], "from": config}
+    return merged | {"ready": ready, "not_pinned": [n for n, row in rows.items() if "key" not in row]}
 
 
 def _tell(hosts: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ Progress = Callable[[int, int], None]
 
 
 class Runs(Protocol):
-    """Runs a program on a machine: what :meth:`opsnb.fleet.machine.Machine.run` does."""
+    """Runs a program on a machine: what :meth:`opsnb.fleet.machines.Machine.run` does."""
 
     name: str
 
@@ -203,7 +203,7 @@ def put(
 
 
 def fetch(machine: Runs, path: str, target: Path, *, sudo: bool, progress: Progress | None) -> str:
-    """Copy a machine's file to this machine, of any size; see :meth:`opsnb.fleet.machine.Machine.fetch`."""
+    """Copy a machine's file to this machine, of any size; see :meth:`opsnb.fleet.machines.Machine.fetch`."""
     found = stat(machine, path, sudo=sudo)
     if found is None:
         raise MissingFileError(f"{machine.name}: {path} is not there")

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from opsnb.base.errors import OpsnbError, UsageError
-from opsnb.fleet.machine import Machine
+from opsnb.fleet.machines import Machine
 from opsnb.fleet.values import DEFAULT_SECONDS, MAX_OUTPUT, Result, Results
 
 AT_ONCE = 50  # hosts that are worked on at a time; fewer connections than that are opened at a time
@@ -69,7 +69,7 @@ class Fleet(Mapping[str, Machine]):
             seconds: For each host, from when it is its turn.
             sudo: Whether as root.
             progress: Called with each host's result as it comes, one at a time.
-            options: ``stdin``, ``environment``, ``most``, ``on_output`` of :meth:`opsnb.fleet.machine.Machine.run`.
+            options: ``stdin``, ``environment``, ``most``, ``on_output`` of :meth:`opsnb.fleet.machines.Machine.run`.
 
         Returns:
             What became of it on every host, in the order of the hosts.

@@ -1,4 +1,4 @@
-"""The one seam to machines: run a program there. Files are moved by running programs too (:mod:`opsnb.fleet.machine`).
+"""The one seam to machines: run a program there. Files are moved by running programs too (:mod:`opsnb.fleet.machines`).
 
 Transports never raise for what happens to a host: they answer a :class:`opsnb.fleet.values.Result`.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 PREFIX = "built-in"  # the folder under which they are seen
 PACKAGE = Path(__file__).resolve().parents[2]
 FILES: dict[str, Path] = {}  # looked for once: they change only with the program
-RELIED_ON = ("HST-002", "HST-004", "HST-005", "HST-006", "HST-007")
+RELIED_ON = ("HST-001", "HST-002", "HST-003", "HST-004", "HST-005", "HST-006", "HST-007", "HST-010", "SCR-010")
 
 
 def folder() -> Path:

@@ -1,8 +1,8 @@
 """Trust a host's keys: pin them in the inventory, and say in the ledger who trusted which.
 
 The ledger holds salted digests only. What they are digests of, with the salt, is one line in ``.opsnb/trust.jsonl``;
-deleting that line redacts the entry. The entry is made in the transaction that the file is written in: there is no
-pinned key by this way without its entry.
+deleting that line redacts the entry. The entry is there before the key is pinned: a crash in between leaves an entry
+about a key that is not used, never a key that nobody is on record for.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from opsnb.base.canonical import canonical, salted
 from opsnb.base.clock import stamp
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.ledger.events import HostTrusted
-from opsnb.control.ledger.store import append
+from opsnb.control.ledger.store import append, read
 from opsnb.control.people.store import Person
 from opsnb.fleet.inventory import Inventory, key_line, load
 from opsnb.fleet.inventory.edit import set_keys
@@ -65,7 +67,7 @@ def trust(services: Services, host: str, keys: list[str], instead_of: list[str],
         with services.database.transaction() as connection:
             position = append(connection, event)
             _remember(services, {**said, "by": person.name, "at": stamp(), "salt": salt, "entry": position.index})
-            file = set_keys(root, host, lines)
+        file = set_keys(root, host, lines)
     publish_ledger(services)
     return {
         "host": host, "keys": lines, "file": file, "by": person.name,
@@ -74,12 +76,26 @@ def trust(services: Services, host: str, keys: list[str], instead_of: list[str],
 
 
 def trusted(services: Services, host: str) -> list[dict[str, Any]]:
-    """Return who trusted which keys of a host, oldest first, without the salts."""
+    """Return who trusted which keys of a host, oldest first, without the salts; what the ledger bears out."""
     path = services.workspace.state / FILE
     if not path.exists():
         return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in row.items() if key != "salt"} for row in rows if row["host"] == host]
+    with services.database.transaction() as connection:
+        return [
+            {key: value for key, value in row.items() if key != "salt"}
+            for row in rows
+            if row["host"] == host and _borne_out(connection, row)
+        ]
+
+
+def _borne_out(connection: Connection, row: dict[str, Any]) -> bool:
+    entry = next(iter(read(connection, row["entry"])), None)
+    wanted = {
+        "host": salted(row["salt"], row["host"].encode()), "keys": salted(row["salt"], canonical(row["keys"])),
+        "before": salted(row["salt"], canonical(row["before"])),
+    }  # fmt: skip
+    return entry is not None and all(entry.value.get(name) == digest for name, digest in wanted.items())
 
 
 def _checked(host: str, keys: list[str]) -> list[str]:

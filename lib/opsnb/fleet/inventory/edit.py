@@ -88,15 +88,14 @@ def set_keys(root: Path, name: str, lines: Sequence[str]) -> str:
     Raises:
         InventoryError: If there is no such host, or a line is no public key.
     """
-    if name not in load(root).hosts:
-        raise InventoryError(f"no host is called '{name}' in the files", hint=f"opsnb host add {name}")
     try:
         keys = [key_line(line) for line in lines]
     except ValueError as error:
         raise InventoryError(f"host '{name}': not a public key: it {error}") from None
 
     def pin(value: Any) -> Any:
-        value = styled({}) if value is None else value
+        if value is None:
+            raise InventoryError(f"no host is called '{name}' in the files", hint=f"opsnb host add {name}")
         value["keys"] = keys
         if value.fa.flow_style():
             value.fa.set_block_style()  # key lines are long

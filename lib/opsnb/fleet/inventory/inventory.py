@@ -84,12 +84,24 @@ class Inventory:
             InventoryError: If nobody is called so.
         """
         host = self.host(name)
-        row = host.row()
+        row = self._logged_in(host)
         jumps: list[dict[str, Any]] = []
         while host.via:
             host = self.host(host.via)
-            jumps.insert(0, host.row())
+            jumps.insert(0, self._logged_in(host))
         return row | {"via": jumps} if jumps else row
+
+    def _logged_in(self, host: Host) -> dict[str, Any]:
+        """Return a host's row with who logs in to look and, where that is somebody else, who does to change."""
+        row, users = host.row(), {}
+        for purpose, name in host.credential.items():
+            known = self.credentials.get(name)
+            users[purpose] = (known.user if known else "") or host.user
+        if user := users.get("observe", ""):
+            row["user"] = user
+        if users.get("change", "") not in {"", users.get("observe", "")}:
+            row["changes_as"] = users["change"]
+        return row
 
     def only(self, names: Sequence[str]) -> Inventory:
         """Return an inventory of these hosts alone, in their groups; without services, which might need others."""

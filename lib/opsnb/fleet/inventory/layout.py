@@ -69,7 +69,7 @@ def edited(text: str, path: str, changes: Mapping[tuple[str, str], Change]) -> s
         there = sections.get(section)
         at = there.entries.get(name) if there else None
         old = _entry(lines[at[0] : at[1]]) if at else None
-        value = change(next(iter(old.values())) if old else None)
+        value = change((next(iter(old.values())) or styled({})) if old else None)
         if value is None:
             wanted.get(section, {}).pop(name, None)
         else:

@@ -30,6 +30,7 @@ class Credential:
         file: A private key's file, read by the control plane; instead of ``secret``.
         passphrase: Name of the key's passphrase in the secret store.
         certificate: Name of the key's OpenSSH certificate in the secret store.
+        user: Who logs in with it; empty: the host's user.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Credential:
     file: str = ""
     passphrase: str = ""
     certificate: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

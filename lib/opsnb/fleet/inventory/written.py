@@ -22,9 +22,9 @@ HOST = ("address", *SETTINGS, "keys", "legacy", "transport", "container", "engin
 GROUP = ("hosts", "groups", "select", *SETTINGS)
 SERVICE = ("owner", "hosts", "depends", "links", "files", "health", "runbooks")
 CREDENTIAL = {
-    "key": ("kind", "secret", "file", "passphrase", "certificate"),
-    "password": ("kind", "secret"),
-    "agent": ("kind",),
+    "key": ("kind", "user", "secret", "file", "passphrase", "certificate"),
+    "password": ("kind", "user", "secret"),
+    "agent": ("kind", "user"),
 }
 OF_SSH = (
     "address",
@@ -256,7 +256,7 @@ def _credential(written: Written, file: File, name: str, value: JSON) -> None:
         raise fields.error("", "a password comes from the secret store", "write secret: NAME")
     written.credentials[name] = Credential(
         name=name, kind=kind, secret=found_secret, file=key_file, passphrase=fields.secret("passphrase"),
-        certificate=fields.secret("certificate"),
+        certificate=fields.secret("certificate"), user=fields.text("user", USER, "a login name"),
     )  # fmt: skip
 
 

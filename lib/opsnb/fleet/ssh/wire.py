@@ -119,7 +119,6 @@ class Wire(Transport):
             self._preferred_keys += ("ssh-rsa",)
             self._key_info["ssh-rsa"] = Sha1RsaKey
         self.banner_timeout = self.handshake_timeout = self.auth_timeout = handshake
-        self.clear_to_send_timeout = handshake
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:

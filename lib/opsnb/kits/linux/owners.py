@@ -95,8 +95,6 @@ def _processes(words: list[str]) -> str:
 
 def _old(text: str) -> bool:
     """Whether an ``ss`` wrote this that writes ``*`` for 0.0.0.0 and ``:::22`` for IPv6 (iproute2 before 4.14)."""
-    if ":::" in text:
-        return True
     return not any(word in text for word in ("0.0.0.0:", "[::", "Process"))
 
 

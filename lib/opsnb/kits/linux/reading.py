@@ -21,10 +21,14 @@ from opsnb.kits.linux.cpu import (
     parse_uptime,
 )
 from opsnb.kits.linux.memory import Memory, parse_meminfo
-from opsnb.kits.linux.source import REFUSED, SKIPPED, Capture, Sample, Source, ThisMachine
+from opsnb.kits.linux.source import PENDING, REFUSED, SKIPPED, Capture, Sample, Source, ThisMachine
 
 T = TypeVar("T")
 SECTIONS = ("cpu", "cpu usage", "disks", "load", "memory", "network", "pressure", "processes", "sockets", "uptime")
+NO_COUNTERS = {
+    REFUSED: "may not be asked by this user", SKIPPED: "were not asked, there are too many",
+    PENDING: "had not answered when the host's answer ended",
+}  # fmt: skip
 MIN_SECONDS, MAX_SECONDS = 0.2, 60.0  # under 0.2 s a tick of 10 ms is 5 %; over a minute nobody waits
 
 
@@ -194,7 +198,7 @@ def parse_host(first: Sample, second: Sample, counters: dict[str, str]) -> HostR
 def _unseen(seen: Capture) -> list[str]:
     """Return in words what the login may not see."""
     notes = []
-    for word, what in ((REFUSED, "may not be asked by this user"), (SKIPPED, "were not asked, there are too many")):
+    for word, what in NO_COUNTERS.items():
         points = sorted(point for point, text in (seen.counters or {}).items() if text == word)
         if points:
             notes.append(f"{len(points)} file systems {what}: {', '.join(points[:5])}")
@@ -225,7 +229,7 @@ def _disks(sample: Sample, counters: dict[str, str] | None) -> pd.DataFrame:
     mounts = disks.storage(disks.parse_mounts(_need(sample, "/proc/mounts")))
     if counters is None:
         raise OpsnbError("the host did not tell the sizes of its file systems")
-    passed_over = {point for point, text in counters.items() if text in {REFUSED, SKIPPED}}
+    passed_over = {point for point, text in counters.items() if text in NO_COUNTERS}
     told = {point: disks.parse_filesystem(text) for point, text in counters.items() if point not in passed_over}
     return disks.disk_table([m for m in mounts if m.point not in passed_over], told)
 

@@ -12,7 +12,7 @@ from opsnb.kits.linux import scripts
 from opsnb.kits.linux.asking import WAIT_SECONDS, Answer, ask
 from opsnb.kits.linux.cpu import parse_uptime
 from opsnb.kits.linux.disks import parse_mounts
-from opsnb.kits.linux.source import Capture, Sample, Source, ThisMachine
+from opsnb.kits.linux.source import PENDING, Capture, Sample, Source, ThisMachine, mount_points
 
 TOOLS = ("ss", "ss-all", "netstat", "sadf")
 BIG_ENDIAN = ("s390", "s390x", "ppc", "ppc64", "mips", "mips64", "sparc", "sparc64", "parisc", "m68k", "armeb")
@@ -74,7 +74,7 @@ def taken_apart(answer: Answer) -> Capture:
         tools["sadf"] = "the answer ended before it"
     return Capture(
         first=first, second=second, tools=tools,
-        notes=tuple(dict.fromkeys(notes)), counters=_asked(second.texts.get("/proc/mounts", ""), texts),
+        notes=tuple(dict.fromkeys(notes)), counters=_asked(second.texts.get("/proc/mounts", ""), texts, answer),
         reader=int(next(iter(answer.starting("self")), "0")), byteorder=_byteorder(texts.get("machine", "")),
         received=answer.received,
     )  # fmt: skip
@@ -94,11 +94,15 @@ def counters(mounts: str, lines: str) -> dict[str, str]:
     return found
 
 
-def _asked(mounts: str, texts: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the counters, ``None`` where the host never came to ask its file systems."""
+def _asked(mounts: str, texts: Mapping[str, str], answer: Answer) -> dict[str, str] | None:
+    """Return the counters, ``None`` where the host never came to ask its file systems.
+
+    In an answer that was cut, nobody knows whether a file system hangs or its line was lost: it is pending.
+    """
     if "filesystems" not in texts or "without stat" in texts:
         return None
-    return counters(mounts, texts["filesystems"])
+    pending = {} if answer.whole else dict.fromkeys(mount_points(mounts), PENDING)
+    return pending | counters(mounts, texts["filesystems"])
 
 
 def _samples(texts: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

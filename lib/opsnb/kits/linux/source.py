@@ -27,6 +27,7 @@ SADF = ("sadf", "-j", "300", "--", "-u", "-q", "-n", "DEV")
 SADF_SECONDS = 20.0  # a day of samples takes a tenth of a second
 NO_PROGRAM = 127
 REFUSED = "refused"  # instead of counters: this user may not ask that file system
+PENDING = "pending"  # instead of counters: the host's answer ended before this one came
 SKIPPED = "skipped"  # instead of counters: there are more file systems than are asked
 COUNTED = ("/proc/stat", "/proc/net/dev", "/proc/[0-9]*/stat")  # read twice
 STANDING = (
@@ -64,7 +65,7 @@ class Capture:
     Args:
         first: The files of ``COUNTED``.
         second: The same later, and the files of ``STANDING``.
-        counters: Mount point to ``"block_size blocks free available inodes inodes_free"``, ``REFUSED`` or ``SKIPPED``;
+        counters: Mount point to ``"block_size blocks free available inodes inodes_free"``, or one of the words above;
             a mount point without any did not answer. ``None`` where none was asked.
         tools: Output of tools by name: ``ss``, ``netstat``, ``sadf``.
         notes: What could not be seen or was cut, in words.
