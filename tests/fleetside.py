@@ -42,3 +42,8 @@ def opened(root: Path, *names: str) -> fleet.Fleet:
     from opsnb.fleet.inventory import load
 
     return fleet.of(RunWithKeys(load(root), names))
+
+
+def differences(before: str, after: str) -> list[str]:
+    """Return the lines of two snapshots that stand in one of them only."""
+    return sorted(set(before.splitlines()) ^ set(after.splitlines()))

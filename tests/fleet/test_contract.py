@@ -115,6 +115,7 @@ def test_time_is_over(machine: Machine) -> None:
     assert f"sleep\0{mark}".encode() not in left.stdout
 
 
+@pytest.mark.slow
 def test_a_child_that_stays_is_not_waited_for(machine: Machine) -> None:
     """A program that leaves a child with its output open has ended when it ended."""
     began = time.monotonic()

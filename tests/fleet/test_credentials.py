@@ -22,6 +22,7 @@ def test_a_key_that_is_refused(ssh: Place, tmp_path: Path) -> None:
     assert "authorized_keys" in result.error
 
 
+@pytest.mark.slow
 def test_keys_of_every_kind(ssh: Place, tmp_path: Path) -> None:
     """Ed25519, ECDSA, RSA and PEM keys log in, with and without a passphrase."""
     lines = (ssh.root / "authorized").read_text()

@@ -96,6 +96,8 @@ class Counting:
     now = most = 0
     lock = threading.Lock()
 
+    ran = 0
+
     def __init__(self, host: str) -> None:
         self.host = host
 
@@ -103,6 +105,7 @@ class Counting:
         """Stay until somebody else came, or a moment."""
         with Counting.lock:
             Counting.now += 1
+            Counting.ran += 1
             Counting.most = max(Counting.most, Counting.now)
         threading.Event().wait(0.01)
         with Counting.lock:
@@ -120,6 +123,19 @@ def test_at_most_so_many_at_once() -> None:
     assert (len(results), Counting.most) == (200, 7)
     assert int(results["h0"].text) * 2 * 200 <= 256 * 1024 * 1024
     assert OPENINGS < 50
+
+
+def test_who_gives_up_begins_nothing_more() -> None:
+    """When the caller is interrupted in the middle, hosts whose turn had not come are left alone."""
+    hosts = Fleet([Machine(f"h{n}", Counting(f"h{n}")) for n in range(200)], at_once=5)
+    before = Counting.ran
+
+    def interrupted(_: Result) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hosts.run("true", progress=interrupted)
+    assert Counting.ran - before < 50
 
 
 def test_of_a_run(ssh: Place) -> None:

@@ -70,6 +70,7 @@ def test_other_types_of_host_keys(tmp_path: Path, ssh: Place, kind: str) -> None
         server.stop()
 
 
+@pytest.mark.slow
 def test_an_old_sshd_needs_legacy(ssh: Place, tmp_path: Path) -> None:
     """SHA-1 algorithms are offered to a host marked ``legacy`` and to no other; the refusal says so."""
     settings = {

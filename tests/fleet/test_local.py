@@ -55,6 +55,7 @@ def test_a_password_goes_to_sudo_and_to_nobody_else(rule: str) -> None:
     assert (mine != "0\n", root, errors, code) == (True, "0\ndata\n", "", 3)
 
 
+@pytest.mark.slow
 def test_what_refuses_has_started_nothing() -> None:
     """A wrong password, a password that nobody gave, no sudo at all: unreachable, with the reason."""
 

@@ -77,6 +77,7 @@ def test_sudo_with_a_password(ssh: Place) -> None:
             assert (result.stdout, result.stderr) == (b"data\n", b"")
 
 
+@pytest.mark.slow
 def test_sudo_that_refuses(ssh: Place) -> None:
     """No rule, no password where one is asked for, a wrong password, no sudo in the row: never started, and why."""
     with user("opsnbsudo", password="Right-Password") as name:  # noqa: S106 - a test's own

@@ -6,6 +6,8 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
+
 from fleet.conftest import Place, ran, row
 from fleet.lines import slow, talker
 from opsnb import fleet
@@ -56,6 +58,7 @@ def test_a_long_banner_is_no_output(ssh: Place, tmp_path: Path) -> None:
     assert (result.stdout, result.stderr) == (b"there\n", b"")
 
 
+@pytest.mark.slow
 def test_a_slow_login(ssh: Place) -> None:
     """A login that takes two seconds is waited for when there is time, and unreachable when there is not."""
     with slow(ssh.sshd, after=1500, pause=2.0) as port:
@@ -80,6 +83,7 @@ def test_too_many_at_once_is_tried_again(ssh: Place, tmp_path: Path) -> None:
     assert [r.error for r in results.values() if not r.ok] == []
 
 
+@pytest.mark.slow
 def test_another_service_on_the_port(ssh: Place) -> None:
     """Something that closes without a greeting is unreachable after a bounded number of attempts."""
     calls = []

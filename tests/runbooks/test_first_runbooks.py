@@ -17,7 +17,13 @@ from opsnb.control.catalog.lint import lint_notebook
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = sorted((ROOT / "runbooks").rglob("*.ipynb"))
-FIRST = {"HST-001-triage": "hosts", "HST-020-notice-file": "hosts", "LOD-010-capacity-plan": "load"}
+FIRST = {
+    "HST-001-triage": "hosts",
+    "HST-002-facts": "hosts",
+    "HST-003-drift": "hosts",
+    "HST-020-notice-file": "hosts",
+    "LOD-010-capacity-plan": "load",
+}
 
 
 def execute(runbook, folder, **parameters):
@@ -77,7 +83,7 @@ def test_a_runbook_in_the_repository_is_clean_and_lints(path):
     assert lint_notebook(path, ROOT) == []
 
 
-def test_the_three_first_runbooks_are_there():
+def test_the_first_runbooks_are_there():
     """Their folders and names are what the demo and scripts ask for."""
     assert {p.stem for p in RUNBOOKS} >= set(FIRST)
 
@@ -158,3 +164,22 @@ def test_the_notice_runbook_ends_normally_when_nothing_has_to_change(tmp_path):
     assert "nothing has to change" in outputs(run)[0]
     assert scraps(run)["state"] == "unchanged"
     assert path.read_text() == "S\n\nT\n\nContact: C\n"
+
+
+@pytest.mark.slow
+def test_facts_of_this_machine_under_plain_papermill(tmp_path):
+    """Without a control plane the facts of this machine are told, and agree with an independent reader."""
+    facts = scraps(execute("HST-002-facts", tmp_path))["facts"]["localhost"]
+    assert facts["cpu"]["logical"] == psutil.cpu_count()
+    assert facts["memory_mib"] == round(psutil.virtual_memory().total / 2**20)
+    assert set(facts["addresses"]) <= set(psutil.net_if_addrs())
+    assert facts["not_read"] == []
+
+
+@pytest.mark.slow
+def test_drift_of_one_machine_says_that_it_wants_two(tmp_path):
+    """One host alone is not applicable, names HST-002, and every later cell still ends normally."""
+    text, _ = outputs(execute("HST-003-drift", tmp_path))
+    assert "NOT APPLICABLE: 1 host(s) chosen, and two or more can be compared; use HST-002 instead" in text
+    assert "1 host was read; a comparison wants two or more" in text
+    assert text.count("PASS  ") == 2

@@ -120,7 +120,7 @@ def test_memory_is_bounded() -> None:
             held = max(held, len(stream._held))
     assert held < 7_000  # the longest needle, a gap's worth of line breaks, an unfinished escape
     said = masker_of("a" * 40).stream()
-    assert len(said.feed("a" * 1_000_000)) < 100
+    assert len(said.feed("a" * 100_000)) < 100
 
 
 def test_a_long_gap_ends_a_match() -> None:

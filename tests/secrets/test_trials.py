@@ -26,7 +26,7 @@ from opsnb.control.runs.outputs import Budget, CellOutputs
 
 PROVE = bool(os.environ.get("OPSNB_PROVE"))
 SEED = 20261125
-TRIALS = 24_000 if PROVE else 1_200
+TRIALS = 24_000 if PROVE else 600
 
 
 def message(kind: str, **content: Any) -> Message:

@@ -100,12 +100,18 @@ class Fleet(Mapping[str, Machine]):
         if not self._machines:
             return {}
         workers = min(self._at_once, len(self._machines))
-        with ThreadPoolExecutor(workers, thread_name_prefix="opsnb-fleet") as pool:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="opsnb-fleet")
+        try:
             futures = {name: pool.submit(function, machine) for name, machine in self._machines.items()}
             if progress:
                 for future in as_completed(futures.values()):
                     progress(future.result())
-            return {name: future.result() for name, future in futures.items()}
+            values = {name: future.result() for name, future in futures.items()}
+        except BaseException:  # interrupted, or the caller gave up: what has not begun does not begin any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return values
 
 
 def _close(machines: Sequence[Machine], end: Callable[[], None] | None) -> None:

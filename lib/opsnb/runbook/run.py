@@ -211,7 +211,7 @@ def begin(runbook: str) -> Run:
 def _unlinked() -> dict[str, Any]:
     return {
         "mode": "plan",
-        "hosts": [{"name": "localhost", "address": socket.gethostname()}],
+        "hosts": [{"name": "localhost", "transport": "local", "address": socket.gethostname()}],
         "files": os.getcwd(),  # noqa: PTH109  (the notebook's own folder)
         "requester": getpass.getuser(),
     }

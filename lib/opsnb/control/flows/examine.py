@@ -32,7 +32,7 @@ LOW_SPACE = 1024**3  # bytes free below which it is said
 NO_SPACE = 64 * 1024**2  # bytes free below which runs will soon be refused
 CLOCK_SLACK = 5.0  # seconds that a ledger entry may seem to lie in the future
 OLD_INCOMING = 3600.0  # seconds after which a half-written record is called left behind
-SECRET_FILES = ("keys/ledger.key", "token", "opsnb.db", "ledger-head")
+SECRET_FILES = ("keys/ledger.key", "keys/secrets.key", "quarantine", "token", "opsnb.db", "ledger-head")
 
 
 class State(StrEnum):

@@ -58,6 +58,7 @@ def finish(services: Services, run: str, ended: Ended, launched: Launched | None
         ended.notes.append(f"the disk was full while the record was written: {error}")
         _unrecorded(services, run, ended)
     finally:
+        services.maskers.pop(run, None)
         services.feed(run).end()
         services.wake()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from opsnb.base.errors import OpsnbError
-from opsnb.fleet import Machine
+from opsnb.fleet import THIS_MACHINE, Machine
 from opsnb.kits.linux import scripts
 from opsnb.kits.linux.asking import WAIT_SECONDS, Answer, ask
 from opsnb.kits.linux.cpu import parse_uptime
@@ -48,7 +48,7 @@ class RemoteHost:
 
 def source_of(machine: Machine) -> Source:
     """Return how a machine is read: this one from inside the kernel, every other one by script."""
-    here = machine.row.get("transport", "local") == "local"
+    here = machine.row.get("transport", "local" if machine.name == THIS_MACHINE else "ssh") == "local"
     return ThisMachine() if here else RemoteHost(machine)
 
 
