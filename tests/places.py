@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opsnb.base.errors import OpsnbError
 from opsnb.base.workspace import Workspace
 from opsnb.client.connection import Client
 
@@ -140,7 +142,12 @@ class Place:
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def close(self) -> None:
-        """End every control plane that was started here."""
+        """End every control plane that was started here; one that lasts as long as its runs ends with them."""
+        if self.workspace.socket.exists():
+            with contextlib.suppress(OpsnbError):
+                for row in self.client.get("/api/runs")["runs"]:
+                    if row["state"] != "ended":
+                        self.client.post(f"/api/runs/{row['run']}/stop")
         for process in self.servers:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)

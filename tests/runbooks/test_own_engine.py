@@ -24,7 +24,10 @@ def test_a_runbook_completes_on_the_engine_without_a_control_plane(path, tmp_pat
     """`papermill --engine opsnb` executes every code cell, says so in each, and leaves the repository's file alone."""
     before = path.read_bytes()
     out = tmp_path / "out.ipynb"
-    given = ["-p", "directory", str(tmp_path)] if path.name.startswith("HST-020") else []
+    given = ["-p", "directory", str(tmp_path)] if path.name.startswith(("HST-020", "SCR-010")) else []
+    if path.name.startswith("SCR-010"):
+        scripts = ROOT / "runbooks" / "scripts"
+        given += ["-p", "script", str(scripts / "mark.sh"), "-p", "undo", str(scripts / "mark-undo.sh")]
     argv = [sys.executable, "-m", "papermill", "--engine", "opsnb", "--no-progress-bar", str(path), str(out), *given]
     environment = {**os.environ, "HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path / "ipython")}
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -353,6 +354,16 @@ def test_everything_is_killed_in_the_middle(place: Place) -> None:
     assert place.states(row["result"])[-1] == "not executed"
     assert place.verify().returncode == 0
     assert place.json("run", "runbooks/long.ipynb", "--no-wait")["state"] == "queued"
+
+
+def test_the_workspace_is_removed_in_the_middle(place: Place) -> None:
+    """A control plane whose workspace is gone ends, with its runs: nothing is left that nobody can reach."""
+    place.add("long", "print('on', flush=True); import time; time.sleep(600)")
+    server = place.up()
+    place.wait_cell(place.submit("runbooks/long.ipynb"), "on")
+    shutil.rmtree(place.root, ignore_errors=True)
+    server.wait(timeout=60)
+    wait_for(lambda: alive(str(place.root)) == [], 30)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system can only be mounted by root")

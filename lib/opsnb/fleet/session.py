@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opsnb.base.errors import LinkError, OpsnbError
+from opsnb.base.errors import LinkError
 
 if TYPE_CHECKING:
     from opsnb.fleet.recording import Recording
@@ -31,6 +31,7 @@ QUIET_SECONDS = 5.0  # the longest wait; everything that matters wakes us earlie
 RETRY_SECONDS = 0.02  # between two tries to type what the host does not take
 
 ENDED = "the shell ended"
+NOT_OPENED = "not in this mode: a terminal is opened and recorded through opsnb ssh HOST"
 ORDERLY = frozenset({ENDED, "closed by the person"})
 
 
@@ -154,14 +155,3 @@ class Session:
     def _write(self) -> None:
         taken = self._shell.write(bytes(self._input)) if self._input else 0
         del self._input[:taken]
-
-
-def refuse_without(line: Line | None) -> Line:
-    """Return the line of a session.
-
-    Raises:
-        OpsnbError: If no control plane listens: a session that nobody records is not opened.
-    """
-    if line is None:
-        raise OpsnbError("a terminal session is opened and recorded through opsnb ssh", hint="opsnb ssh HOST")
-    return line

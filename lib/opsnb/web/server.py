@@ -26,6 +26,7 @@ from opsnb.control.runs.confine import become_subreaper
 from opsnb.web.api import Activity, create
 
 FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
+LOOK_SECONDS = 2.0  # between two looks whether the workspace is still there
 LINGER_SECONDS = 0.3  # and how long after the last one
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOG = logging.getLogger("opsnb")
@@ -85,9 +86,14 @@ def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
 
 
 def _end(app: App, server: Server, ending: threading.Event, activity: Activity, until_idle: bool) -> None:  # noqa: FBT001
-    """Wait for a signal, or for nothing to do; then stop the runs (those who watch hear it) and end the server."""
-    wait = FIRST_SECONDS
-    while not ending.wait(timeout=wait if until_idle else None):
+    """Wait for a signal, for nothing to do, or for the workspace's removal; then stop the runs and end the server."""
+    wait = FIRST_SECONDS if until_idle else LOOK_SECONDS
+    while not ending.wait(timeout=wait):
+        if not app.workspace.lock.exists():
+            LOG.error("%s was removed: its control plane ends", app.workspace.root)
+            break
+        if not until_idle:
+            continue
         wait = LINGER_SECONDS
         served = activity.served
         if not activity.open and not app.busy() and not ending.wait(LINGER_SECONDS) and served == activity.served:

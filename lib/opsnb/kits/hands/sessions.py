@@ -6,7 +6,7 @@ from opsnb.base.errors import UsageError
 from opsnb.base.masking import MIN_SECRET, Masker, Stream
 from opsnb.fleet import Fleet
 from opsnb.fleet.recording import TRANSCRIPT, Recording
-from opsnb.fleet.session import Ended, Session, refuse_without
+from opsnb.fleet.session import NOT_OPENED, Ended, Session
 from opsnb.runbook import Run
 from opsnb.runbook.show import visible
 
@@ -16,18 +16,22 @@ SHOWN_LINES = 400  # of the transcript, in the notebook
 def terminal(run: Run, hosts: Fleet, term: str, columns: int, rows: int) -> Ended:
     """Open a terminal on the run's one host and carry the session until it ends.
 
+    Without a control plane none is opened, since nobody would record it, and the answer says so.
+
     Raises:
         UsageError: If the run has not exactly one host.
-        OpsnbError: If no control plane listens, or no terminal can be opened there.
+        OpsnbError: If no terminal can be opened there.
     """
     if len(hosts) != 1:
         raise UsageError(f"a session is on one host, and this run has {len(hosts)}: {', '.join(hosts)}")
-    line = refuse_without(run.link)
+    if run.link is None:
+        print(NOT_OPENED)
+        return Ended(why=NOT_OPENED, exit=None, seconds=0.0, shown=0, typed=0)
     machine = next(iter(hosts.values()))
     shell = machine.terminal(term, columns, rows)
     title, mask = f"{machine.name}, {run.runbook}", _mask(run)
     recording = Recording(run.files, title=title, term=term, columns=columns, rows=rows, mask=mask)
-    ended = Session(line, shell, recording).carry()
+    ended = Session(run.link, shell, recording).carry()
     run.evidence("ended", ended.why)
     run.evidence("exit", ended.exit)
     run.evidence("seconds", ended.seconds)
@@ -47,7 +51,9 @@ def _mask(run: Run) -> Stream:
 
 
 def transcript(run: Run) -> str:
-    """Return the transcript for the notebook: its first and last lines when it is long."""
+    """Return the transcript for the notebook, its first and last lines when it is long; empty without a session."""
+    if run.link is None:
+        return ""
     lines = (run.files / TRANSCRIPT).read_text(encoding="utf-8").splitlines()
     if len(lines) > SHOWN_LINES:
         half = SHOWN_LINES // 2
