@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two test processes, a file of tests to each (tests/conftest.py): most of the time is waiting.
+BOTH := -n 2 --dist loadfile
 # Installing takes a minute or two: say what is being fetched.
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 SAY = sed -un -e 's/^Collecting \([^ ]*\).*/  fetching \1/p' -e 's/^Installing collected packages.*/  installing .../p' -e '/^ERROR/p'
@@ -40,7 +42,7 @@ check: .venv/dev ## Lint, types, contracts, unit tests: under 90 seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/opsnb runbook lint runbooks
-	$(BIN)/python -m pytest -q -m "not slow and not browser"
+	$(BIN)/python -m pytest -q $(BOTH) -m "not slow and not browser"
 
 test: .venv/dev ## Everything: system packages, lint, types, contracts, all tests
 	tests/install-system-packages tests/system-packages.txt
@@ -49,7 +51,7 @@ test: .venv/dev ## Everything: system packages, lint, types, contracts, all test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/opsnb runbook lint runbooks
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(BOTH)
 
 prove: .venv/dev ## The property tests with their full number of trials
 	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=3000 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py tests/secrets tests/hostile tests/fleet_failures
@@ -63,6 +65,9 @@ build/lab/ready: pyproject.toml
 bench: .venv/dev build/lab/ready ## The figures, each a ratio measured in one run
 	$(BIN)/python -m compileall -q lib .venv/lib build/lab/lib >/dev/null || true
 	$(BIN)/python tests/bench/run.py --lab build/lab/bin/python
+	PYTHONPATH=tests $(BIN)/python tests/bench/masker.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/inventory.py
+	$(BIN)/python tests/bench/ssh.py || echo "a figure of the fleet was missed, or this is not root"
 
 lab: .venv/lab ## JupyterLab on this workspace
 	$(BIN)/jupyter lab

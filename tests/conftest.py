@@ -19,10 +19,13 @@ __all__ = ["namespaces", "networks", "rehearsal"]  # fixtures from elsewhere, fo
 settings.register_profile("opsnb", deadline=None)
 settings.load_profile("opsnb")
 
+ENGINE = "tests/fleet/"  # one dockerd, on one bridge, for all of them
+
 # Left out of `make check`: these start programs, draw pages or walk through every byte. `make test` runs them all.
 SLOW = (
     "catalog/test_authoring", "catalog/test_explain", "catalog/test_lint_rules", "catalog/test_runbook_commands",
-    "catalog/test_script_kit", "ledger/test_export", "ledger/test_publish", "ledger/test_verify", "render/", "runbooks/",
+    "catalog/test_script_kit", "change/", "fleet/", "ledger/test_export", "ledger/test_publish", "ledger/test_verify",
+    "rehearsal/", "render/", "runbooks/",
 )  # fmt: skip
 
 
@@ -32,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path.relative_to(root)).startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give a file of tests to one process; those that share an engine of containers, to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return ENGINE if path.startswith(ENGINE) else path
+
+    return ByFile(config, log)
 
 
 @pytest.fixture
