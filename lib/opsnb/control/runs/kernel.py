@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from opsnb.base.runlink import LINK_VARIABLE
 from opsnb.control.runs.confine import Confinement, Isolation, confine, die_with_parent
@@ -169,13 +169,33 @@ def _reseed() -> None:
         np.random.seed(int.from_bytes(os.urandom(4), "little"))  # noqa: NPY002  (the legacy state is what is shared)
 
 
+class _WithoutModules:
+    """``sys`` without modules: ipykernel asks each for its file, for a debugger that no run has.
+
+    Asking touches them all, and what is touched after a fork is a kernel's own memory: 12 MiB of each.
+    """
+
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
 def _application(slot: Slot) -> Any:
+    from ipykernel import ipkernel
     from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
     class Kernel(IPythonKernel):  # type: ignore[misc]  # the same
         """A kernel whose process ends as soon as it is asked to: it lives for one run, and nobody waits for answers."""
+
+        def __init__(self, **options: Any) -> None:
+            ipkernel.sys = _WithoutModules()
+            try:
+                super().__init__(**options)
+            finally:
+                ipkernel.sys = sys
 
         async def shutdown_request(self, *_: Any) -> None:
             with contextlib.suppress(BaseException):  # what it does wrong must not keep its kernel alive
