@@ -35,14 +35,17 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
     catalog = _catalog(ctx)
     if as_json:
         rows = [r.summary() for r in catalog.runbooks]
-        print_json({"runbooks": rows, "broken": [b.as_json() for b in catalog.broken]})
+        built_in = [r.summary() for r in catalog.built_in]
+        print_json({"runbooks": rows, "built_in": built_in, "broken": [b.as_json() for b in catalog.broken]})
         return
     if not catalog.runbooks and not catalog.broken:
-        click.echo("there are no notebooks under runbooks/", err=True)
-        return
+        click.echo("there are no notebooks under runbooks/; these come with opsnb", err=True)
     table(
         ("ID", "TITLE", "RISK", "OWNER", "PATH"),
-        [(r.id or "-", r.title, r.risk.value, r.front.owner if r.front else "-", r.path) for r in catalog.runbooks],
+        [
+            (r.id or "-", r.title, r.risk.value, r.front.owner if r.front else "-", r.path)
+            for r in (*catalog.runbooks, *catalog.built_in)
+        ],
     )
     for broken in catalog.broken:
         click.echo(click.style("broken ", fg="red", bold=True) + safe(broken.error.message))

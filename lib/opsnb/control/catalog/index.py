@@ -83,6 +83,13 @@ class Catalog:
         """Everything that cannot, by path."""
         return tuple(e for e in self._entries if isinstance(e, Broken))
 
+    @property
+    def built_in(self) -> tuple[Runbook, ...]:
+        """The runbooks that come with the program and have no file of their id in the workspace."""
+        own = {entry.id for entry in self._entries}
+        found = (runbook_from(read_notebook(file, path=path)) for path, file in builtin.files().items())
+        return tuple(runbook for runbook in found if runbook.id not in own)
+
     def refresh(self) -> bool:
         """Look at the files again; return whether anything has changed."""
         with self._lock:
