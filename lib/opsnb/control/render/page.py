@@ -15,6 +15,7 @@ from opsnb.control.render.banner import Half, Point, half_of, notes_of, points_o
 from opsnb.control.render.cells import CellView, check_cells, views
 from opsnb.control.render.planned import ChangeView, changes
 
+KEY_SHOWN = 24  # characters of a host key's digest
 HALVES = (ENGLISH, CHINESE)  # a record shows its verdict in both
 
 
@@ -128,12 +129,18 @@ def _approval(row: Mapping[str, Any], language: str) -> str:
 
 
 def _host(row: Mapping[str, Any]) -> str:
-    """Return ``web1  10.0.0.1:22  via bastion  key 3f9a...``: where it was reached, and the key it had to have."""
+    """Return ``web1  ops@10.0.0.1:22  via bastion  key 3f9a…``: where and as whom; the manifest has the whole key."""
     where = f"{row['address']}:{row.get('port', 22)}" if row.get("address") else ""
+    who = f"{row['user']}@" if where and row.get("user") else ""
     through = ", ".join(str(jump.get("name", "")) for jump in row.get("via", []))
     key = str(row.get("key", ""))
-    words_ = (str(row.get("name", "")), where, f"via {through}" if through else "", key)
-    return "  ".join(word for word in words_ if word)
+    parts = (
+        str(row.get("name", "")),
+        who + where,
+        f"via {through}" if through else "",
+        f"key {key[:KEY_SHOWN]}…" if key else "",
+    )
+    return "  ".join(part for part in parts if part)
 
 
 def _facts(facts: Mapping[str, Any], language: str) -> list[Row]:
