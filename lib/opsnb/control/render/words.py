@@ -55,7 +55,8 @@ APPLIED = {
 }  # fmt: skip
 FACTS = {
     "id": mark("Id"), "title": mark("Title"), "promise": mark("Promise"), "risk": mark("Risk"), "owner": mark("Owner"),
-    "touches": mark("Touches"), "undo": mark("Undo"), "timeout": mark("Time limit"), "cell_timeout": mark("Time limit of a cell"), "lock": mark("Lock"),
+    "touches": mark("Touches"), "undo": mark("Undo"), "timeout": mark("Time limit"),
+    "cell_timeout": mark("Time limit of a cell"), "lock": mark("Lock"),
     "reads": mark("Reads"), "writes": mark("Writes"), "parameters": mark("Parameter rules"),
     "use_when": mark("Use when"), "hosts": mark("Hosts"), "secrets": mark("Secrets"),
 }  # fmt: skip
