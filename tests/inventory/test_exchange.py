@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from inventories import KEY, SHOP, ed25519
 from opsnb.base.errors import InventoryError
 from opsnb.fleet.inventory import Inventory, load, loads
-from opsnb.fleet.inventory.formats import known_hosts
+from opsnb.fleet.inventory.formats import known_hosts, ssh_config
 from opsnb.fleet.inventory.formats.choose import read, write
 from opsnb.fleet.inventory.formats.exchange import Imported, merge
 from opsnb.fleet.inventory.reader import from_value
@@ -255,3 +255,15 @@ def test_an_import_that_is_not_valid_writes_nothing(tmp_path):
     with pytest.raises(InventoryError, match="wanted a login name"):
         merge(root, wrong)
     assert (root / "inventory.yaml").read_text() == SHOP
+
+
+def test_a_host_with_a_known_hosts_file_of_its_own(tmp_path):
+    """`UserKnownHostsFile` names where a host's key is known; others' keys come from the file beside the configuration."""
+    (tmp_path / "own").write_text(f"[10.0.0.1]:2222 {KEY}\n", encoding="utf-8")
+    (tmp_path / "config").write_text(
+        f'Host a\n  HostName 10.0.0.1\n  Port 2222\n  UserKnownHostsFile "{tmp_path / "own"}"\n'
+        f"Host b\n  HostName 10.0.0.1\n  Port 2222\n",
+        encoding="utf-8",
+    )
+    hosts = ssh_config.read(tmp_path / "config").hosts
+    assert (hosts["a"]["keys"], "keys" in hosts["b"]) == ([KEY], False)

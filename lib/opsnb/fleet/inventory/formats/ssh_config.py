@@ -163,6 +163,7 @@ class _Reader:
     def __init__(self, config: Config, imported: Imported, pinned: known_hosts.KnownHosts, folder: Path) -> None:
         self._config, self._imported, self._pinned, self._folder = config, imported, pinned, folder
         self._done: dict[str, str] = {}
+        self._files: dict[str, known_hosts.KnownHosts] = {}
 
     def host(self, name: str) -> str:
         """Take one host over and return its name with us."""
@@ -186,8 +187,19 @@ class _Reader:
         if (via := self._via(name)) and via != ours:  # "Host *" gives the jump host itself one too
             fields["via"] = via
         fields["credential"] = self._credential(name)
-        if keys := self._pinned.keys_of(value(name, "hostkeyalias") or address, port):
+        known = self._known(value(name, "userknownhostsfile"))
+        if keys := known.keys_of(value(name, "hostkeyalias") or address, port):
             fields["keys"] = keys
+
+    def _known(self, file: str) -> known_hosts.KnownHosts:
+        """Return the keys that are known for a host: those of the file that it names itself, else those of all."""
+        path = Path(file.replace("%d", "~")).expanduser()
+        if not file or not path.is_file() or path.stat().st_size > MAX_TEXT:
+            return self._pinned
+        if file not in self._files:
+            self._files[file] = known_hosts.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+            self._imported.notes += self._files[file].notes
+        return self._files[file]
 
     def _via(self, name: str) -> str:
         keyword, jump = self._config.first(name, "proxyjump", "proxycommand")  # the first one rules the other out
