@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
@@ -73,16 +74,21 @@ class Dockerd:
 
     def _connected(self) -> Any:
         from docker import DockerClient
-        from docker.errors import DockerException
 
         end = time.monotonic() + 30
-        while True:
+        while not self._listens():  # the library leaves the sockets of its failed attempts open
+            assert self.process.poll() is None, (self.root / "log").read_text(encoding="utf-8")
+            assert time.monotonic() < end, "dockerd does not answer"
+            time.sleep(0.05)
+        return DockerClient(base_url=self.url, version="auto", timeout=60)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as asked:
             try:
-                return DockerClient(base_url=self.url, version="auto", timeout=60)
-            except DockerException:
-                assert self.process.poll() is None, (self.root / "log").read_text(encoding="utf-8")
-                assert time.monotonic() < end, "dockerd does not answer"
-                time.sleep(0.05)
+                asked.connect(str(self.root / "d.sock"))
+            except OSError:
+                return False
+        return True
 
     def _image(self) -> None:
         """Import an image with one static busybox under the names of its programs."""

@@ -197,7 +197,7 @@ def test_what_cannot_run_is_refused(tmp_path, more, says):
 def test_places_that_are_refused(tmp_path):
     """Another host, a directory that is none, a name that is a path, and a note that somebody else wrote."""
     with pytest.raises(UsageError, match="not one of this run's hosts"):
-        script.plan_script("web1", "a.sh", "ls", directory=str(tmp_path))
+        script.plan_script("nobody-here", "a.sh", "ls", directory=str(tmp_path))
     for wrong in ("relative", str(tmp_path / "missing"), f"{tmp_path}/../x"):
         assert script.suits(wrong)[0] is False
         with pytest.raises(OpsnbError):

@@ -213,7 +213,7 @@ def test_a_wrong_placeholder_is_refused_with_its_line(template, reason):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"host": "web-1"}, "host 'web-1' is not one of this run's hosts"),
+        ({"host": "nobody-here"}, "host 'nobody-here' is not one of this run's hosts"),
         ({"mode": "644"}, "four octal digits"),
         ({"mode": "rw-r"}, "four octal digits"),
         ({"values": {"x": "a\0b"}}, "not text"),
