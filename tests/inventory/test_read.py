@@ -9,7 +9,7 @@ import pytest
 from inventories import KEY, SHOP, ed25519
 from opsnb.base.canonical import digest
 from opsnb.base.errors import InventoryError
-from opsnb.fleet.inventory import load, loads
+from opsnb.fleet.inventory import Watched, load, loads
 
 INVENTORY = loads(SHOP)
 
@@ -226,3 +226,23 @@ def test_keys_are_required_on_the_whole_way():
     assert caught.value.hint == "opsnb host trust bastion"
     pinned = loads(f"hosts: {{a: {{keys: ['{ed25519('a')}']}}, localhost: {{}}}}")
     pinned.require_keys(["a", "localhost"])
+
+
+def test_it_is_read_again_when_a_file_has_changed(tmp_path):
+    """A watched inventory is the same object until a file is written, added or removed, and then what stands there."""
+    watched = Watched(tmp_path)
+    assert list(watched.now().hosts) == []
+    (tmp_path / "inventory.yaml").write_text("hosts: {a: {}}")
+    first = watched.now()
+    assert (list(first.hosts), watched.now()) == (["a"], first)
+    assert watched.now() is first
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory" / "more.yaml").write_text("hosts: {b: {}}")
+    assert list(watched.now().hosts) == ["a", "b"]
+    (tmp_path / "inventory" / "more.yaml").write_text("hosts: {c: {}}")
+    assert list(watched.now().hosts) == ["a", "c"]
+    (tmp_path / "inventory" / "more.yaml").write_text("hosts: {c: [}")
+    with pytest.raises(InventoryError):
+        watched.now()
+    (tmp_path / "inventory" / "more.yaml").unlink()
+    assert list(watched.now().hosts) == ["a"]

@@ -13,7 +13,7 @@ from opsnb.base.parameters import did_you_mean
 from opsnb.control.flows.reveal import release
 from opsnb.control.ledger.events import Purpose
 from opsnb.control.records import Mode
-from opsnb.fleet.inventory import Credential, Inventory, load
+from opsnb.fleet.inventory import Credential, Inventory
 
 if TYPE_CHECKING:
     from opsnb.control.flows.converse import Conversation
@@ -35,7 +35,7 @@ def credential(conversation: Conversation, message: dict[str, Any]) -> dict[str,
             f"the credential for changes on '{host}' is released when a plan was let through, and in mode "
             f"{conversation.mode.value} none was" + (" after a drift" if conversation.drifted else "")
         )
-    inventory = load(conversation.services.workspace.root)
+    inventory = conversation.services.inventory()
     if purpose is Purpose.SUDO:
         found = _sudo(inventory, host)
         return {"kind": "password", "password": _named(conversation, found, purpose)}

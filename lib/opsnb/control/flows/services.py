@@ -21,7 +21,7 @@ from opsnb.control.runs.launcher import Launched, Launcher
 from opsnb.control.runs.terminal import Terminal
 from opsnb.control.runs.toolkit import Toolkit
 from opsnb.control.secrets import Sources
-from opsnb.fleet.inventory import Inventory, load
+from opsnb.fleet.inventory import Inventory, Watched
 
 RESERVE_BYTES = 2 * 1024**2  # given up to write the last words of a full disk
 SPACE_TO_START = 1024**2  # bytes that must be free, besides the reserve, before a run starts
@@ -46,6 +46,9 @@ class Services:
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
 
+    def __post_init__(self) -> None:
+        self._inventory = Watched(self.workspace.root)
+
     def feed(self, run: str) -> Feed:
         """Return the live events of a run."""
         return self.feeds.setdefault(run, Feed())
@@ -67,7 +70,7 @@ class Services:
 
     def inventory(self) -> Inventory:
         """Return the inventory as it is on the disk now."""
-        return load(self.workspace.root)
+        return self._inventory.now()
 
     # -- disk space ------------------------------------------------------------------------------------------------
 
