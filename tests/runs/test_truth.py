@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from opsnb.control.runs import scratch
 from places import Place, text_of, wait_for
 
 pytestmark = pytest.mark.slow
@@ -354,6 +356,32 @@ def test_everything_is_killed_in_the_middle(place: Place) -> None:
     assert place.states(row["result"])[-1] == "not executed"
     assert place.verify().returncode == 0
     assert place.json("run", "runbooks/long.ipynb", "--no-wait")["state"] == "queued"
+
+
+def test_a_killed_run_leaves_no_folder(place: Place) -> None:
+    """What a killed supervisor left in its scratch folder is removed by the next control plane, and nothing else is."""
+    place.add("long", "import os; open('left', 'w').write('x'); print(os.getcwd(), flush=True)",
+              "import time; time.sleep(600)")  # fmt: skip
+    server = place.up()
+    run = place.submit("runbooks/long.ipynb")
+    folder = Path(next(e["text"].split()[-1] for e in place.client.events(run) if "/work" in e.get("text", ""))).parent
+    from opsnb.control.runs.processes import descendants
+
+    for pid in [*descendants(server.pid), server.pid]:
+        os.kill(pid, signal.SIGKILL)
+    server.wait()
+    assert (folder / "work" / "left").exists()
+    os.utime(folder, (0, 0))  # as if it were old
+    fresh, held = scratch.make(str(folder.parent))
+    old = Path(tempfile.mkdtemp(prefix="opsnb-other-"))
+    os.utime(fresh, (0, 0))
+    os.utime(old, (0, 0))
+    wait_for(lambda: alive(str(place.root)) == [], 60)
+    place.up()
+    assert (folder.exists(), fresh.exists(), old.exists()) == (False, True, True)
+    os.close(held)
+    fresh.rmdir()
+    old.rmdir()
 
 
 def test_the_workspace_is_removed_in_the_middle(place: Place) -> None:

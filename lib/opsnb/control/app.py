@@ -34,6 +34,7 @@ from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launcher
+from opsnb.control.runs.scratch import remove_stale
 from opsnb.control.runs.terminal import MAX_SESSIONS, SESSION, Terminal
 from opsnb.control.runs.toolkit import Toolkit
 from opsnb.control.secrets import Environment, SecretStore, Sources, Vault
@@ -86,6 +87,7 @@ class App:
             services.secrets.store.check(connection)
         services.secrets.store.settle()
         services.keep_reserve()
+        remove_stale(tempfile.gettempdir())
         recovered = recover(services)
         if recovered:
             LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)

@@ -19,13 +19,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsnb.base.masking import Masker
 from opsnb.control.runs import kernel as kernels
+from opsnb.control.runs import scratch
 from opsnb.control.runs.client import KernelClient, KernelDiedError, open_pidfd
 from opsnb.control.runs.confine import Confinement, become_subreaper
 from opsnb.control.runs.executor import exit_text
@@ -77,7 +77,7 @@ class Supervisor:
     def serve(self) -> None:
         """Do what the control plane says until it says exit or is gone; then leave nothing behind."""
         become_subreaper()
-        self.folder = Path(tempfile.mkdtemp(prefix="opsnb-", dir=self.start.scratch))
+        self.folder, _ = scratch.make(self.start.scratch)
         try:
             if self.start.kernel and not self._ready():
                 return
