@@ -79,7 +79,9 @@ class Networks(Place):
 
     def _bridge(self) -> str:
         """Make a bridge with an address in a network that nobody else on this machine has."""
-        ip("link", "add", self.bridge, "type", "bridge")
+        # An address of its own: else it takes the lowest of its cables', and when that one goes, what the other hosts
+        # send to the former address is lost until they have asked anew.
+        ip("link", "add", self.bridge, "address", self._hardware(0), "type", "bridge")
         taken = {str(route.get("dst")) for route in json.loads(ip("-j", "route"))}
         second, third = next(
             (18 + number // 256, number % 256)
@@ -111,11 +113,14 @@ class Networks(Place):
         ip("link", "add", self.cable(name), "type", "veth", "peer", "name", "eth0", "netns", str(pid))
         ip("link", "set", self.cable(name), "master", self.bridge, "up")
         # The same hardware address in every life, as a machine has it: nobody keeps a stale neighbour.
-        hardware = f"02:{':'.join(self.mark[i : i + 2] for i in (0, 2, 4))}:00:{self.names.index(name) + 1:02x}"
-        ip("link", "set", "eth0", "address", hardware, pid=pid)
+        ip("link", "set", "eth0", "address", self._hardware(self.names.index(name) + 1), pid=pid)
         ip("address", "add", f"{self.hosts[name].address}/24", "dev", "eth0", pid=pid)
         for link in ("lo", "eth0"):
             ip("link", "set", link, "up", pid=pid)
+
+    def _hardware(self, number: int) -> str:
+        """Return a hardware address; 0 is the bridge's, hosts count from 1."""
+        return f"02:{':'.join(self.mark[i : i + 2] for i in (0, 2, 4))}:00:{number:02x}"
 
     def _login(self) -> Login:
         observe, change = str(self.folder / OBSERVE_KEY), str(self.folder / CHANGE_KEY)

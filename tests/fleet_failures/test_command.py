@@ -45,6 +45,11 @@ def statuses(results: Results) -> dict[str, Any]:
     return {host: result.status.value for host, result in results.items()}
 
 
+def errors(results: Results) -> dict[str, str]:
+    """Return what each host's result says is wrong, for whoever reads a failure."""
+    return {host: f"{result.error} after {result.seconds:.1f} s" for host, result in results.items()}
+
+
 def test_all_well(hosts: Fleet) -> None:
     """Nobody dies: every host's own answer."""
     results = hosts.run("hostname", seconds=SECONDS)
@@ -57,7 +62,7 @@ def test_dies_before(namespaces: Networks, hosts: Fleet, way: str) -> None:
     """Lost before: unreachable, and nothing began on it; one that ran and failed is failed; the third is ok."""
     WAYS[way](namespaces, "web2")
     results = hosts.run("sh", "-c", BY_NAME, seconds=SECONDS)
-    assert statuses(results) == {"web1": "ok", "web2": "unreachable", "web3": "failed"}
+    assert statuses(results) == {"web1": "ok", "web2": "unreachable", "web3": "failed"}, errors(results)
     assert (results["web1"].text, results["web3"].exit, results["web2"].exit) == ("web1\n", 3, None)
     assert results["web2"].error
     assert list(results.unreachable) == ["web2"]
