@@ -1,29 +1,26 @@
-"""The inventory of a large fleet: read and selected in time that grows with the number of hosts, not faster."""
+"""The inventory of a large fleet; how long it takes is measured by `make bench` (tests/bench/inventory.py)."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.inventory import inventory_of, seconds
+from bench.inventory import inventory_of
 from opsnb.fleet.inventory import load, loads
 from opsnb.fleet.inventory.edit import set_keys
 
 pytestmark = pytest.mark.slow
 
 
-def test_reading_grows_with_the_hosts():
-    """Ten times the hosts take at most 16 times the processor time, and 10,000 at most 4 s of it."""
-    small, large = inventory_of(1000), inventory_of(10_000)
-    few, many = seconds(lambda: loads(small), 5), seconds(lambda: loads(large), 2)
-    assert many < 16 * few
-    assert many < 4
-
-
-def test_selecting_among_ten_thousand_is_instant():
-    """A selection among 10,000 hosts takes at most 50 ms of processor time once the inventory is read."""
+def test_ten_thousand_hosts_are_read_and_chosen_among():
+    """An inventory of 10,000 hosts is read whole, and a selection finds exactly those that it means."""
     inventory = loads(inventory_of(10_000))
-    assert len(inventory.select("role=nginx & env=prod & !web00001")) > 3000
-    assert seconds(lambda: inventory.select("role=nginx & env=prod & !web00001")) < 0.05
+    assert len(inventory.hosts) == 10_000
+    wanted = [
+        name for name, host in inventory.hosts.items()
+        if host.labels.get("role") == "nginx" and host.environment == "prod" and name != "web00001"
+    ]  # fmt: skip
+    assert len(wanted) > 3000
+    assert list(inventory.select("role=nginx & env=prod & !web00001")) == wanted
 
 
 def test_one_entry_of_ten_thousand_is_changed_alone(tmp_path):

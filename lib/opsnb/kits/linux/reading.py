@@ -184,8 +184,8 @@ def parse_capture(seen: Capture) -> HostReading:
     }
     history, history_note = sar.history_of(seen.tools)
     return HostReading(
-        seconds=second.at - first.at, parts={n: _section(n, read) for n, read in readers.items()}, users=users,
-        notes=(*seen.notes, *_unseen(seen)), owners=owners.owners_of(seen.tools), history=history,
+        seconds=round(second.at - first.at, 3), parts={n: _section(n, read) for n, read in readers.items()},
+        users=users, notes=(*seen.notes, *_unseen(seen)), owners=owners.owners_of(seen.tools), history=history,
         history_note=history_note, reader=seen.reader, received=seen.received,
     )  # fmt: skip
 
