@@ -94,8 +94,8 @@ def test_what_is_typed_without_echo_is_nowhere(up: Place, person: Person) -> Non
 
 def test_keys_reach_the_program_and_not_us(person: Person) -> None:
     """Ctrl-C interrupts the remote program, Ctrl-D ends its input, and the session goes on."""
-    person.type(b"sleep 100; echo interrupted\r")
-    person.wait(rb"interrupted\r\n")
+    person.type(b"sh -c 'echo be\"\"gun; exec sleep 100'; echo interrupted\r")
+    person.wait(rb"\nbegun\r\n")  # the program's own word: before it, the shell itself would be interrupted
     person.type(b"\x03")
     person.wait(rb"\^C\r\nP> \Z")
     person.type(b"cat; echo ended\r")
