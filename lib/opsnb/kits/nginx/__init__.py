@@ -1,0 +1,1 @@
+"""nginx: what it is, what it says, and how it is changed."""
