@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opsnb.base.errors import UsageError
-from opsnb.kits.nginx import words
+from opsnb.kits.nginx import kinds
 
 STRATEGIES = ("round_robin", "weighted", "least_conn", "ip_hash")
 WITHOUT_BACKUP = frozenset({"ip_hash", "hash", "random"})  # strategies with which nginx refuses "backup"
@@ -147,7 +147,7 @@ def check_tier(strategy: str, found: Sequence[Server]) -> None:
 
 
 def _server(line: Sequence[str]) -> Server:
-    where = words.address(line[0])
+    where = kinds.address(line[0])
     given: dict[str, str | int | bool] = {}
     for word in line[1:]:
         name, sign, value = word.partition("=")
@@ -158,7 +158,7 @@ def _server(line: Sequence[str]) -> Server:
         if word in {"backup", "down"}:
             given[name] = True
         elif sign and name == "fail_timeout":
-            given[name] = words.whole(_SECONDS, value, "fail_timeout", "10s")
+            given[name] = kinds.whole(_SECONDS, value, "fail_timeout", "10s")
         elif sign and name in {"weight", "max_conns", "max_fails"}:
             given[name] = _number(name, value)
         else:
@@ -169,7 +169,7 @@ def _server(line: Sequence[str]) -> Server:
 def _number(name: str, value: str) -> int:
     if not _COUNT.fullmatch(value):
         raise UsageError(f"{name} is {value!r:.80}; it is a whole number")
-    least, most = (1, MAX_WEIGHT) if name == "weight" else (0, words.MAX_COUNT)
+    least, most = (1, MAX_WEIGHT) if name == "weight" else (0, kinds.MAX_COUNT)
     if name == "weight" and int(value) < least:
         raise UsageError("nginx refuses weight=0; a server that is to get nothing is 'down'")
-    return words.count(int(value), name, least=least, most=most)
+    return kinds.count(int(value), name, least=least, most=most)
