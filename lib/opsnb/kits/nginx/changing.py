@@ -3,7 +3,8 @@
 Rules:
 
 * A state is ``{"files": {path: {"content", "mode"} or None}, "loaded": bool}``: the files of one change together, since
-  one reload takes them all, and whether the running master has loaded what is on disk (:mod:`opsnb.kits.nginx.running`).
+  one reload takes them all, and whether the running master has loaded what is on disk
+  (:mod:`opsnb.kits.nginx.running`).
 * The plan is made against the whole configuration: ``nginx -t`` reads it with the new files among the others, as the
   person who looks (:mod:`opsnb.kits.nginx.testing`). An nginx that does not run is not started.
 * The change is one script on the host (:mod:`opsnb.kits.swap`): the files are compared once more with the plan and
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opsnb.base.canonical import JSON, digest
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote, swap
 from opsnb.kits.files.states import DEFAULT_MODE, State, content_of, plain
@@ -67,10 +68,16 @@ def plan_files(
     wanted = {str(plain(path)): None if text is None else content_of(text, path) for path, text in files.items()}
     target = target_of(wanted, conf=conf)
     before = observe(host, target)
-    after = {"files": {p: _after(before["files"][p], text) for p, text in sorted(wanted.items())}, "loaded": True}
+    after: dict[str, JSON] = {
+        "files": {p: _after(before["files"][p], text) for p, text in sorted(wanted.items())},
+        "loaded": True,
+    }
     if probe:
         target["probe"] = {**probe.as_json(), "for": digest(after["files"])}
-    context = {"diff": diff(before["files"], after["files"]), "nginx": f"{installation.name} {installation.version}"}
+    context: dict[str, JSON] = {
+        "diff": diff(before["files"], after["files"]),
+        "nginx": f"{installation.name} {installation.version}",
+    }
     if before == after:
         return Plan(title=title, changes=(), context=context)
     tested = testing.staged(installation, staged_files(seen, wanted))
@@ -89,8 +96,7 @@ def observe(host: str, target: JSON) -> JSON:
     """Return the state of the files that ``target`` names, ``{"paths": [...], "conf": "", "probe": {...}}``."""
     paths, conf = _target(target)
     files = swap.read(host, paths)
-    pid = find(host, conf).pid
-    taken = pid is not None and running.loaded(host, pid, paths)[0]
+    taken = running.loaded(host, find(host, conf).pid, paths)
     return {"files": {path: files[path] for path in sorted(paths)}, "loaded": taken}
 
 
@@ -103,24 +109,15 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
         OpsnbError: If a file is not as planned, nginx does not run, refuses the configuration or does not take it, or
             the probe is answered wrong; the files are the old ones then, byte for byte, and loaded.
     """
-    paths, conf = _target(target)
-    installation = find(host, conf)
+    installation = find(host, _target(target)[1])
     master = running.running(host, installation.pid)
     old, new = _files(before), _files(after)
-    there = swap.read(host, paths)
-    partly = there == new != old
     programs: dict[str, Any] = {
         "validate": testing.program(installation),
-        "activate": running.reload_program(master, error_log(installation)),
+        "activate": running.reload_program(master),
         "seconds": PROGRAM_SECONDS,
     }
-    prove = _probe(target, new)
-    try:
-        swap.replace(host, there if partly else old, new, prove=prove, **programs)
-    except OpsnbError:
-        if partly and type(there) is dict and swap.read(host, paths) == new:
-            swap.replace(host, new, old, **programs)
-        raise
+    swap.replace(host, old, new, prove=_probe(target, new), **programs)
     if None in new.values():  # what swap leaves behind is removed after the reload, and moves the directory's time
         remote.act(host, running.RELOAD, *programs["activate"][4:], seconds=PROGRAM_SECONDS)
 
@@ -141,8 +138,10 @@ def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         old, new = before[path], after[path]
         lines = [(state["content"] if state else "").splitlines(keepends=True) for state in (old, new)]
         names = [path if state else "/dev/null" for state in (old, new)]
-        for line in difflib.unified_diff(*lines, *names):
-            parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+        parts += (
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in difflib.unified_diff(lines[0], lines[1], names[0], names[1])
+        )  # fmt: skip
     return "".join(parts)
 
 
@@ -150,12 +149,6 @@ def staged_files(seen: Configuration, wanted: Mapping[str, str | None]) -> dict[
     """Return every file of a configuration with new texts among them, under the names by which nginx reads them."""
     real = {stored.real: path for path, stored in seen.stored.items()}
     return {**seen.files, **{real.get(path, path): text for path, text in wanted.items()}}
-
-
-def error_log(installation: Installation) -> str:
-    """Return the error log that nginx was built with; empty when it is not known."""
-    found = [word.partition("=")[2] for word in installation.configured if word.startswith("--error-log-path=")]
-    return found[0] if found and found[0].startswith("/") else ""
 
 
 def _change(host: str, target: dict[str, JSON], before: JSON, after: JSON) -> Change:
@@ -181,9 +174,7 @@ def _after(state: State | None, text: str | None) -> State | None:
 def _pending(seen: Configuration, installation: Installation, wanted: Mapping[str, str | None]) -> list[str]:
     """Return the other files that changed since nginx loaded its configuration: a reload takes them too."""
     others = [stored.real for stored in seen.stored.values() if stored.real not in wanted]
-    if installation.pid is None:
-        return []
-    return [path for path in others if not running.loaded(installation.host, installation.pid, [path])[0]]
+    return [] if installation.pid is None else running.changed_since(installation.host, installation.pid, others)
 
 
 def _probe(target: JSON, files: Files) -> list[str]:

@@ -144,9 +144,9 @@ def curl_config(targets: Iterable[Target], *, body: bool, agent: str = AGENT) ->
     """Return a configuration of curl that sends one request after the other; every word of it is typed."""
     out = "-" if body else "/dev/null"
     common = (
-        f'silent\ninsecure\ngloboff\nnoproxy = "*"\nmax-time = {SECONDS}\nconnect-timeout = {CONNECT_SECONDS}\nmax-filesize = {MAX_BODY}\n'
-        f'user-agent = "{agent}"\nheader = "Connection: close"\ndump-header = "-"\noutput = "{out}"\n'
-        f'write-out = "\\n{END} %{{http_code}} %{{time_total}}\\n"\n'
+        f'silent\ninsecure\ngloboff\nnoproxy = "*"\nmax-time = {SECONDS}\nconnect-timeout = {CONNECT_SECONDS}\n'
+        f'max-filesize = {MAX_BODY}\nuser-agent = "{agent}"\nheader = "Connection: close"\n'
+        f'dump-header = "-"\noutput = "{out}"\nwrite-out = "\\n{END} %{{http_code}} %{{time_total}}\\n"\n'
     )
     return "next\n".join(common + _one(*target) for target in targets)
 

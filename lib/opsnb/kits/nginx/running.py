@@ -2,8 +2,8 @@
 
 Rules:
 
-* ``nginx -s reload`` answers 0 when the signal was sent. Whether the master took the configuration shows in its workers:
-  a reload was taken when workers of a new generation run and no old one accepts connections any more.
+* ``nginx -s reload`` answers 0 when the signal was sent. Whether the master took the configuration shows in its
+  workers: a reload was taken when workers of a new generation run and no old one accepts connections any more.
 * Loaded means: the oldest worker that accepts connections began after each file last changed (its ctime, which a rename
   and a change of mode move too), and for a file that is not there, after its directory did. Workers' starts are counted
   in ticks since boot, so the clock is read beside a process that starts at that moment, and every rounding goes to the
@@ -35,54 +35,59 @@ workers() {  # answers PID:START of each worker of $1 that accepts connections
 }
 """
 
-# $1 pid of the master, then paths; answers "loaded", or why not
-LOADED = (
+# $1 pid of the master, then paths; answers the number of each that changed after the workers began, then "seen"; or
+# "unknown" and why that cannot be told
+LATE = (
     WORKERS
     + r"""
-set -uf
-no() { echo "$1"; exit 0; }
-master=$1 newest=0 tick=$(getconf CLK_TCK 2>/dev/null) || tick=100
+unknown() { echo "unknown $1"; exit 0; }
+master=$1 tick=$(getconf CLK_TCK 2>/dev/null) || tick=100
 shift
-for p; do
-  q=$p
-  [ -e "$p" ] || q=${p%/*}/
-  c=$(stat -L -c %.9Z -- "$q" 2>/dev/null) || no "when $q changed cannot be seen"
-  case $c in *[!0-9.]* | "" | .*) no "when $q changed cannot be seen" ;; esac
-  c=${c%%.*}$(printf '%.9s' "${c#*.}000000000")
-  [ "$c" -le "$newest" ] || newest=$c last=$q
-done
-set +f
 oldest=
 for w in $(workers "$master"); do
   [ -n "$oldest" ] && [ "${w#*:}" -ge "$oldest" ] || oldest=${w#*:}
 done
-[ -n "$oldest" ] || no "no worker of the master $master can be seen"
+[ -n "$oldest" ] || unknown "no worker of the master $master can be seen"
 gap=9000000000000000000
 for n in 1 2 3 4 5 6 7 8; do
   a=$(date +%s%N); s=$(cat /proc/self/stat); b=$(date +%s%N)
-  case $a$b in *[!0-9]*) no "this clock has no nanoseconds" ;; esac
+  case $a$b in *[!0-9]*) unknown "this clock has no nanoseconds" ;; esac
   [ $((b - a)) -lt "$gap" ] || continue
-  set -- ${s##*) }
-  gap=$((b - a)) began=$((a - (${20} + 1 - oldest) * (1000000000 / tick)))
+  s=${s##*) }
+  gap=$((b - a)) began=$((a - ($(echo "$s" | cut -d' ' -f20) + 1 - oldest) * (1000000000 / tick)))
 done
-[ "$began" -ge $((newest + 10000000)) ] || no "$last changed after the workers began"
-echo loaded
+n=0
+for p; do
+  n=$((n + 1))
+  [ -e "$p" ] || p=${p%/*}/
+  c=$(stat -L -c %.9Z -- "$p" 2>/dev/null)
+  case $c in *[!0-9.]* | "" | .*)
+    [ "$(id -u)" = 0 ] || { echo "$p may not be looked at" >&2; exit 77; }
+    unknown "when $p changed cannot be seen" ;;
+  esac
+  c=${c%%.*}$(printf '%.9s' "${c#*.}000000000")
+  [ "$began" -ge $((c + 10000000)) ] || echo "$n"
+done
+echo seen
 """
 )
 
-# $1 pid of the master, $2 seconds, $3 its error log or nothing
+# $1 pid of the master, $2 seconds. Its error log is what its stderr leads to. After an [emerg] there the master has
+# given up, or binds to an address five times more within 2.5 seconds: then 4 seconds are waited.
 RELOAD = (
     WORKERS
     + r"""
 set -u
-master=$1 most=$(($2 * 10)) log=$3
+master=$1 most=$(($2 * 10))
 case $(tr '\0' ' ' <"/proc/$master/cmdline" 2>/dev/null) in
   "nginx: master process"*) ;;
   *) echo "the master that ran as process $master is gone"; exit 1 ;;
 esac
 before=$(workers "$master")
+log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
 size=
-[ -z "$log" ] || [ ! -f "$log" ] || [ ! -r "$log" ] || size=$(wc -c <"$log")
+[ ! -f "$log" ] || [ ! -r "$log" ] || size=$(wc -c <"$log")
+since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -E '\[(emerg|alert|crit)\]'; }
 sleep 0.1 2>/dev/null || sleep 1  # so that a file's time and a worker's start can be told apart
 kill -HUP "$master" || { echo "the master (process $master) could not be told to reload"; exit 1; }
 taken() {
@@ -96,39 +101,44 @@ $w
   done
   [ -n "$new" ] && [ -z "$old" ]
 }
-n=0
+n=0 bad=
 while [ "$n" -lt "$most" ]; do
   taken && exit 0
+  [ -n "$bad" ] || [ -z "$(since)" ] || { bad=1; [ $((n + 40)) -gt "$most" ] || most=$((n + 40)); }
   n=$((n + 1))
   sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
 done
-echo "the master (process $master) did not take the configuration within $2 seconds: no new workers"
-[ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -E '\[(emerg|alert|crit)\]' | tail -n 5
+echo "the master (process $master) did not take the configuration: no new workers within $((n / 10)) seconds"
+since | tail -n 5
 exit 1
 """
 )
 
 
-def loaded(host: str, master: int, paths: Sequence[str]) -> tuple[bool, str]:
-    """Return whether a running master has loaded what is on disk at ``paths``, and why not.
+def changed_since(host: str, master: int, paths: Sequence[str]) -> list[str]:
+    """Return those of some paths that changed after a master's workers began; all of them where that cannot be told.
 
     Raises:
         UnreachableError: If the host cannot be reached.
         OpsnbError: If the script failed.
     """
-    said = remote.look(host, LOADED, str(master), *paths).text.strip()
-    return said == "loaded", "" if said == "loaded" else said
+    *late, last = remote.look(host, LATE, str(master), *paths).text.splitlines() or ["nothing"]
+    return [paths[int(number) - 1] for number in late] if last == "seen" else list(paths)
 
 
-def reload_program(master: int, log: str = "", seconds: int = RELOAD_SECONDS) -> list[str]:
+def loaded(host: str, master: int | None, paths: Sequence[str]) -> bool:
+    """Return whether a running master has loaded what is on disk; raises as :func:`changed_since` does."""
+    return master is not None and not changed_since(host, master, paths)
+
+
+def reload_program(master: int, seconds: int = RELOAD_SECONDS) -> list[str]:
     """Return the program that makes a master reload and ends with 0 when workers of a new generation run.
 
     Args:
         master: Its process.
-        log: Path of its error log, whose last words tell why it did not.
         seconds: How long it may take.
     """
-    return [remote.SHELL, "-c", RELOAD, "opsnb", str(master), str(seconds), log]
+    return [remote.SHELL, "-c", RELOAD, "opsnb", str(master), str(seconds)]
 
 
 def running(host: str, pid: int | None) -> int:

@@ -23,7 +23,7 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import remote
 from opsnb.kits.nginx.finding import Installation
 from opsnb.kits.nginx.grammar import parse, walk
-from opsnb.kits.nginx.words import encode
+from opsnb.kits.nginx.tokens import encode
 
 TEST_SECONDS = 60  # how long nginx may take; it looks up every name
 SYNTAX_OK = " syntax is ok"
@@ -154,5 +154,3 @@ def turned(text: str, path: str, folder: str) -> str:
 
 def _quoted(path: str) -> str:
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
