@@ -1,0 +1,26 @@
+"""Supervisor: what it runs on many hosts, its programs started, stopped and restarted in batches, programs added.
+
+Everything is asked of ``supervisorctl`` under ``LC_ALL=C``, which is wherever Supervisor is; the configuration file is
+that of the supervisord that runs.
+"""
+
+from opsnb.kits.supervisor.charts import uptime_chart
+from opsnb.kits.supervisor.reading import Reading, read
+from opsnb.kits.supervisor.survey import (
+    Survey,
+    complaints,
+    evidence,
+    hosts_table,
+    last_words,
+    logless,
+    odd_programs,
+    pending,
+    processes_table,
+    summary,
+    survey,
+)
+
+__all__ = [
+    "Reading", "Survey", "complaints", "evidence", "hosts_table", "last_words", "logless", "odd_programs", "pending",
+    "processes_table", "read", "summary", "survey", "uptime_chart",
+]  # fmt: skip
