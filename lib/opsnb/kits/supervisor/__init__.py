@@ -5,7 +5,9 @@ that of the supervisord that runs.
 """
 
 from opsnb.kits.supervisor.charts import uptime_chart
+from opsnb.kits.supervisor.health import statuses
 from opsnb.kits.supervisor.reading import Reading, read
+from opsnb.kits.supervisor.rolling import astray, plan_processes, running
 from opsnb.kits.supervisor.survey import (
     Survey,
     complaints,
@@ -21,6 +23,6 @@ from opsnb.kits.supervisor.survey import (
 )
 
 __all__ = [
-    "Reading", "Survey", "complaints", "evidence", "hosts_table", "last_words", "logless", "odd_programs", "pending",
-    "processes_table", "read", "summary", "survey", "uptime_chart",
+    "Reading", "Survey", "astray", "complaints", "evidence", "hosts_table", "last_words", "logless", "odd_programs",
+    "pending", "plan_processes", "processes_table", "read", "running", "statuses", "summary", "survey", "uptime_chart",
 ]  # fmt: skip

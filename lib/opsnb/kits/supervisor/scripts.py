@@ -128,3 +128,93 @@ fi
 say end ""
 """
 )
+
+FETCH = r"""
+fetch() {  # URL: the status of its answer, 000 when there is none
+  if command -v curl >/dev/null; then
+    curl -q -g -s -o /dev/null -m 10 --noproxy '*' -w '%{http_code}' "$1" || :
+  elif command -v wget >/dev/null; then
+    wget -q -O /dev/null -T 10 "$1" >/dev/null 2>&1 && echo 200 || echo 000
+  elif command -v python3 >/dev/null; then
+    python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).status)' "$1" 2>/dev/null \
+      || echo 000
+  else
+    end 78 "there is neither curl, wget nor python3 to ask $1 with"
+  fi
+}
+"""
+
+WAIT = r"""
+failed() { printf '%s\n' "$1" >&2; exit 79; }
+state_of() { ask status "$1" | awk -v name="$1" '$1 == name { print $2; exit }'; }
+last_words() { ask tail -600 "$1" stderr | tail -n 5; }
+until_up() {  # PROCESS UPTIME-SECONDS-SINCE-BOOT: waits until it runs, or says why it does not
+  while :; do
+    now=$(state_of "$1")
+    case $now in
+      RUNNING) return 0 ;;
+      STARTING | STOPPING | BACKOFF) ;;
+      *) failed "$1 is ${now:-not there}: $(last_words "$1")" ;;
+    esac
+    [ "$(cut -d. -f1 /proc/uptime)" -lt "$2" ] || failed "$1 is still $now: $(last_words "$1")"
+    sleep 0.3 2>/dev/null || sleep 1
+  done
+}
+until_well() {  # URL UPTIME-SECONDS-SINCE-BOOT
+  while code=$(fetch "$1"); [ "$code" != 200 ]; do
+    [ "$(cut -d. -f1 /proc/uptime)" -lt "$2" ] || failed "$1 was answered with $code, wanted 200"
+    sleep 0.3 2>/dev/null || sleep 1
+  done
+}
+"""
+
+# $1 configuration file, $2 start, stop, restart or crash, $3 process, $4 URL or nothing, $5 seconds
+ACT = (
+    COMMON
+    + FETCH
+    + WAIT
+    + r"""
+find_supervisor "$1"
+action=$2 name=$3 url=$4 until=$(($(cut -d. -f1 /proc/uptime) + $5))
+trap : HUP INT TERM PIPE  # a line that is lost does not end it between stop and start
+case $action in
+  start | restart)
+    said=$(ask "$action" "$name")
+    case $said in
+      *'no such '*) failed "$said" ;;
+    esac
+    until_up "$name" "$until"
+    ;;
+  stop)
+    said=$(ask stop "$name")
+    case $(state_of "$name") in
+      STOPPED | EXITED | FATAL) ;;
+      *) failed "$said" ;;
+    esac
+    ;;
+  crash)
+    before=$(ask pid "$name")
+    case $before in '' | 0 | *[!0-9]*) failed "$name has no process to kill: $before" ;; esac
+    kill -9 "$before" || failed "process $before could not be killed"
+    while after=$(ask pid "$name"); [ "$after" = "$before" ] || [ "$after" = 0 ]; do
+      case $(state_of "$name") in
+        EXITED | FATAL | STOPPED) failed "$name was killed and not started again: is autorestart off?" ;;
+      esac
+      [ "$(cut -d. -f1 /proc/uptime)" -lt "$until" ] || failed "$name was killed and did not come back"
+      sleep 0.3 2>/dev/null || sleep 1
+    done
+    until_up "$name" "$until"
+    ;;
+esac
+[ -z "$url" ] || [ "$action" = stop ] || until_well "$url" "$until"
+"""
+)
+
+# $1 URL: the status of its answer
+ASK = (
+    COMMON
+    + FETCH
+    + r"""
+fetch "$1"
+"""
+)
