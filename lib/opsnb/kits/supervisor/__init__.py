@@ -4,8 +4,11 @@ Everything is asked of ``supervisorctl`` under ``LC_ALL=C``, which is wherever S
 that of the supervisord that runs.
 """
 
+from opsnb.kits.supervisor.adding import astray as programs_astray
+from opsnb.kits.supervisor.adding import plan_program
 from opsnb.kits.supervisor.charts import uptime_chart
 from opsnb.kits.supervisor.health import statuses
+from opsnb.kits.supervisor.program import Program, processes, render
 from opsnb.kits.supervisor.reading import Reading, read
 from opsnb.kits.supervisor.rolling import astray, plan_processes, running
 from opsnb.kits.supervisor.survey import (
@@ -23,6 +26,7 @@ from opsnb.kits.supervisor.survey import (
 )
 
 __all__ = [
-    "Reading", "Survey", "astray", "complaints", "evidence", "hosts_table", "last_words", "logless", "odd_programs",
-    "pending", "plan_processes", "processes_table", "read", "running", "statuses", "summary", "survey", "uptime_chart",
+    "Program", "Reading", "Survey", "astray", "complaints", "evidence", "hosts_table", "last_words", "logless",
+    "odd_programs", "pending", "plan_processes", "plan_program", "processes", "processes_table", "programs_astray",
+    "read", "render", "running", "statuses", "summary", "survey", "uptime_chart",
 ]  # fmt: skip

@@ -218,3 +218,84 @@ ASK = (
 fetch "$1"
 """
 )
+
+# $1 configuration file: whether supervisord can read what is on disk
+VALIDATE = (
+    COMMON
+    + r"""
+find_supervisor "$1"
+said=$(ask reread)
+case $said in *ERROR* | *error:* | *'no such file'* | *'refused connection'*) printf '%s\n' "$said"; exit 1 ;; esac
+"""
+)
+
+# $1 configuration file, $2 program: supervisord takes what is on disk, of this program only
+ACTIVATE = (
+    COMMON
+    + r"""
+find_supervisor "$1"
+said=$(ask update "$2")
+printf '%s\n' "$said"
+case $said in
+  *"no such group: $2"*) ask status | awk '{ print $1 }' | grep -q "^$2\(:\|\$\)" && exit 1; exit 0 ;;
+  *ERROR* | *error:* | *'has problems'* | *'no such file'* | *'refused connection'*) exit 1 ;;
+esac
+exit 0
+"""
+)
+
+# $1 configuration file, $2 program, $3 "up" or "known", $4 seconds, $5 URL or nothing, $6 its file, then its processes
+PROVE = (
+    COMMON
+    + FETCH
+    + WAIT
+    + r"""
+find_supervisor "$1"
+program=$2 wanted=$3 until=$(($(cut -d. -f1 /proc/uptime) + $4)) url=$5 file=$6
+shift 6
+escaped() {  # PIDs that this program left behind: marked by supervisord, not its children, not older than the file
+  age=$(($(date +%s) - $(stat -c %Y -- "$file") + 2))
+  for dir in /proc/[0-9]*; do
+    one=${dir#/proc/}
+    tr '\0' '\n' <"$dir/environ" 2>/dev/null | grep -qx "SUPERVISOR_GROUP_NAME=$program" || continue
+    seconds=$(ps -o etimes= -p "$one" 2>/dev/null) || continue
+    [ "$((seconds + 0))" -le "$age" ] || continue
+    above=$one
+    while above=$(ps -o ppid= -p "$above" 2>/dev/null | tr -d ' '); [ "${above:-0}" -gt 1 ]; do
+      [ "$above" != "$pid" ] || break
+    done
+    [ "$above" = "$pid" ] || printf '%s ' "$one"
+  done
+}
+quick=  # a process that ended at once
+for process; do
+  [ "$wanted" = up ] || { [ -n "$(state_of "$process")" ] || failed "$process is not there"; continue; }
+  while :; do
+    now=$(state_of "$process")
+    case $now in
+      RUNNING) break ;;
+      STARTING) ;;
+      *) quick="$process is ${now:-not there}"; break ;;
+    esac
+    [ "$(cut -d. -f1 /proc/uptime)" -lt "$until" ] || { quick="$process is still $now"; break; }
+    sleep 0.3 2>/dev/null || sleep 1
+  done
+  [ -z "$quick" ] || break
+done
+if [ -n "$quick" ]; then
+  words=$(last_words "$process")
+  how=$(ask status "$process" | sed 's/^[^ ]* *[A-Z]* *//')
+  ask stop "$program:*" >/dev/null
+  left=$(escaped)
+  if [ -n "$left" ]; then
+    kill $left 2>/dev/null; sleep 1; kill -9 $left 2>/dev/null
+    echo "it daemonizes itself: its first process ended while another one of it ran on ($left, ended now);"
+    echo "Supervisor can only keep a program that stays in the foreground"
+    exit 1
+  fi
+  printf '%s: %s\n%s\n' "$quick" "$how" "$words"
+  exit 1
+fi
+[ -z "$url" ] || [ "$wanted" != up ] || until_well "$url" "$until"
+"""
+)
