@@ -17,8 +17,8 @@ from typing import Any
 import crossplane
 import pytest
 
-from nginx.running import NGINX
 from nginx.spans import gaps
+from nginx.tiers import NGINX
 from opsnb.base.errors import UsageError
 from opsnb.kits import nginx
 from opsnb.kits.nginx.grammar import Directive, parse, walk
