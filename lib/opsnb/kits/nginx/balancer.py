@@ -4,7 +4,8 @@ Rules:
 
 * An upstream that the running configuration has is changed in place: only its block, in the file where it stands.
 * One that it does not have gets a file of its own, in the first folder that ``http`` includes whole
-  (``conf.d/*.conf``). With ``listen`` a server block stands in front of it. A file there that opsnb did not write is never replaced.
+  (``conf.d/*.conf``). With ``listen`` a server block stands in front of it. A file there that
+  opsnb did not write is never replaced.
 * Everything is validated before a host is looked at, and what nginx would refuse is refused with its reason.
 """
 
