@@ -78,7 +78,7 @@ def spread_chart(spreads: Mapping[str, Spread]) -> Any:
         for value, offset, colour in zip(shares, (-0.2, 0.2), (GREY, BLUE), strict=True):
             bar = axes.barh(place + offset, value, height=0.36, color=colour)
             axes.bar_label(bar, labels=[f"{value:.1f}"], padding=3, fontsize=8)
-    names = [plain_label(f"{row[0]} > {row[1]}" if several else str(row[1])) for row in rows]
+    names = [(f"{plain_label(row[0])}\n" if several else "") + plain_label(str(row[1])) for row in rows]
     axes.set_yticks(range(len(rows)), labels=names, fontsize=8)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
@@ -91,16 +91,21 @@ def spread_chart(spreads: Mapping[str, Spread]) -> Any:
 
 
 def overview(plan: Plan) -> pd.DataFrame:
-    """Return a plan as a table, a row a host: what is done, how it was tested, what proves it, what to know besides."""
+    """Return what stands in a plan besides the difference: what is done, how that was tested, what proves it, notes.
+
+    Hosts of which the same is said share their rows; those that could not be reached come last.
+    """
     import pandas as pd
 
-    by_host: dict[str, Any] = plan.context.get("hosts", {})
     done = {change.host: change.command for change in plan.changes}
-    rows = [
-        (host, done.get(host, "nothing"), found.get("tested", ""), found.get("probe", ""), "; ".join(_besides(found)))
-        for host, found in by_host.items()
-    ] + [(host, "not planned: " + why, "", "", "") for host, why in plan.context.get("unreachable", {}).items()]
-    return pd.DataFrame(rows, columns=["host", "does", "tested", "proven by", "to know"])
+    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for host, found in plan.context.get("hosts", {}).items():
+        said = (("does", done.get(host, "nothing: it is so already")), ("tested", found.get("tested", "")),
+                ("proven by", found.get("probe", "")), *(("to know", words) for words in _besides(found)))  # fmt: skip
+        groups.setdefault(said, []).append(host)
+    rows = [(", ".join(hosts), what, words) for said, hosts in groups.items() for what, words in said if words]
+    rows += [(host, "not planned", why) for host, why in plan.context.get("unreachable", {}).items()]
+    return pd.DataFrame(rows, columns=["host", "", "what"])
 
 
 def astray(plan: Plan) -> list[str]:

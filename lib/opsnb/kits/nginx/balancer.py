@@ -139,7 +139,7 @@ def plan_one(host: str, want: Wanted) -> Plan:
         host, files, conf=want.conf, probe=probe, title=f"balance {want.tier.name}", seen=seen
     )  # fmt: skip
     plan.context["notes"] = notes(seen, want)
-    plan.context["probe"] = f"{probe.count} x GET {probe.url}{probe.path}" if probe else "none: nothing passes to it"
+    plan.context["probe"] = _said(probe)
     return plan
 
 
@@ -267,6 +267,13 @@ def _probe(seen: Configuration, want: Wanted) -> Probe | None:
     if door is None:
         return None
     return Probe(url=door.url, path=want.path or door.path, name=door.name, statuses=want.statuses)
+
+
+def _said(probe: Probe | None) -> str:
+    if probe is None:
+        return "no request: nothing passes to it"
+    name = probe.name or probe.url.partition("://")[2]
+    return f"{probe.count} GET requests for {probe.url.partition(':')[0]}://{name}{probe.path}, on the host itself"
 
 
 def door_of(seen: Configuration, want: Wanted) -> Door | None:

@@ -183,7 +183,9 @@ def replaced_upstream(text: str, block: Directive, tier: Tier) -> str:
     for server in tier.servers:
         old = there.get(server.endpoint)
         start = old.start if old else -1
-        rows += [*before.get(start, []), f"server {server};" + after.get(start, "")]
+        same = old is not None and _same(old, server)
+        line = text[old.start : old.end] if old and same else f"server {server};"
+        rows += [*before.get(start, []), line + after.get(start, "")]
     for one in _kept(block.block, tier, first=False):
         rows += [*before.get(one.start, []), text[one.start : one.end] + after.get(one.start, "")]
     if tier.keepalive:
@@ -195,6 +197,14 @@ def replaced_upstream(text: str, block: Directive, tier: Tier) -> str:
 def values_of(one: Directive) -> str:
     """Return the endpoint of a server line as it stands in a file."""
     return Server(address=one.arguments[0] if one.arguments else "").endpoint
+
+
+def _same(one: Directive, server: Server) -> bool:
+    """Return whether a line of a file says what a server says, however it is written."""
+    try:
+        return values.server(" ".join(one.arguments)) == server
+    except UsageError:
+        return False
 
 
 def _kept(block: Iterable[Directive], tier: Tier, *, first: bool) -> list[Directive]:
