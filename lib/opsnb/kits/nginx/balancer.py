@@ -111,7 +111,7 @@ def suits(hosts: Sequence[str], conf: str = "") -> tuple[bool, str]:
         try:
             return "" if find(host, conf).pid else f"{host}: nginx is there and does not run"
         except NotFoundError as error:
-            return error.message
+            return f"{error.message} (HST-010 installs packages)"
         except OpsnbError:  # named in the tables that follow
             return ""
 
