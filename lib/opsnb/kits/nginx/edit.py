@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.grammar import Directive
-from opsnb.kits.nginx.words import Words
+from opsnb.kits.nginx.tokens import Words
 
 BLANKS = re.compile(r"\s*")
 REST = re.compile(r"[^\S\r\n]*(#[^\r\n]*)?(?=\r?\n|\Z)")  # what may follow a directive that has its line for itself
