@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.grammar import Directive
-from opsnb.kits.nginx.tokens import Words
+from opsnb.kits.nginx.tokens import Tokens
 
 BLANKS = re.compile(r"\s*")
 REST = re.compile(r"[^\S\r\n]*(#[^\r\n]*)?(?=\r?\n|\Z)")  # what may follow a directive that has its line for itself
@@ -156,7 +156,7 @@ def _words(text: str, server: Directive) -> list[Word]:
     Raises:
         UsageError: If it is no server line with an address, or the text is not the one that it was read from.
     """
-    read = Words(text, server.file)
+    read = Tokens(text, server.file)
     found, before = [], server.start
     for start, end in server.spans:
         gap = text[before:start]

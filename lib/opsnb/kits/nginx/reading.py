@@ -20,8 +20,8 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import remote
 from opsnb.kits.nginx.finding import Installation, find
 from opsnb.kits.nginx.grammar import MAX_DEPTH, Directive, parse, walk
-from opsnb.kits.nginx.upstreams import Upstream, VirtualServer, servers_of, upstreams_of
 from opsnb.kits.nginx.tokens import decode, encode, shown
+from opsnb.kits.nginx.upstreams import Upstream, VirtualServer, servers_of, upstreams_of
 
 MAX_BYTES = 8 * 1024 * 1024  # of one file
 MAX_TOTAL = 24 * 1024 * 1024  # of all files of one round trip; a machine's output has 32 MiB
@@ -159,6 +159,19 @@ class Configuration:
         raise UsageError(
             f"{host}: no upstream {shown(name, 80)} in {self.installation.conf}", hint=names or "it has none"
         )
+
+    def edited(self, texts: Mapping[str, str]) -> Configuration:
+        """Return the configuration as it would be with other texts in some of its files.
+
+        Raises:
+            UsageError: If nginx could not read it.
+        """
+        folder = dirname(self.installation.conf)
+        return assembled(self.installation, _Found(
+            texts={**self.files, **texts}, stored=dict(self.stored),
+            trees={**self.trees, **{path: parse(text, path) for path, text in texts.items()}},
+            matched={join(folder, one.arguments[0]): paths for one, paths in self.includes},
+        ))  # fmt: skip
 
 
 @dataclass

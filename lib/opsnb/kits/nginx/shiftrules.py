@@ -166,19 +166,20 @@ def refuse(chosen: Chosen, wanted: Wanted) -> None:
     upstream, name = chosen.upstream, chosen.upstream.name
     if wanted.action == "weight" and len(chosen.lines) > 1:
         lines = ", ".join(str(line.line) for line in chosen.lines)
-        raise UsageError(f"{chosen.address} stands on {len(chosen.lines)} lines of {name} ({lines}); which one is not said",
-                         hint="let one line with a weight say it")  # fmt: skip
+        several = f"{chosen.address} stands on {len(chosen.lines)} lines of {name} ({lines}); which one is not said"
+        raise UsageError(several, hint="let one line with a weight say it")
     if wanted.action != "drain" or chosen.down:
         return
     rest = [s for s in upstream.servers if s not in chosen.lines and not s.down]
     if not rest:
-        raise UsageError(f"{chosen.address} is the last back end of {name} that is up ({chosen.lines[0].where}); nginx would "
-                         "answer 502 to everybody", hint="return another one first: action=return")  # fmt: skip
+        last = f"{chosen.address} is the last back end of {name} that is up ({chosen.lines[0].where})"
+        hint = "return another one first: action=return"
+        raise UsageError(f"{last}; nginx would answer 502 to everybody", hint=hint)
     if all(s.backup for s in rest) and not all(line.backup for line in chosen.lines):
         spare = ", ".join(s.address for s in rest)
-        raise UsageError(f"only backup servers of {name} would be left ({spare}): they stand in when everything else has "
-                         "failed, and nothing would stand in for them",
-                         hint="return another back end first, or bring a spare in: NGX-013")  # fmt: skip
+        why = "they stand in when everything else has failed, and nothing would stand in for them"
+        hint = "return another back end first, or bring a spare in: NGX-013"
+        raise UsageError(f"only backup servers of {name} would be left ({spare}): {why}", hint=hint)
 
 
 def steps(chosen: Chosen, wanted: Wanted, files: Mapping[str, str]) -> list[Edits]:
@@ -195,45 +196,55 @@ def steps(chosen: Chosen, wanted: Wanted, files: Mapping[str, str]) -> list[Edit
     refuse(chosen, wanted)
     weights: tuple[int, ...] = wanted.weights or (0,)
     found: list[Edits] = []
-    now = dict(files)
+    now, places = dict(files), _places(chosen, files)
     for weight in weights:
-        after = _edited(chosen, wanted.action, weight, now)
+        after = _edited(places, wanted.action, weight, now)
         if changed := {path: text for path, text in after.items() if text != now[path]}:
             found.append(changed)
         now = after
     return found
 
 
-def _edited(chosen: Chosen, action: str, weight: int, files: Mapping[str, str]) -> dict[str, str]:
-    """Return the files with one step made; edits from the last line to the first, so that offsets stay true."""
+def _edited(places: Mapping[str, Sequence[int]], action: str, weight: int, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the files with one step made."""
     found = dict(files)
-    for line in sorted(chosen.lines, key=lambda one: one.directive.start, reverse=True):
-        path = line.file
-        if weight:
-            found[path] = edit.set_weight(found[path], _again(found[path], line), weight)
-        if action == "drain":
-            found[path] = edit.set_down(found[path], _again(found[path], line))
-        elif action == "return":
-            found[path] = edit.remove_down(found[path], _again(found[path], line))
-        _proven(files[path], found[path], path, line)
+    for path, numbers in places.items():
+        for number in numbers:
+            if weight:
+                found[path] = edit.set_weight(found[path], _numbered(found[path], path, number), weight)
+            if action == "drain":
+                found[path] = edit.set_down(found[path], _numbered(found[path], path, number))
+            elif action == "return":
+                found[path] = edit.remove_down(found[path], _numbered(found[path], path, number))
+        proven(files[path], found[path], path, numbers)
     return found
 
 
-def _again(text: str, line: UpstreamServer) -> Directive:
-    """Return a server line as it stands in a text that was edited since."""
-    found = [d for d in walk(parse(text, line.file)) if d.start == line.directive.start and d.name == "server"]
-    if not found:
-        raise UsageError(f"{line.where}: the server line is not as it was read", hint="plan again")
-    return found[0]
+def _places(chosen: Chosen, files: Mapping[str, str]) -> dict[str, list[int]]:
+    """Return for each file which of its directives are the back end's lines: edits of words keep that number."""
+    places: dict[str, list[int]] = {}
+    for line in chosen.lines:
+        starts = [d.start for d in walk(parse(files[line.file], line.file))]
+        if line.directive.start not in starts:
+            raise UsageError(f"{line.where}: the server line is not as it was read", hint="plan again")
+        places.setdefault(line.file, []).append(starts.index(line.directive.start))
+    return places
 
 
-def _proven(old: str, new: str, path: str, line: UpstreamServer) -> None:
-    """See that nothing but words of one server line differs in what nginx reads."""
-    before, now = (list(walk(parse(text, path))) for text in (old, new))
-    differ = [(a, b) for a, b in zip(before, now, strict=False) if (a.name, a.arguments, a.raw) != (b.name, b.arguments, b.raw)]
-    mine = [(a, b) for a, b in differ if b.name == "server" and a.arguments[:1] == b.arguments[:1] == (line.address,)]
-    if len(before) != len(now) or differ != mine:
-        raise OpsnbError(f"{line.where}: the edit would change more than this server line; nothing is planned")
+def _numbered(text: str, path: str, number: int) -> Directive:
+    return list(walk(parse(text, path)))[number]
+
+
+def proven(old: str, new: str, path: str, numbers: Sequence[int]) -> None:
+    """See that nothing but the words of some directives differs in what nginx reads.
+
+    Raises:
+        OpsnbError: If more differs; then nothing is planned.
+    """
+    before, now = ([(d.name, d.arguments, d.raw) for d in walk(parse(text, path))] for text in (old, new))
+    differ = {n for n, (a, b) in enumerate(zip(before, now, strict=False)) if a != b}
+    if len(before) != len(now) or not differ <= set(numbers):
+        raise OpsnbError(f"{path}: the edit would change more than this server line; nothing is planned")
 
 
 def _one_of_a_name(found: Sequence[Upstream], name: str) -> None:

@@ -28,6 +28,7 @@ PAUSE_SECONDS = 0.5  # between two looks
 LEAVING = "is shutting down"
 UNIX = "unix:"
 DEFAULT_PORT = 80
+MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address in an IPv6 socket
 
 # $1 name; answers its addresses, one a line
 RESOLVE = r"""
@@ -57,12 +58,13 @@ for d in /proc/[0-9]*; do
     exit 77
   fi
 done
-for end; do
-  cat "/proc/$master/net/tcp" "/proc/$master/net/tcp6" 2>/dev/null | grep -F " $end " \
-    | while read -r number here there state queues timer again uid out inode rest; do
-        [ "$there" != "$end" ] || echo "line $inode"
-      done
-done
+[ "$#" = 0 ] || {
+  for end; do
+    set -- "$@" -e "s/^ *[0-9]*: [0-9A-F:]* $end .. [^ ]* [^ ]* [^ ]*  *[0-9]*  *[0-9]*  *\([1-9][0-9]*\) .*/line \1/p"
+    shift
+  done
+  cat "/proc/$master/net/tcp" "/proc/$master/net/tcp6" 2>/dev/null | sed -n "$@"
+}
 if [ -n "$path" ]; then
   while read -r number references protocol flags type state inode name; do
     [ "$state $name" != "03 $path" ] || echo unix
@@ -90,6 +92,11 @@ class Sight:
     def drained(self) -> bool:
         """Whether nothing goes there any more, and nothing can."""
         return not self.connections and not self.leaving
+
+    @property
+    def words(self) -> str:
+        """What is left, as a part of a sentence."""
+        return f"{self.connections} connections and {self.leaving} workers that finish are left"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +148,7 @@ def ends_of(addresses: Sequence[str], port: int) -> list[str]:
         data = address.packed
         found.append(f"{_little(data)}:{port:04X}")
         if address.version == 4:  # noqa: PLR2004  (an IPv6 socket may talk IPv4)
-            found.append(f"{_little(bytes(10) + b'\xff\xff' + data)}:{port:04X}")
+            found.append(f"{_little(MAPPED + data)}:{port:04X}")
     return found
 
 
@@ -273,5 +280,5 @@ def _tried(host: str, address: str, conf: str, asked: dict[str, tuple[str, str, 
 
 def _words(found: Mapping[str, Sight | OpsnbError]) -> str:
     seen = [sight for sight in found.values() if isinstance(sight, Sight)]
-    connections, leaving = sum(s.connections for s in seen), sum(s.leaving for s in seen)
-    return f"{connections} connections and {leaving} workers that finish are left"
+    total = Sight(connections=sum(s.connections for s in seen), leaving=sum(s.leaving for s in seen), workers=0)
+    return total.words
