@@ -124,8 +124,7 @@ def test_any_text_is_taken_apart_or_refused(text: str, before: str) -> None:
     text = before + text + ("}" if before else "")
     try:
         found = parse(text, "x")
-    except UsageError as error:
-        assert error.message.startswith("x:")
+    except UsageError:
         return
     for line in gaps(text, found).split("\n"):
         assert not line.split("#")[0].strip(" \t\r{};")

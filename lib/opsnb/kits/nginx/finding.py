@@ -16,65 +16,11 @@ from posixpath import join
 
 from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.kits import remote
+from opsnb.kits.nginx.scripts import FIND
 
 TICKS = 100.0  # clock ticks a second in /proc: USER_HZ is 100 on every architecture that Linux has left
 MASTER, WORKER = "nginx: master process", "nginx: worker process"
 CALLED = ("nginx", "openresty", "tengine", "angie", "freenginx")
-
-# $1... the usual places
-FIND = r"""
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin LC_ALL=C
-export PATH LC_ALL
-me=$(id -u)
-if [ "$me" != 0 ] && [ ! -e /proc/1/status ]; then
-  echo "the processes of others may not be seen" >&2
-  exit 77
-fi
-spaces() {
-  set -- $(sed -n 's/^NSpid://p' "/proc/$1/status" 2>/dev/null)
-  echo $#
-}
-mine=$(spaces "$$")
-version() {
-  [ -f "$1" ] && [ -x "$1" ] || return 1
-  case " $asked " in *" $1 "*) return 0 ;; esac
-  asked="$asked $1"
-  printf 'binary %s\n' "$1"
-  owner=$(stat -L -c %u "$1")
-  [ "$owner" = 0 ] || [ "$owner" = "$me" ] || return 0
-  "$1" -V </dev/null 2>&1 | head -c 20000 | sed 's/^/| /'
-  echo
-}
-asked=
-grep '^btime ' /proc/stat
-for p in $(grep -ls '^nginx: ' /proc/[0-9]*/cmdline); do
-  p=${p#/proc/} p=${p%/cmdline}
-  [ "$(spaces "$p")" = "$mine" ] || continue
-  title=$(tr '\000\011\012' '   ' <"/proc/$p/cmdline" 2>/dev/null) || continue
-  stat=$(cat "/proc/$p/stat" 2>/dev/null) || continue
-  who=$(stat -c '%u %U' "/proc/$p" 2>/dev/null) || continue
-  set -f
-  set -- ${stat##*)} -- "$@"
-  start=${20} parent=$2
-  while [ "$1" != -- ]; do shift; done
-  shift
-  set +f
-  printf 'process %s %s %s %s %s\n' "$p" "$parent" "$start" "$who" "$title"
-  case $title in 'nginx: master process '*) ;; *) continue ;; esac
-  exe=$(readlink "/proc/$p/exe" 2>/dev/null) exe=${exe% (deleted)}
-  if [ -z "$exe" ]; then
-    exe=${title#nginx: master process } exe=${exe%% *}
-    case $exe in /*) ;; *) exe=$(command -v "${exe##*/}" 2>/dev/null) ;; esac
-  fi
-  printf 'exe %s %s\n' "$p" "$exe"
-  printf 'cwd %s %s\n' "$p" "$(readlink "/proc/$p/cwd" 2>/dev/null)"
-  version "$exe"
-done
-[ -z "$asked" ] || exit 0
-for f in nginx openresty angie; do version "$(command -v "$f" 2>/dev/null)" && exit 0; done
-for f in "$@"; do version "$f" && exit 0; done
-exit 0
-"""
 
 PLACES = (
     "/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/local/openresty/nginx/sbin/nginx",
@@ -153,7 +99,7 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What :data:`FIND` saw: processes, binaries with what ``-V`` said, the time of boot."""
+    """What :data:`opsnb.kits.nginx.scripts.FIND` saw: processes, binaries with what ``-V`` said, the time of boot."""
 
     processes: tuple[Process, ...]
     binaries: dict[str, str]

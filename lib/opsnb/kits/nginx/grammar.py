@@ -24,8 +24,8 @@ LUA_BLOCK = "_by_lua_block"
 PLAIN = frozenset({
     "access_log", "add_header", "alias", "client_max_body_size", "error_log", "error_page", "expires", "gzip",
     "include", "index", "ip_hash", "keepalive", "keepalive_timeout", "least_conn", "listen", "pid",
-    "proxy_http_version", "proxy_pass", "proxy_set_header", "return", "rewrite", "root", "sendfile", "server_name", "ssl_certificate",
-    "ssl_certificate_key", "try_files", "user", "worker_connections", "worker_processes", "zone",
+    "proxy_http_version", "proxy_pass", "proxy_set_header", "return", "rewrite", "root", "sendfile", "server_name",
+    "ssl_certificate", "ssl_certificate_key", "try_files", "user", "worker_connections", "worker_processes", "zone",
 })  # fmt: skip
 BLOCK = frozenset({"events", "http", "if", "limit_except", "location", "mail", "stream", "upstream"}) | ENTRIES
 

@@ -20,6 +20,7 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import remote
 from opsnb.kits.nginx.finding import Installation, find
 from opsnb.kits.nginx.grammar import MAX_DEPTH, Directive, parse, walk
+from opsnb.kits.nginx.scripts import READ
 from opsnb.kits.nginx.tokens import decode, encode, shown
 from opsnb.kits.nginx.upstreams import Upstream, VirtualServer, servers_of, upstreams_of
 
@@ -29,71 +30,6 @@ MAX_FILES = 2_000
 MAX_LEVELS = 16  # includes within includes
 MAX_DIRECTIVES = 1_000_000  # a file that is included twice counts twice
 WILD = frozenset("*?[")
-
-# $1 most bytes of a file, $2 of all, $3 most files, then paths and patterns.
-# Answers for each, by its number: "none", or "file" with size, mode, owner, time; its name; its real name; its bytes.
-READ = r"""
-LC_ALL=C
-export LC_ALL
-most=$1 total=$2 files=$3 n=0 IFS=
-newline='
-'
-shift 3
-end() { printf '%s %s\n' "$2" "$3" >&2; exit "$1"; }
-me=$(id -u)
-seen() {  # whether an absent name is known to be absent
-  [ "$me" = 0 ] && return 0
-  d=${1%/*}
-  while [ -n "$d" ] && [ ! -e "$d" ]; do d=${d%/*}; done
-  [ -z "$d" ] || [ -x "$d" ]
-}
-listed() {  # whether all folders that a pattern looks into may be looked into
-  [ "$me" = 0 ] && return 0
-  case $1 in *[*?[]*/*)
-    p=${1%%[*?[]*} p=${p%/*}
-    [ ! -d "${p:-/}" ] || { [ -r "${p:-/}" ] && [ -x "${p:-/}" ]; } || return 1
-  esac
-  for d in ${1%/*}; do
-    [ -e "$d" ] || { seen "$d/" || return 1; continue; }
-    [ ! -d "$d" ] || { [ -r "$d" ] && [ -x "$d" ]; } || return 1
-  done
-}
-one() {
-  [ ! -d "$2" ] || { printf 'other %s a directory\n%s\n' "$1" "$2"; return; }
-  [ -f "$2" ] || { printf 'other %s not a regular file\n%s\n' "$1" "$2"; return; }
-  [ -r "$2" ] || end 77 "$2" "may not be read"
-  facts=$(stat -L -c '%s %a %U:%G %Y' "$2") || end 77 "$2" "may not be looked at"
-  size=${facts%% *}
-  [ "$size" -le "$most" ] || end 78 "$2" "is larger than $most bytes"
-  total=$((total - size)) files=$((files - 1))
-  [ "$total" -ge 0 ] || end 78 "$2" "is one file too many: together they are too large"
-  [ "$files" -ge 0 ] || end 78 "$2" "is one file too many"
-  printf 'file %s %s\n%s\n%s\n' "$1" "$facts" "$2" "$(readlink -f "$2")"
-  cat "$2" || end 77 "$2" "may not be read"
-  [ "$(stat -L -c '%s %a %U:%G %Y' "$2")" = "$facts" ] || end 1 "$2" "changed while it was read"
-}
-for w in "$@"; do
-  n=$((n + 1))
-  case $w in
-  *"$newline"*) end 78 "$w" "has a line break in its name" ;;
-  *[*?[]*)
-    listed "$w" || end 77 "$w" "may not be listed"
-    for f in $w; do
-      if [ -e "$f" ] || [ -L "$f" ]; then
-        case $f in *"$newline"*) end 78 "$f" "has a line break in its name" ;; esac
-        one "$n" "$f"
-      fi
-    done ;;
-  *)
-    if [ -e "$w" ] || [ -L "$w" ]; then one "$n" "$w"
-    else
-      seen "$w" || end 77 "$w" "may not be looked at"
-      printf 'none %s\n' "$n"
-    fi ;;
-  esac
-done
-echo end
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
