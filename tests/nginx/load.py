@@ -21,6 +21,7 @@ SECONDS = 60.0  # a load ends by itself after this
 MOST = 60_000  # requests of one load
 TIMEOUT = 30.0  # of one request
 SLOW = 0.7  # seconds that a slow answer takes
+THINK = 0.004  # seconds between a client's requests: what is measured is what gets lost, not how fast a client can be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ class Load:
             else:
                 row = self._once(number, kind)
             self.rows.append(Row(**{**row.__dict__, "begun": begun, "ended": time.monotonic()}))
+            self._end.wait(THINK)
         if kept is not None:
             kept.close()
 

@@ -51,8 +51,13 @@ def set_down(text: str, server: Directive) -> str:
 
 def remove_down(text: str, server: Directive) -> str:
     """Return the text in which a server line is not marked ``down``; the same when it is not."""
+    return remove_word(text, server, DOWN)
+
+
+def remove_word(text: str, server: Directive, name: str) -> str:
+    """Return the text in which a server line has no word ``name`` behind its address: ``down``, ``backup``."""
     for word in reversed(_words(text, server)[2:]):
-        if word.text == DOWN:
+        if word.text == name:
             text = _put(text, word.tight, word.end, "")
     return text
 

@@ -155,14 +155,30 @@ def address_of(
     raise errors[0] if errors else UsageError("there is no balancer")
 
 
+def is_down(
+    hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = ""
+) -> bool:  # fmt: skip
+    """Return whether a back end gets nothing on any balancer: it is down, or stands in for others only."""
+    found = remote.over(hosts, lambda one: _tried(one, wanted, names, conf)).values()
+    lines = [line for one in found if isinstance(one, Found) for line in one.chosen.lines]
+    return all(line.down or line.backup for line in lines)
+
+
 def _tried(host: str, wanted: Wanted, names: Names | None, conf: str) -> Found | OpsnbError:
     try:
-        return _found(host, wanted, names, conf)
+        return found_on(host, wanted, names, conf)
     except OpsnbError as error:
         return error
 
 
-def _found(host: str, wanted: Wanted, names: Names | None, conf: str) -> Found:
+def found_on(host: str, wanted: Wanted, names: Names | None = None, conf: str = "") -> Found:
+    """Return the back end on one balancer.
+
+    Raises:
+        NotFoundError: If there is no such server, with the nearest name.
+        UsageError: If several could be meant.
+        UnreachableError: If the balancer cannot be reached.
+    """
     configuration = read(host, conf)
     try:
         chosen = shiftrules.choose(configuration.upstreams(), wanted, names)
@@ -175,14 +191,14 @@ def _found(host: str, wanted: Wanted, names: Names | None, conf: str) -> Found:
 def _plan_one(
     host: str, title: str, wanted: Wanted, names: Names | None, conf: str, path: str, pause: float, errors: float
 ) -> Plan:
-    found = _found(host, wanted, names, conf)
+    found = found_on(host, wanted, names, conf)
     try:
         edits = shiftrules.steps(found.chosen, wanted, found.configuration.files)
     except UsageError as error:
         raise UsageError(f"{host}: {error.message}", hint=error.hint) from None
     if edits and wanted.action == "return":
         _answers(found, path)
-    changes, context = _chain(found, conf, title, edits)
+    changes, context = chain(found, conf, title, edits)
     if pause and len(changes) > 1:
         log = shiftlog.log_of(found.configuration, found.chosen.upstream.name)
         address, weights = found.chosen.address, wanted.weights[-len(changes) :]
@@ -190,13 +206,13 @@ def _plan_one(
             shiftact.after_watch(change, log, address, pause, errors, f"the step to weight {weight}: {change.command}")
             for change, weight in zip(changes[1:], weights[1:], strict=True)
         ]  # fmt: skip
-    return Plan(title=title, changes=tuple(changes), context={**context, "notes": _notes(found, wanted)})
+    return Plan(title=title, changes=tuple(changes), context={**context, "notes": notes_of(found, wanted)})
 
 
-def _chain(
+def chain(
     found: Found, conf: str, title: str, edits: Sequence[Mapping[str, str]]
 ) -> tuple[list[Change], dict[str, Any]]:  # fmt: skip
-    """Return one change for each step, each beginning where the one before it ends."""
+    """Return one change for each step, each beginning where the one before it ends, and what the reader should know."""
     real = {path: found.configuration.stored[path].real for path in found.configuration.files}
     paths = sorted({path for edit in edits for path in edit} or {line.file for line in found.chosen.lines})
     now = {path: found.configuration.files[path] for path in paths}
@@ -223,7 +239,8 @@ def _answers(found: Found, path: str) -> None:
                          hint="look at it first; a status from 200 to 399 is wanted")  # fmt: skip
 
 
-def _notes(found: Found, wanted: Wanted) -> list[str]:
+def notes_of(found: Found, wanted: Wanted) -> list[str]:
+    """Return what a reader should know beside the plan, as sentences."""
     chosen, upstream = found.chosen, found.chosen.upstream
     said = []
     if upstream.method in shiftrules.KEEPS_PLACES:
@@ -255,7 +272,7 @@ def _sharing(found: Found, wanted: Wanted) -> Sharing:
 
 
 __all__ = [
-    "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers", "diffs",
-    "look", "names_of", "notes", "overview", "plan", "shares_chart", "shares_table", "sharing", "shiftwatch", "suits",
-    "telling", "waiting_table",
+    "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers", "chain",
+    "diffs", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan", "shares_chart",
+    "shares_table", "sharing", "shiftwatch", "suits", "telling", "waiting_table",
 ]  # fmt: skip

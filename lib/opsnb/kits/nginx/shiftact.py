@@ -101,7 +101,7 @@ def _await(host: str, first: Mapping[str, Any], conf: str) -> None:
     address, seconds = str(first["address"]), float(first["seconds"])
     if first["what"] == DRAINED:
         waited = wait_drained([host], address, seconds=seconds, conf=conf, tell=_tell(host))[host]
-        if waited.sight is None or not waited.sight.drained:
+        if not waited.drained:
             left = waited.why or f"after {waited.seconds:.0f} s {waited.sight.words if waited.sight else ''}"
             raise OpsnbError(f"{host}: {address} is not drained, and stays down: {left}",
                              hint="wait longer (wait=), or look at who holds them; then opsnb runs retry")  # fmt: skip

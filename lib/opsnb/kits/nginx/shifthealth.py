@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opsnb.base.canonical import sha256
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import probe
@@ -53,12 +54,14 @@ class Answer:
         size: Bytes of the body.
         why: Why nobody answered, where that is known.
         scheme: How it was asked: ``http``, ``https``, ``tcp``.
+        digest: SHA-256 of the body.
     """
 
     status: int
     size: int = 0
     why: str = ""
     scheme: str = HTTP
+    digest: str = ""
 
     @property
     def ok(self) -> bool:
@@ -118,7 +121,9 @@ def ask(host: str, addresses: Sequence[str], path: str, *, scheme: str = HTTP) -
     targets = [(a if a.startswith("unix:") else f"{scheme}://{endpoint(a)}", path, "") for a in addresses]
     answers = probe.ask(host, targets, body=True)
     return {
-        address: Answer(status=one.status, size=len(one.body), scheme=scheme)
+        address: Answer(
+            status=one.status, size=len(one.body), scheme=scheme, digest=sha256(one.body.encode()) if one.status else ""
+        )
         for address, one in zip(addresses, answers, strict=True)
     }
 

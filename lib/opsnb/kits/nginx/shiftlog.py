@@ -117,7 +117,8 @@ def log_of(configuration: Configuration, upstream: str) -> Log:
         raise UsageError(f"nothing passes requests to {name}, so no log tells of them", hint="pause=0: without a watch")
     logs = [d for block in reversed(chain) for d in block.named("access_log")[-1:] if d.arguments]
     words = logs[0].arguments if logs else ("logs/access.log",)
-    if words[0] == "off" or "$" in words[0] or words[0].startswith("syslog:") or "gzip" in " ".join(words[2:]):
+    late = any(word.startswith(("buffer=", "gzip")) for word in words[2:])  # written when the buffer is full
+    if words[0] == "off" or "$" in words[0] or words[0].startswith("syslog:") or late:
         raise UsageError(f"the access log of {name} is {' '.join(words)!r:.120}, which cannot be watched",
                          hint="pause=0: without a watch")  # fmt: skip
     known = {d.arguments[0]: d.arguments for d in walk(configuration.main) if d.name == "log_format" and d.arguments}

@@ -58,13 +58,11 @@ for d in /proc/[0-9]*; do
     exit 77
   fi
 done
-[ "$#" = 0 ] || {
-  for end; do
-    set -- "$@" -e "s/^ *[0-9]*: [0-9A-F:]* $end .. [^ ]* [^ ]* [^ ]*  *[0-9]*  *[0-9]*  *\([1-9][0-9]*\) .*/line \1/p"
-    shift
-  done
-  cat "/proc/$master/net/tcp" "/proc/$master/net/tcp6" 2>/dev/null | sed -n "$@"
-}
+if [ "$#" -gt 0 ]; then  # 06 is TIME_WAIT: nobody holds it, and a busy host has tens of thousands
+  for end; do set -- "$@" -e " $end "; shift; done
+  cat "/proc/$master/net/tcp" "/proc/$master/net/tcp6" 2>/dev/null | grep -F "$@" | grep -v ": .* .* 06 " \
+    | sed 's/^ *[0-9]*: [^ ]* [^ ]* .. [^ ]* [^ ]* [^ ]*  *[0-9]*  *[0-9]*  *\([0-9]*\) .*/line \1/'
+fi
 if [ -n "$path" ]; then
   while read -r number references protocol flags type state inode name; do
     [ "$state $name" != "03 $path" ] || echo unix
@@ -108,12 +106,14 @@ class Waited:
         seconds: How long it took.
         why: Why it could not be looked at.
         most: The most connections that were seen.
+        drained: Whether nothing goes there any more: seen twice in a row.
     """
 
     sight: Sight | None
     seconds: float
     why: str = ""
     most: int = 0
+    drained: bool = False
 
 
 def parse_sight(text: str) -> Sight:
@@ -198,6 +198,7 @@ def wait_drained(
     seconds: float,
     conf: str = "",
     tell: Callable[[int, int, str], None] | None = None,
+    shared: bool = False,
 ) -> dict[str, Waited]:
     """Wait until balancers have nothing more to do with a back end, all at once, for at most so many seconds.
 
@@ -207,6 +208,7 @@ def wait_drained(
         seconds: The bound.
         conf: The configuration file of their nginx.
         tell: Called with how many are drained, of how many, and what is left, about twice a second.
+        shared: Whether something else of the same nginx sends requests there, so that only old workers count.
 
     Returns:
         For each balancer how it ended; one that cannot be looked at says why.
@@ -223,9 +225,9 @@ def wait_drained(
                 ended[host] = Waited(sight=None, seconds=passed, why=sight.message, most=most[host])
                 continue
             most[host] = max(most[host], sight.connections)
-            left[host] = left[host] + 1 if sight.drained else 0
+            left[host] = left[host] + 1 if sight.drained or (shared and not sight.leaving) else 0
             if left[host] > 1 or passed >= seconds:
-                ended[host] = Waited(sight=sight, seconds=passed, most=most[host])
+                ended[host] = Waited(sight=sight, seconds=passed, most=most[host], drained=left[host] > 1)
         left = {host: times for host, times in left.items() if host not in ended}
         if tell:
             tell(len(ended), len(hosts), _words(found))
@@ -241,7 +243,7 @@ def waiting_table(waited: Mapping[str, Waited]) -> pd.DataFrame:
     rows = [
         (
             host, one.sight.connections if one.sight else "?", one.sight.leaving if one.sight else "?", one.most,
-            one.seconds, one.why or ("drained" if one.sight and one.sight.drained else "not drained"),
+            one.seconds, one.why or ("drained" if one.drained else "not drained"),
         )
         for host, one in waited.items()
     ]  # fmt: skip
