@@ -5,8 +5,8 @@ Rules:
 * A format is text with ``$name`` or ``${name}`` in it, as nginx reads it (ngx_http_log_compile_format); ``combined`` is
   what nginx logs with when nothing is said.
 * A value ends where the text behind its variable begins. nginx escapes ``"`` in values (``escape=default`` and
-  ``json``), so a quoted value is never cut short. A list of several upstreams (``0.1, 0.2 : 0.3``) and an unquoted request
-  line hold blanks themselves and are told apart by their form.
+  ``json``), so a quoted value is never cut short. A list of several upstreams (``0.1, 0.2 : 0.3``) and an
+  unquoted request line hold blanks themselves and are told apart by their form.
 * Two variables side by side are told apart only where the second one begins with ``/``; otherwise the format is refused
   when one of the two is counted.
 * A format is data for the program that counts: it holds no line break and no NUL.
@@ -121,8 +121,8 @@ class Format:
             if rows and rows[-1][3] == "side by side":
                 if role or rows[-1][0]:
                     raise UsageError(
-                        f"log format '{self.name}': ${self.fields[number - 1].variable} and ${field.variable} stand side"
-                        " by side, and nobody can say where the first one ends",
+                        f"log format '{self.name}': ${self.fields[number - 1].variable} and ${field.variable}"
+                        " stand side by side, and nobody can say where the first one ends",
                         hint="put a blank between them in log_format",
                     )
                 rows.pop()
