@@ -32,6 +32,7 @@ from opsnb.kits.nginx.shiftwatch import Waited, waiting_table
 if TYPE_CHECKING:
     import pandas as pd
 
+AGAIN = "the plan that was approved counts, whatever is there now"
 TITLE = {"drain": "drain {0}", "weight": "shift the weight of {0}", "return": "return {0}"}
 NOTE_IP_HASH = (
     "{0} keeps its place under {1}: clients of the other servers stay where they are, its own are spread over them"
@@ -73,8 +74,12 @@ def server_is(server: str, addresses: Sequence[str]) -> bool:
     return bool(server) and shiftrules.host_of(server) in addresses
 
 
-def suits(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = "") -> tuple[bool, str]:
+def suits(
+    hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = "", again: bool = False
+) -> tuple[bool, str]:
     """Return whether the back end is there on some balancer, and why, as a sentence for ``run.applicable``."""
+    if again:
+        return True, AGAIN
     if not hosts:
         return False, "no balancer is left: the hosts are the back end itself"
     reasons = []
@@ -111,6 +116,7 @@ def plan(
     path: str = "/health",
     pause: float = 0.0,
     errors: float = 1.0,
+    again: bool = False,
 ) -> Plan:
     """Return the plan that drains, weighs or returns a back end on every balancer; reads only.
 
@@ -122,12 +128,15 @@ def plan(
         path: What a back end that is to return is asked for.
         pause: Seconds for which the access log is watched before each further step; 0 does not watch.
         errors: Errors that are allowed meanwhile, % of the requests.
+        again: Whether this is an undo or a retry: the approved plan counts then, and nothing is planned.
 
     Raises:
         UnreachableError: If no balancer can be reached.
         UsageError: If it is refused: with the reason and the next move.
     """
     title = TITLE[wanted.action].format(wanted.server)
+    if again:
+        return Plan(title=title, changes=())
     return remote.plan_each(title, hosts, lambda host: _plan_one(host, title, wanted, names, conf, path, pause, errors))
 
 
@@ -272,7 +281,7 @@ def _sharing(found: Found, wanted: Wanted) -> Sharing:
 
 
 __all__ = [
-    "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers", "chain",
-    "diffs", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan", "shares_chart",
-    "shares_table", "sharing", "shiftwatch", "suits", "telling", "waiting_table",
+    "AGAIN", "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers",
+    "chain", "diffs", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan",
+    "shares_chart", "shares_table", "sharing", "shiftwatch", "suits", "telling", "waiting_table",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ Rules are those of :mod:`opsnb.kits.nginx.sparesrules`; besides:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
@@ -18,7 +20,7 @@ from opsnb.base.plan import Plan
 from opsnb.kits import remote
 from opsnb.kits.nginx import shift, shiftact, shifthealth, shiftrules, sparesrules
 from opsnb.kits.nginx.reading import Configuration, read
-from opsnb.kits.nginx.shift import Found, balancers, names_of, telling
+from opsnb.kits.nginx.shift import AGAIN, Found, balancers, names_of, telling
 from opsnb.kits.nginx.shifthealth import Answer, answers_table
 from opsnb.kits.nginx.shiftproof import Proof, proof_table, prove_all, silent
 from opsnb.kits.nginx.shiftrules import Chosen, Edits, Names
@@ -37,8 +39,12 @@ NOTE_OTHER = "{0} answers {1} otherwise than {2} does ({3}; {4}): it may be anot
 HIDDEN = "not in the upstream"
 
 
-def suits(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "") -> tuple[bool, str]:
+def suits(
+    hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "", again: bool = False
+) -> tuple[bool, str]:
     """Return whether there is something to do it to, and why, as a sentence for ``run.applicable``."""
+    if again:
+        return True, AGAIN
     if not hosts:
         return False, "no balancer is left: the hosts are the back end itself"
     reasons = []
@@ -93,6 +99,7 @@ def plan(
     path: str = "/health",
     same: bool = False,
     wait: float = 120.0,
+    again: bool = False,
 ) -> Plan:
     """Return the plan that brings a spare in or takes a back end out on every balancer; reads only.
 
@@ -104,12 +111,15 @@ def plan(
         path: What back ends are asked for.
         same: Whether a spare has to answer exactly as those that serve.
         wait: Seconds for which a drain is waited for before a line goes.
+        again: Whether this is an undo or a retry: the approved plan counts then, and nothing is planned.
 
     Raises:
         UnreachableError: If no balancer can be reached.
         UsageError: If it is refused: with the reason and the next move.
     """
     title = TITLE[spare.action].format(spare.server)
+    if again:
+        return Plan(title=title, changes=())
 
     def one(host: str) -> Plan:
         if spare.action == "in":
@@ -128,15 +138,14 @@ def sharing(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, c
 def meant(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "") -> tuple[str, str]:
     """Return the address of the back end and the name of its upstream, as the first balancer has them.
 
-    Raises:
-        OpsnbError: If no balancer has it.
+    One that is gone is called as it would come in; where nothing is known, as the run calls it.
     """
-    errors = []
-    for found in remote.over(hosts, lambda one: _tried(one, spare, names, conf)).values():
-        if not isinstance(found, OpsnbError):
-            return found[2], found[1].name
-        errors.append(found)
-    raise errors[0] if errors else UsageError("there is no balancer")
+    for meaning in (spare, replace(spare, action="in")):
+        found = remote.over(hosts, partial(_tried, spare=meaning, names=names, conf=conf))
+        for value in found.values():
+            if not isinstance(value, OpsnbError):
+                return value[2], value[1].name
+    return spare.server, spare.upstream
 
 
 Seen = tuple[Configuration, Upstream, str]
