@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -117,6 +118,26 @@ class Plan:
             changes=tuple(_change(c) for c in value["changes"]),
             context=dict(value["context"]) if isinstance(value.get("context"), dict) else {},
         )
+
+
+def state_lines(state: JSON) -> list[str]:
+    """Return a state as lines that are compared and read: the text of files as it is, everything else as JSON."""
+    if state is None:
+        return []
+    if isinstance(state, str):
+        return state.splitlines()
+    for name in ("content", "files"):
+        found = state.get(name) if isinstance(state, Mapping) else None
+        if isinstance(found, str) or (isinstance(found, Mapping) and name == "files"):
+            rest = {key: value for key, value in state.items() if key != name}
+            head = [json.dumps(rest, ensure_ascii=False, sort_keys=True, default=str)] if rest else []
+            return head + (found.splitlines() if isinstance(found, str) else _file_lines(found))
+    return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
+
+
+def _file_lines(files: Mapping[str, JSON]) -> list[str]:
+    there = {path: state for path, state in files.items() if state is not None}
+    return [row for path, state in there.items() for row in (f"==> {path}", *state_lines(state))]
 
 
 def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
