@@ -131,7 +131,8 @@ def _silent(seen: Traffic, limits: Limits) -> Iterator[Finding]:
         mine.widen(width)
         served = {step * width for step, count in mine.steps.items() if step is not None and count.requests}
         share = seen.nodes[host].total.requests / total if total else 0.0
-        run = _longest(sorted(at for at in steps if served and min(served) < at < max(served) and at not in served), width)
+        between = [at for at in steps if served and min(served) < at < max(served) and at not in served]
+        run = _longest(sorted(between), width)
         expected = share * sum(steps[at] for at in run)
         if expected > limits.requests / 2:
             yield _finding(Severity.WARNING, f"node {short(host)} served nothing from {moment(run[0], seen.zone)}",
