@@ -204,5 +204,5 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
         path = tmp_path / f"{lines}.log"
         write(path, "shop", lines, seed=2, paths=lines)
         sizes.append(peak(command([(str(path), format_of("shop"))], awk="mawk")))
-    assert 1_000 < sizes[0]
+    assert sizes[0] > 1_000
     assert sizes[1] < min(sizes[0] * 1.2, 64 * 1024), sizes

@@ -89,7 +89,7 @@ def escaped(value: str, how: Escape) -> str:
         return json.dumps(value, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007F")
     if not value:
         return "-"
-    plain = {byte for byte in range(0x20, 0x7F)} - {0x22, 0x5C}
+    plain = set(range(0x20, 0x7F)) - {0x22, 0x5C}
     return "".join(chr(b) if b in plain else f"\\x{b:02X}" for b in value.encode())
 
 
