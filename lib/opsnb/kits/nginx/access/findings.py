@@ -112,12 +112,12 @@ def _slow(kind: str, counts: Mapping[str, Count], limits: Limits) -> Iterator[Fi
 def _shares(nodes: Mapping[str, Count], limits: Limits) -> Iterator[Finding]:
     if len(nodes) < 2 or sum(count.requests for count in nodes.values()) < limits.requests:  # noqa: PLR2004
         return
+    middle = statistics.median(count.requests for count in nodes.values())
     for name, count in nodes.items():
-        middle = statistics.median(c.requests for other, c in nodes.items() if other != name)
         if count.requests > limits.share * middle or count.requests < middle / limits.share:
             threshold = middle * limits.share if count.requests > middle else middle / limits.share
             yield _finding(Severity.NOTICE, f"requests of node {short(name)}", count.requests, threshold, "requests",
-                           f"the others have {middle:,.0f}",
+                           f"half of the nodes have {middle:,.0f} or more",
                            "its weight where requests are spread; is it new, drained?")  # fmt: skip
 
 
