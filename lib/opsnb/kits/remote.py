@@ -5,7 +5,7 @@ Rules:
 * A script is a constant of its kit. Values go in as arguments and on stdin, never as shell text.
 * A script ends with 0; with ``DENIED`` when it may not look, and then it is asked once more as root where the host's
   ``sudo`` allows it; with ``REFUSED`` when what it found is refused, said in one line on stderr; with ``MOVED`` when
-  what it found is no longer as planned.
+  what it found is no longer as planned; with ``FAILED`` when what it tried went wrong, said in full on stderr.
 * What only looks begins nothing: an end that nobody saw counts as "could not be reached". What changes tells the two
   apart (:class:`UnreachableError`, :class:`UnknownOutcomeError`).
 """
@@ -22,7 +22,7 @@ from opsnb.base.plan import Plan, merge
 from opsnb.fleet import Machine, Result, Status, UnknownOutcomeError, UnreachableError
 
 SHELL = "/bin/sh"
-MOVED, DENIED, REFUSED = 76, 77, 78  # exit codes of our scripts
+MOVED, DENIED, REFUSED, FAILED = 76, 77, 78, 79  # exit codes of our scripts
 LOOK_SECONDS = 60.0  # how long looking may take
 AT_ONCE = 50  # hosts that are looked at at a time
 
@@ -107,9 +107,11 @@ def _run(
 
 
 def _required(host: str, result: Result) -> Result:
-    if result.exit not in {MOVED, DENIED, REFUSED}:
+    if result.exit not in {MOVED, DENIED, REFUSED, FAILED}:
         return result.require()
     said = result.errors.strip()
+    if result.exit == FAILED:
+        raise OpsnbError(f"{host}: {said}")
     if result.exit == MOVED:
         raise OpsnbError(f"{host}: {said} is no longer as planned; nothing was changed", hint="plan again")
     if result.exit == DENIED:

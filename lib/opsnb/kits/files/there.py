@@ -8,63 +8,25 @@ from __future__ import annotations
 from opsnb.base.canonical import JSON, sha256
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
+from opsnb.kits.files.shell import LOOK, MOVED
 from opsnb.kits.files.states import MAX_BYTES, State, checked, plain, text_of
 
 NO_FILE = "none"
 
-# $1 path, $2 most bytes; answers "none", or "file MODE OWNER" and the content
-LOOK = r"""
-set -uf
-p=$1 most=$2 d=${1%/*}/
-end() { printf '%s %s\n' "$p" "$2" >&2; exit "$1"; }
-look() {
-  if [ ! -d "$d" ]; then
-    [ "$(id -u)" != 0 ] || end 78 "has no directory: $d is not there"
-    end 77 "has no directory that may be seen: $d"
-  fi
-  [ -x "$d" ] || end 77 "lies in a directory that may not be searched"
-  [ ! -L "$p" ] || end 78 "is a symbolic link; links are not followed"
-  if [ ! -e "$p" ]; then facts=none; return; fi
-  [ -f "$p" ] || end 78 "is not a regular file"
-  facts=$(stat -c '%a %h %s %i %Y %u:%g %U:%G' -- "$p") || end 77 "may not be looked at"
-  set -- $facts
-  [ "$2" = 1 ] || end 78 "has $2 names (hard links); a rewrite would split them"
-  [ "$3" -le "$most" ] || end 78 "is larger than $most bytes, and a plan carries the whole file"
-  case $(ls -ld -- "$p") in ??????????+*) end 78 "has an access list, which a rewrite would lose" ;; esac
-  [ -r "$p" ] || end 77 "may not be read"
-  mode=$1 ids=$6 owner=$7
-}
-look
-"""
-
+# answers "none", or "file MODE OWNER" and the content
 READ = (
     LOOK
     + r"""
 if [ "$facts" = none ]; then echo none; exit 0; fi
 printf 'file %s %s\n' "$mode" "$owner"
 cat -- "$p" || end 77 "may not be read"
-[ "$(stat -c '%a %h %s %i %Y %u:%g %U:%G' -- "$p")" = "$facts" ] || end 75 "changed while it was read"
+unchanged
 """
 )
 
-# besides: $3 digest of the content that is there, or none; $4 its mode; $5 its owner, or nothing
-MOVED = r"""
-was=$3 wasmode=$4 wasowner=$5
-if [ "$facts" = none ]; then [ "$was" = none ] || end 76 ""
-else
-  set -- $(sha256sum <"$p")
-  [ "$1" = "$was" ] || end 76 ""
-  [ "$mode" = "$wasmode" ] || end 76 ""
-  [ -z "$wasowner" ] || [ "$owner" = "$wasowner" ] || end 76 ""
-fi
-"""
-
-# besides: $6 mode, $7 owner, or nothing: as it is, $8 digest; the content on stdin
+# besides those of MOVED: $6 mode, $7 owner, or nothing: as it is, $8 digest; the content on stdin
 WRITE = (
     LOOK
-    + r"""
-newmode=$6 newowner=$7 digest=$8
-"""
     + MOVED
     + r"""
 umask 077
@@ -72,12 +34,7 @@ t=$(mktemp "${d}.opsnb-XXXXXXXXXXXX") || end 1 "could not be changed: no tempora
 trap 'rm -f -- "$t"' EXIT
 trap 'exit 75' HUP INT TERM
 cat >"$t" || end 1 "could not be changed"
-set -- $(sha256sum <"$t")
-[ "$1" = "$digest" ] || end 75 "did not arrive whole; the old file is untouched"
-[ -n "$newowner" ] || [ "$facts" = none ] || [ "$(stat -c %u:%g -- "$t")" = "$ids" ] || newowner=$ids
-[ -z "$newowner" ] || chown "$newowner" "$t" || end 1 "could not be changed: its owner would be another"
-chmod "$newmode" "$t" || end 1 "could not be changed"
-dd if=/dev/null of="$t" conv=notrunc,fsync 2>/dev/null || end 1 "could not be changed: fsync"
+furnish "$t" "$6" "$7" "$8"
 mv -f -- "$t" "$p" || end 1 "could not be changed"
 trap - EXIT
 sync "$d" 2>/dev/null || :
@@ -88,7 +45,7 @@ REMOVE = (
     LOOK
     + MOVED
     + r"""
-[ -n "$wasowner" ] || [ "${ids%:*}" = "$(id -u)" ] || end 1 "belongs to another user; removing it could not be undone"
+[ -n "$5" ] || [ "${ids%:*}" = "$(id -u)" ] || end 1 "belongs to another user; removing it could not be undone"
 rm -f -- "$p" || end 1 "could not be removed"
 sync "$d" 2>/dev/null || :
 """
@@ -123,15 +80,18 @@ def write(host: str, path: str, before: JSON, after: JSON) -> None:
         OpsnbError: If the file is not as ``before`` says, or the system refuses.
     """
     plain(path)
-    old = checked(before, path) if before is not None else None
-    was = (
-        [sha256(old["content"].encode()), old["mode"].lstrip("0") or "0", old.get("owner", "")]
-        if old
-        else [NO_FILE, "", ""]
-    )
+    was = was_words(before, path)
     if after is None:
         remote.act(host, REMOVE, path, str(MAX_BYTES), *was)
         return
     new = checked(after, path)
     data = new["content"].encode()
     remote.act(host, WRITE, path, str(MAX_BYTES), *was, new["mode"], new.get("owner", ""), sha256(data), stdin=data)
+
+
+def was_words(before: JSON, path: str) -> list[str]:
+    """Return what MOVED compares a file with: the digest, mode and owner of a state that is written here."""
+    if before is None:
+        return [NO_FILE, "", ""]
+    old = checked(before, path)
+    return [sha256(old["content"].encode()), old["mode"].lstrip("0") or "0", old.get("owner", "")]

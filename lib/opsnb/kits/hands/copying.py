@@ -21,8 +21,9 @@ from opsnb.base.canonical import JSON, digest, sha256
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote
+from opsnb.kits.files.shell import LOOK, MOVED
 from opsnb.kits.files.states import MODE, plain
-from opsnb.kits.files.there import LOOK, MOVED, NO_FILE, REMOVE
+from opsnb.kits.files.there import NO_FILE, REMOVE
 from opsnb.runbook import Run
 from opsnb.runbook.actuators import Actuator, register
 
@@ -38,36 +39,28 @@ STATE = (
     LOOK
     + r"""
 if [ "$facts" = none ]; then echo none; exit 0; fi
-[ -r "$p" ] || end 77 "may not be read"
-set -- $(sha256sum <"$p" 2>/dev/null)
-[ $# -gt 0 ] || end 77 "may not be read"
-[ "$(stat -c '%a %h %s %i %Y %u:%g %U:%G' -- "$p")" = "$facts" ] || end 75 "changed while it was read"
-printf 'file %s %s %s %s\n' "$mode" "$owner" "$(stat -c %s -- "$p")" "$1"
+sum=$(digest "$p")
+[ -n "$sum" ] || end 77 "may not be read"
+unchanged
+printf 'file %s %s %s %s\n' "$mode" "$owner" "$(stat -c %s -- "$p")" "$sum"
 """
 )
 
 # besides those of MOVED: $6 mode, $7 digest, $8 where the old file is kept, or nothing; the content on stdin
 PUT = (
     LOOK
-    + r"""
-newmode=$6 digest=$7 kept=$8
-"""
     + MOVED
     + r"""
+kept=$8
 umask 077
 [ ! -d "$kept" ] || end 78 "cannot be kept: $kept is a directory"
-t=$(mktemp "${d}.opsnb-XXXXXXXXXXXX") || end 1 "could not be written: no temporary file in $d"
+t=$(mktemp "${d}.opsnb-XXXXXXXXXXXX") || end 1 "could not be changed: no temporary file in $d"
 trap 'rm -f -- "$t"' EXIT
 trap 'exit 75' HUP INT TERM
-cat >"$t" || end 1 "could not be written"
-set -- $(sha256sum <"$t")
-[ "$1" = "$digest" ] || end 75 "did not arrive whole; the old file is untouched"
-[ "$facts" = none ] || [ "$(stat -c %u:%g -- "$t")" = "$ids" ] || chown "$ids" "$t" ||
-  end 1 "could not be written: its owner would be another"
-chmod "$newmode" "$t" || end 1 "could not be written"
-dd if=/dev/null of="$t" conv=notrunc,fsync 2>/dev/null || end 1 "could not be written: fsync"
+cat >"$t" || end 1 "could not be changed"
+furnish "$t" "$6" "" "$7"
 [ -z "$kept" ] || ln -f -- "$p" "$kept" || end 1 "could not be kept as $kept; nothing was changed"
-mv -f -- "$t" "$p" || end 1 "could not be written"
+mv -f -- "$t" "$p" || end 1 "could not be changed"
 trap - EXIT
 sync "$d" 2>/dev/null || :
 """
@@ -76,14 +69,11 @@ sync "$d" 2>/dev/null || :
 # besides those of MOVED: $6 where the old file is kept, $7 its digest
 RESTORE = (
     LOOK
-    + r"""
-kept=$6 digest=$7
-"""
     + MOVED
     + r"""
+kept=$6
 if [ ! -f "$kept" ] || [ -L "$kept" ]; then end 1 "cannot be restored: $kept is not there any more"; fi
-set -- $(sha256sum <"$kept")
-[ "$1" = "$digest" ] || end 1 "cannot be restored: $kept is not the file that was kept"
+[ "$(digest "$kept")" = "$7" ] || end 1 "cannot be restored: $kept is not the file that was kept"
 mv -f -- "$kept" "$p" || end 1 "could not be restored"
 sync "$d" 2>/dev/null || :
 """
