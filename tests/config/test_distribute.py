@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_everything(shop: Shop) -> None:
         subprocess.run(["umount", shop.root], check=True)
 
 
-SECRET = "pa55-wörd;$(id)"
+GUARDED = "pa55-wörd;$(id)"
 SENSITIVE = """files:
   - {{path: {root}/key, source: key, sensitive: true, {more}}}
 """
@@ -167,7 +167,7 @@ SENSITIVE = """files:
 def test_a_sensitive_file_is_nowhere_in_the_plan(shop: Shop) -> None:
     """Hashes under the request's key: another for each request; written, replaced, and undone byte for byte."""
     shop.write("shop/config.yaml", SENSITIVE.format(root=shop.root, more="activate: [true]"))
-    key = shop.write("shop/prod/key", f"{SECRET}\n")
+    key = shop.write("shop/prod/key", f"{GUARDED}\n")
     hiding.use(b"one request")
     first = plan(shop)
     hiding.use(b"another")
@@ -175,13 +175,13 @@ def test_a_sensitive_file_is_nowhere_in_the_plan(shop: Shop) -> None:
     hiding.use(b"one request")
     assert plan(shop).digest == first.digest
     carry_out(first)
-    assert (shop.root / "key").read_text() == f"{SECRET}\n"
+    assert (shop.root / "key").read_text() == f"{GUARDED}\n"
     assert (shop.root / "key").stat().st_mode & 0o7777 == 0o600
     before = shop.snapshot()
     key.write_text("another\n")
     second = plan(shop)
     for planned in (first, second):
-        assert SECRET not in str(planned.as_json())
+        assert GUARDED not in str(planned.as_json())
         assert "another" not in str(planned.as_json())
     carry_out(second)
     assert (shop.root / "key").read_text() == "another\n"
@@ -194,7 +194,7 @@ def test_a_program_that_quotes_a_sensitive_file_is_masked(shop: Shop) -> None:
     """What a validation command prints of it does not reach the record."""
     more = """validate: [/bin/sh, -c, 'cat "$1"; exit 1', x, "%s"]"""
     shop.write("shop/config.yaml", SENSITIVE.format(root=shop.root, more=more))
-    shop.write("shop/prod/key", f"password = {SECRET}\n")
+    shop.write("shop/prod/key", f"password = {GUARDED}\n")
     with pytest.raises(OpsnbError) as caught:
         carry_out(plan(shop))
     assert "pa55" not in str(caught.value)

@@ -52,6 +52,7 @@ class Service:
         manifest: What its manifest says.
         variables: Of the environment and of all environments.
         parameters: Variables that the run was given.
+        fallback: Another environment whose sources come before those of ``common/``, while its files move here.
     """
 
     root: Path
@@ -60,6 +61,7 @@ class Service:
     manifest: Manifest
     variables: Mapping[str, Given] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    fallback: str = ""
 
     @property
     def shown(self) -> str:
@@ -72,7 +74,7 @@ class Service:
         Raises:
             UsageError: If there is none, or it is not plain text of at most 256 KiB.
         """
-        for folder in (self.environment, COMMON):
+        for folder in (self.environment, *([self.fallback] if self.fallback else []), COMMON):
             shown = f"configs/{self.name}/{folder}/{file.source}"
             text = _text(self.root / self.name / folder / file.source, shown)
             if text is not None:
@@ -108,7 +110,7 @@ class Service:
         values = self.values(row)
         used = {name: values[name] for name in names(text) if name in values}
         for name, given in used.items():
-            allow(name, given, self.manifest.rules.get(name))
+            allow(name, given, self.manifest.rules.get(name), hidden=file.sensitive)
         try:
             return fill(text, {name: given.value for name, given in used.items()})
         except UsageError as error:
@@ -168,13 +170,14 @@ def names(text: str) -> list[str]:
     return [name for name in dict.fromkeys(found) if name and VARIABLE.fullmatch(name)]
 
 
-def allow(name: str, given: Given, rule: Rule | None) -> None:
+def allow(name: str, given: Given, rule: Rule | None, *, hidden: bool = False) -> None:
     """Refuse a value that the manifest does not let a variable have.
 
     Raises:
         UsageError: Names the variable, where its value comes from and what it may be.
     """
-    where = f"the variable '{name}' ({given.value!r:.60}, from {given.origin})"
+    value = "hidden" if hidden else f"{given.value!r:.60}"
+    where = f"the variable '{name}' ({value}, from {given.origin})"
     if rule and rule.choices and given.value not in rule.choices:
         raise UsageError(f"{where} is none of: {', '.join(rule.choices)}")
     if rule and rule.pattern:

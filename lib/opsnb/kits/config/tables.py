@@ -1,0 +1,176 @@
+"""Comparisons and plans for a reader: tables, differences as text, and a picture of files by hosts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opsnb import fleet
+from opsnb.base.plan import Plan
+from opsnb.kits.config.compare import DIFFERS, MISSING, REFUSED, SAME, Cell, Survey, difference, odd
+from opsnb.kits.config.places import Service, names
+from opsnb.kits.config.surveying import Beside
+from opsnb.kits.config.take import Taken
+from opsnb.runbook.show import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_WIDE = 6  # hosts that are columns of a table; more are rows
+HIDDEN = "(hidden)"  # a value that goes into a sensitive file
+MAX_SHOWN = 20  # differences that are written out
+COUNTED = {SAME: "the same", DIFFERS: "differ", MISSING: "missing", REFUSED: "refused"}
+MARKS = {SAME: "same", DIFFERS: "differs", MISSING: "missing", REFUSED: "refused"}
+
+
+def matrix(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return files by hosts: the letter of each content, and what is odd; hosts become rows where they are many."""
+    import pandas as pd
+
+    hosts = list(dict.fromkeys(cell.host for cell in cells))
+    if len(hosts) > MAX_WIDE:
+        return pd.DataFrame([(c.path, c.host, _mark(c)) for c in cells], columns=["file", "host", "is"])
+    rows: dict[str, dict[str, str]] = {}
+    for cell in cells:
+        rows.setdefault(cell.path, {})[cell.host] = _mark(cell)
+    return pd.DataFrame([{"file": path, **{h: row.get(h, "") for h in hosts}} for path, row in rows.items()])
+
+
+def groups(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return which hosts have the same content: columns ``file``, ``content``, ``hosts``, ``names``."""
+    import pandas as pd
+
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        found.setdefault((cell.path, cell.group or cell.verdict), []).append(cell.host)
+    rows = [(path, group, len(hosts), ", ".join(hosts)) for (path, group), hosts in sorted(found.items())]
+    return pd.DataFrame(rows, columns=["file", "content", "hosts", "names"])
+
+
+def oddities(cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return what is odd, a row each: columns ``host``, ``file``, ``is``, ``in``, ``compared with``."""
+    import pandas as pd
+
+    rows = [(c.host, c.path, MARKS[c.verdict], c.how, c.against or "each other") for c in cells if c.verdict != SAME]
+    return pd.DataFrame(rows, columns=["host", "file", "is", "in", "compared with"])
+
+
+def differences(survey: Survey, cells: Sequence[Cell], reference: str = "") -> str:
+    """Return the differences of what is odd, written out; hosts with the same oddity are shown once."""
+    shown = [cell for cell in odd(cells) if cell.verdict != REFUSED]
+    parts = [_visible(difference(survey, cell, cells, reference)) for cell in shown[:MAX_SHOWN]]
+    if len(shown) > MAX_SHOWN:
+        parts.append(f"... and {len(shown) - MAX_SHOWN} more, in the table")
+    return "\n\n".join(part for part in parts if part) or "(none)"
+
+
+def summary(cells: Sequence[Cell], survey: Survey) -> str:
+    """Return the answer in a line or two."""
+    count = Counter(cell.verdict for cell in cells)
+    bad = sorted({cell.host for cell in cells if cell.verdict != SAME})
+    seen = f"{len(survey.found)} file(s) on {len(survey.hosts)} host(s)"
+    lines = [f"{seen}: " + ", ".join(f"{count[verdict]} {word}" for verdict, word in COUNTED.items())]
+    lines += [f"odd: {', '.join(bad)}"] if bad else []
+    guarded = sorted(survey.guarded)
+    lines += [f"shown as keyed hashes: {', '.join(guarded)}"] if guarded else []
+    return "\n".join(lines)
+
+
+def unread(survey: Survey) -> pd.DataFrame:
+    """Return the hosts that were not read, and why."""
+    import pandas as pd
+
+    return pd.DataFrame(sorted(survey.unread.items()), columns=["host", "why"])
+
+
+def picture(cells: Sequence[Cell]) -> Any:
+    """Return a figure: files by hosts, each cell the same, different, missing or refused."""
+    from opsnb.kits.config.charts import grid
+
+    return grid(cells)
+
+
+def beside(rows: Iterable[Beside], one: Service, other: Service) -> pd.DataFrame:
+    """Return a service's files in two environments: where each source lies, and whether they say the same."""
+    import pandas as pd
+
+    found = [(row.path, row.one or "-", row.other or "-", row.same) for row in rows]
+    return pd.DataFrame(found, columns=["file", one.environment, other.environment, "same"])
+
+
+def beside_text(rows: Iterable[Beside]) -> str:
+    """Return in what the sources of two environments differ, written out."""
+    return "\n\n".join(_visible(row.difference) for row in rows if row.difference) or "(none)"
+
+
+def variables(service: Service, hosts: Sequence[str]) -> pd.DataFrame:
+    """Return the variables that templates want: their value on each host and where it comes from.
+
+    Hosts with the same value from the same place share a row.
+    """
+    import pandas as pd
+
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for host in hosts:
+        row = fleet.machine(host).row
+        if host == fleet.THIS_MACHINE:
+            continue
+        values = service.values(row)
+        wanted = [(n, f) for f in service.of(row) if f.template for n in names(service.source(f)[1])]
+        secret = {name for name, file in wanted if file.sensitive}
+        for name in dict.fromkeys(name for name, _ in wanted):
+            given = values.get(name)
+            value = HIDDEN if name in secret else given.value if given else "-"
+            key = (name, value, given.origin if given else "nobody gives it")
+            found.setdefault(key, []).append(host)
+    rows = [(*key, ", ".join(where)) for key, where in sorted(found.items())]
+    return pd.DataFrame(rows, columns=["variable", "value", "from", "on"])
+
+
+def overview(plan: Plan) -> pd.DataFrame:
+    """Return a plan's changes, a row each: columns ``host``, ``what``, ``does``, ``undone by``."""
+    import pandas as pd
+
+    rows = [(c.host, c.what, c.command, c.undo) for c in plan.changes]
+    return pd.DataFrame(rows, columns=["host", "what", "does", "undone by"])
+
+
+def right_already(plan: Plan) -> pd.DataFrame:
+    """Return for each host how many files it has, and which of them are right already."""
+    import pandas as pd
+
+    found: Mapping[str, Any] = plan.context.get("hosts", {})
+    rows = [
+        (host, str(len(c.get("files", {}))), ", ".join(c.get("right already", [])) or "-") for host, c in found.items()
+    ]
+    rows += [(host, "-", f"not reached: {why}") for host, why in plan.context.get("unreachable", {}).items()]
+    return pd.DataFrame(rows, columns=["host", "files", "right already"])
+
+
+def taken(rows: Sequence[Taken]) -> pd.DataFrame:
+    """Return what becomes of each path of a host: a row a path."""
+    import pandas as pd
+
+    found = [
+        (r.path, (r.state or {}).get("mode", "-"), (r.state or {}).get("owner", "-"), r.becomes,
+         f"configs/{r.source}", r.why) for r in rows
+    ]  # fmt: skip
+    return pd.DataFrame(found, columns=["file", "mode", "owner", "becomes", "to", "why"])
+
+
+def told(values: Iterable[tuple[str, str]], columns: tuple[str, str]) -> pd.DataFrame:
+    """Return pairs as a table."""
+    import pandas as pd
+
+    return pd.DataFrame(list(values), columns=list(columns))
+
+
+def _mark(cell: Cell) -> str:
+    word = MARKS[cell.verdict]
+    group = f"{cell.group} " if cell.group else ""
+    return f"{group}{word}" if cell.verdict in {SAME, DIFFERS} and group else word
+
+
+def _visible(text: str) -> str:
+    return "\n".join(visible(line) for line in text.split("\n"))
