@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fleets import rehearsal
+from fleets import rehearsal, webtier
 from networks import namespaces, networks
 from opsnb.cli.workspace import make
 from places import Place
 
-__all__ = ["namespaces", "networks", "rehearsal"]  # fixtures from elsewhere, for all tests
+__all__ = ["namespaces", "networks", "rehearsal", "webtier"]  # fixtures from elsewhere, for all tests
 
 # How long an example takes says something about the machine, not about the promise.
 settings.register_profile("opsnb", deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,10 @@ from opsnb.rehearsal import state
 from opsnb.rehearsal.fleet import Rehearsal
 from opsnb.rehearsal.hosts import OPS
 from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY
-from places import Place
+from places import ROOT, Place, wait_for
 
-HOSTS = 6
+HOSTS, TIER_HOSTS = 6, 8
+START_SECONDS = 20
 
 
 class Hosts(Place):
@@ -57,6 +60,18 @@ class Hosts(Place):
         """Start again whatever does not run."""
         self.fleet.up()
 
+    def address(self, name: str) -> str:
+        """Return a host's address."""
+        plan = self.fleet.plan()
+        assert plan is not None
+        return next(host.address for host in plan.hosts if host.name == name)
+
+    def url(self, name: str, path: str = "/") -> str:
+        """Return the URL of a page that a web host or an application host serves."""
+        plan = self.fleet.plan()
+        assert plan is not None
+        return f"http://{self.address(name)}:{plan.ports[name]}{path}"
+
     def ssh(
         self, name: str, command: str, *, user: str = "", change: bool = True, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
@@ -96,12 +111,38 @@ def _quoted(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """A workspace with six rehearsal hosts, shared by the tests of one module, down at its end whatever happens."""
+    """A workspace with six rehearsal hosts that serve nothing, shared by the tests of one module, down at its end."""
     made = Hosts(tmp_path_factory.mktemp("rehearsal") / "ws")
     make(made.root)
     made.settings(cell_timeout="30s")
     try:
-        made.fleet.up(HOSTS)
+        made.fleet.up(HOSTS, services=False)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def webtier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Eight hosts with nginx, a shop and Supervisor, this repository's runbooks, served; shared by a module's tests.
+
+    web1 to web3 balance over app1 to app3; ``webtier.url("web1")``. Every program of Supervisor is RUNNING.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("hosts with services of their own want root")
+    made = Hosts(tmp_path_factory.mktemp("webtier") / "ws")
+    make(made.root)
+    made.settings(cell_timeout="60s")
+    try:
+        made.fleet.up(TIER_HOSTS)
+        assert made.fleet.status()["missing"] == []
+        shutil.rmtree(made.root / "runbooks")
+        shutil.copytree(ROOT / "runbooks", made.root / "runbooks")
+        made.up()
+        for name in ("app1", "app2", "app3"):
+            wait_for(
+                lambda name=name: made.sudo(name, "supervisorctl status || true").count("RUNNING") == 2, START_SECONDS
+            )
         yield made
     finally:
         made.close()

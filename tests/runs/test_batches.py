@@ -49,19 +49,25 @@ def observe(host, target):
     return path.read_text() if path.exists() else None
 
 def apply(host, target, before, after):
-    fate = become.get(host)
+    fate = become.get(host) if run.mode == "apply" else ""
     if fate == "fault":
         raise RuntimeError("a defect of the kit")
     if fate == "fail":
         raise OpsnbError(f"{host}: no space left")
     path = pathlib.Path(directory, host)
+    if fate == "half":
+        path.write_text("half")
+        raise UnknownOutcomeError(f"{host}: the line was lost in the middle")
     path.unlink() if after is None else path.write_text(after)
     if fate == "unknown":
         raise UnknownOutcomeError(f"{host}: the line was lost")
     if fate == "die":
         os.kill(os.getpid(), 9)
 
-register(Actuator(verb="test.mark", observe=observe, apply=apply))"""
+def partway(target, before, after, found):
+    return found == "half"
+
+register(Actuator(verb="test.mark", observe=observe, apply=apply, partway=partway))"""
 PROPOSE = """changes = [Change(host=h, what=f"mark {h}", verb="test.mark", target={}, before=observe(h, {}), after="marked",
                   command="mark", undo="unmark") for h in run.hosts]
 plan = run.propose(Plan(title="marks", changes=tuple(changes)))"""
@@ -205,3 +211,65 @@ def test_no_batch_is_empty(canary: int, batch: int) -> None:
     """A canary or batch below one is bad usage."""
     with pytest.raises(UsageError, match="at least 1"):
         batches(["a"], canary, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fate", "where", "told", "why"),
+    [
+        ("fail", "b", "ok ok ok", ""),  # b, and d and e that were not begun
+        ("unreachable", "c", "ok ok ok", ""),
+        ("unknown", "b", "ok ok ok", "it was so already"),  # b was made, as it turns out
+        ("half", "b", "ok ok ok", ""),  # and gone on with
+        ("die", "a", "ok ok ok ok ok", "it was so already"),
+    ],
+)
+def test_a_retry_makes_what_is_left(fleet: Place, tmp_path: Path, fate: str, where: str, told: str, why: str) -> None:
+    """Only changes that no run has made are let through; what an unknown one turns out to have made is adopted."""
+    first = apply(fleet, tmp_path, {where: fate})
+    kept = {
+        path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if states(fleet, first)[path.name] == "ok"
+    }
+    again = fleet.end(fleet.client.post(f"/api/runs/{first['run']}/retry")["run"])
+    assert (again["mode"], again["verdict"]) == ("retry", "DONE"), again["reason"]
+    rows = json.loads((fleet.record(again) / "manifest.json").read_bytes())["record"]["applied"]
+    assert " ".join(row["state"] for row in rows) == told
+    assert {row["host"] for row in rows} == set("abcde") - set(kept)
+    assert [row["why"] != "" for row in rows if row["host"] == where] == [why != ""]
+    assert all(why in row["why"] for row in rows if row["host"] == where)
+    assert [(tmp_path / name).read_text() for name in "abcde"] == ["marked"] * 5
+    assert all((tmp_path / name).stat().st_mtime_ns == then for name, then in kept.items())
+    for run in (again, first) if kept else (again,):
+        assert fleet.end(fleet.client.post(f"/api/runs/{run['run']}/undo")["run"])["verdict"] == "DONE"
+    assert marked(tmp_path) == ""
+
+
+@pytest.mark.slow
+def test_a_retry_of_what_somebody_changed_drifts(fleet: Place, tmp_path: Path) -> None:
+    """Neither as before nor as planned nor in the middle: nothing is touched, and the retry says which."""
+    first = apply(fleet, tmp_path, {"b": "fail"})
+    (tmp_path / "b").write_text("somebody else's")
+    again = fleet.end(fleet.client.post(f"/api/runs/{first['run']}/retry")["run"])
+    assert again["verdict"] == "DRIFTED"
+    assert "b: mark b is no longer as planned" in again["reason"]
+    assert (tmp_path / "b").read_text() == "somebody else's"
+
+
+@pytest.mark.slow
+def test_what_cannot_be_retried_is_refused(fleet: Place, tmp_path: Path) -> None:
+    """A plan, an application that made everything, one that drifted, one that was undone: a sentence each."""
+
+    def refused(run: str, words: str) -> None:
+        done = fleet.opsnb("runs", "retry", run)
+        assert done.returncode == 3, done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+    whole = apply(fleet, tmp_path, {})
+    refused(whole["run"], "every change of request")
+    plan = fleet.end(fleet.submit("TST-090", values={"directory": str(tmp_path)}))
+    refused(plan["run"], "applied nothing")
+    assert fleet.json("runs", "undo", whole["run"])["verdict"] == "DONE"
+    refused(whole["run"], "was undone")
+    drifted = apply(fleet, tmp_path, {"a": "drift"})
+    refused(drifted["run"], "began nothing")

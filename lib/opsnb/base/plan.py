@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +81,10 @@ class Plan:
     def digest(self) -> str:
         """The plan's digest: over the digests of its hosts."""
         return digest(self.host_digests())
+
+    def only(self, numbers: Collection[int]) -> Plan:
+        """Return the plan with these of its changes, in their order."""
+        return replace(self, changes=tuple(c for number, c in enumerate(self.changes) if number in numbers))
 
     def inverse(self) -> Plan:
         """Return the plan that undoes this one, last change first."""

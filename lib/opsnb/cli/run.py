@@ -150,7 +150,9 @@ def tell(result: dict[str, Any], runbook: str) -> None:
         changes = len((result.get("plan") or {}).get("changes", []))
         click.echo(f"request {result['request']}: {changes} change(s). Read the plan in the record, then")
         click.echo(f"  opsnb run {runbook} --mode apply --request {result['request']}")
-    if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
+    if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"FAILED", "LOST", "ABORTED"}:
+        click.echo(f"to go on with what is left: opsnb runs retry {result['run']}")
+    if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"DONE", "FAILED", "LOST", "ABORTED"}:
         click.echo(f"to undo: opsnb runs undo {result['run']}")
 
 
@@ -164,7 +166,7 @@ def exit_code(result: dict[str, Any]) -> int:
     """Return the exit code that the verdict means."""
     word = result.get("verdict")
     if word == "NOT_APPLICABLE":
-        return NOT_APPLICABLE_IN_APPLY if result.get("mode") in {"apply", "undo"} else 0
+        return NOT_APPLICABLE_IN_APPLY if result.get("mode") in {"apply", "undo", "retry"} else 0
     return EXITS.get(str(word), 7)
 
 

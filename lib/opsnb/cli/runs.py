@@ -1,4 +1,4 @@
-"""``opsnb runs``: list, show, log, stop, undo."""
+"""``opsnb runs``: list, show, log, stop, retry, undo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opsnb.cli.run import exit_code, tell, watch
 
 @click.group("runs")
 def command() -> None:
-    """List, show, follow, stop and undo runs."""
+    """List, show, follow, stop, retry and undo runs."""
 
 
 @command.command("list")
@@ -124,16 +124,30 @@ def stop(ctx: click.Context, run: str, as_json: bool) -> None:
     print_json(answer) if as_json else click.echo(f"{run}  {verdict(answer.get('verdict'))}")
 
 
+@command.command("retry")
+@click.argument("run")
+@json_option
+@click.pass_context
+def retry(ctx: click.Context, run: str, as_json: bool) -> int:
+    """Carry out what an application did not finish: the approved plan on the hosts that are left."""
+    return _follow(ctx, run, "retry", as_json=as_json)
+
+
 @command.command("undo")
 @click.argument("run")
 @json_option
 @click.pass_context
 def undo(ctx: click.Context, run: str, as_json: bool) -> int:
     """Undo what a run applied: the inverse of its plan, as a run of its own."""
+    return _follow(ctx, run, "undo", as_json=as_json)
+
+
+def _follow(ctx: click.Context, run: str, what: str, *, as_json: bool) -> int:
+    """Ask for a run that follows another one, and watch it."""
     from opsnb.client import connect
 
     client = connect(workspace(ctx))
-    new = client.post(f"/api/runs/{run}/undo")
+    new = client.post(f"/api/runs/{run}/{what}")
     result = watch(client, new["run"])
     print_json(result) if as_json else tell(result, new["runbook"])
     return exit_code(result)

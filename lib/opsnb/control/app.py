@@ -25,7 +25,7 @@ from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
-from opsnb.control.flows.submit import submit, undo
+from opsnb.control.flows.submit import retry, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
@@ -124,6 +124,10 @@ class App:
     def undo(self, run: str) -> str:
         """Queue the undoing of a run; return the new run's id."""
         return undo(self.services, run, self.person)
+
+    def retry(self, run: str) -> str:
+        """Queue what an application did not finish; return the new run's id."""
+        return retry(self.services, run, self.person)
 
     def stop(self, run: str) -> dict[str, Any]:
         """Stop a run that is queued or running.

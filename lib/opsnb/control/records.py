@@ -20,6 +20,12 @@ class Mode(StrEnum):
     PLAN = "plan"  # only reads, ends in a plan
     APPLY = "apply"  # carries out an approved plan
     UNDO = "undo"  # carries out the inverse of a plan that was applied
+    RETRY = "retry"  # carries out what an application did not finish
+
+    @property
+    def changes(self) -> bool:
+        """Whether a run in this mode may change something."""
+        return self not in {Mode.READ, Mode.PLAN}
 
 
 class Risk(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -23,14 +23,20 @@ class Book:
         self.root = place.root.absolute()
         self.path = self.root / "inventory" / "rehearsal.yaml"
 
-    def write(self, hosts: Sequence[Host], keys: Keys, login: Login) -> None:
+    def write(self, hosts: Sequence[Host], keys: Keys, login: Login, *, ports: Mapping[str, int]) -> None:
         """Write the file, and see that it goes together with the rest of the inventory.
+
+        Args:
+            hosts: The hosts.
+            keys: The fleet's keys.
+            login: How one logs in to them.
+            ports: The port on which each serves HTTP, for those that do.
 
         Raises:
             InventoryError: If it does not, such as when another file has one of its names; with file and line.
         """
         self.path.parent.mkdir(exist_ok=True)
-        text = yaml.safe_dump(inventory(hosts, keys.public, login=login), sort_keys=False, width=1000)
+        text = yaml.safe_dump(inventory(hosts, keys.public, login=login, ports=ports), sort_keys=False, width=1000)
         write(self.path, HEAD + text, 0o644)
         load(self.root)
 

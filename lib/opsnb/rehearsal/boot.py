@@ -96,7 +96,7 @@ def _first_process(
             os._exit(1)
         log = os.open(Path(plan["folder"]) / f"{host['name']}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open("/dev/null", os.O_RDONLY)
-        root = own_root(Path(plan["folder"]), disk=host["disk"], hide=plan["hide"])
+        root = own_root(Path(plan["folder"]), disk=host["disk"], hide=[*plan["hide"], *host["hide"]])
         _own_files(root, host, plan, machine)
         socket.sethostname(host["name"])
         kernel.change_root(root)
@@ -104,11 +104,23 @@ def _first_process(
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         os.umask(0o022)
+        for command in host["commands"]:
+            _fork_service(command)
         # -D: in the foreground, as process 1: it collects orphans, and the host ends with it. -e: its log is our file.
         os.execve(host["sshd"], [host["sshd"], "-D", "-e"], {"PATH": PATH, "LANG": "C.UTF-8"})  # noqa: S606
     except BaseException as error:  # noqa: BLE001  (whatever it is, it is told, and nothing here may go on)
         os.write(tell, str(error).encode())
     os._exit(1)
+
+
+def _fork_service(command: list[str]) -> None:
+    """Start a program that goes into the background by itself; process 1 collects what is left of its beginning."""
+    if os.fork() == 0:
+        try:
+            os.execve(command[0], command, {"PATH": PATH, "LANG": "C.UTF-8"})  # noqa: S606
+        except OSError as error:
+            os.write(2, f"{command[0]}: {error}\n".encode())
+        os._exit(127)
 
 
 def own_root(folder: Path, *, disk: str, hide: Sequence[str]) -> Path:
@@ -235,14 +247,23 @@ def _own_files(root: Path, host: Mapping[str, Any], plan: Mapping[str, Any], mac
             folder.chmod(mode)
             os.chown(folder, number, number)
     for name, file in own.items():
-        _write(root / name, file)
+        if (root / name).parent.is_dir():  # no sudo on this machine, so no sudoers.d
+            _write(root / name, file)
+    for name, value in host["files"].items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(root / name, File(**value))
 
 
 def _write(path: Path, file: File) -> None:
-    if not path.parent.is_dir():
-        return  # no sudo on this machine, so no sudoers.d
-    path.unlink(missing_ok=True)  # a link to elsewhere, such as resolv.conf often is, becomes a file
-    path.write_text(file.text, encoding="utf-8")
+    if file.directory:
+        path.mkdir(parents=True, exist_ok=True)
+    else:
+        path.unlink(missing_ok=True)  # a link to elsewhere, such as resolv.conf often is, becomes a file
+    if file.link:
+        path.symlink_to(file.link)
+        return
+    if not file.directory:
+        path.write_text(file.text, encoding="utf-8")
     path.chmod(file.mode)
     os.chown(path, file.owner, file.owner)
 

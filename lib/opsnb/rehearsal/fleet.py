@@ -1,7 +1,8 @@
 """A rehearsal fleet of a workspace: bring it up, see how it is, take it down.
 
 Up: find out what this machine allows, choose addresses, write the plan down, make keys, write the inventory, start
-what does not run, wait until every host listens. Down: kill what was written down, remove what was written.
+what does not run, wait until every host and its services listen. Down: kill what was written down, remove what was
+written.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import contextlib
 import json
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +26,17 @@ from opsnb.rehearsal.client import CONFIG, KNOWN, known_hosts, ssh_config
 from opsnb.rehearsal.hosts import MOST, OPS, Host, Login
 from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY, keys
 from opsnb.rehearsal.memory import used
+from opsnb.rehearsal.plan import OWN, SHARED, Plan
 
-OWN, SHARED = "own", "shared"  # a file system and processes of its own for each host, or the machine's for all
 DEFAULT_HOSTS = 6
 ANSWER_SECONDS = 30.0  # how long hosts may take to listen
+SERVICE_SECONDS = 15.0  # how long their services may; a host without one is up all the same
 STATUS_SECONDS = 5.0  # how long `status` waits for a host to say something
 POLL_SECONDS = 0.01
 ALWAYS_SHARED = ("kernel", "clock", "processor and memory", "load average", "network interfaces and ports")
 SHARED_WITHOUT_ROOT = ("file system", "processes", "user", "hostname", "kernel settings")
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a fleet is to be; written down before anything of it exists.
-
-    Args:
-        form: ``own`` or ``shared``.
-        why: Why it is not ``own``.
-        network: The first three numbers of its addresses.
-        port: The port on which every host listens.
-        count: How many hosts.
-        token: What marks its sessions.
-        sudo: Whether ``ops`` can use sudo.
-        user: The login name in its inventory.
-        separation: Whether it made the directory that an sshd run by root wants.
-    """
-
-    form: str
-    why: str
-    network: str
-    port: int
-    count: int
-    token: str
-    sudo: bool
-    user: str
-    separation: bool = False
-
-    @property
-    def hosts(self) -> list[Host]:
-        """Its hosts."""
-        return hosts.fleet(self.count, self.network, self.port)
 
 
 class Rehearsal:
@@ -82,11 +53,12 @@ class Rehearsal:
         self.book = Book(place)
         self.tell = tell
 
-    def up(self, count: int | None = None) -> dict[str, Any]:
+    def up(self, count: int | None = None, *, services: bool = True) -> dict[str, Any]:
         """Bring the fleet up, or what is missing of it.
 
         Args:
             count: How many hosts; what it has, or six, when not given.
+            services: Whether the hosts of a new fleet serve something, where they can.
 
         Returns:
             What :meth:`status` says, and ``seconds``.
@@ -109,7 +81,7 @@ class Rehearsal:
                     f"a rehearsal fleet of {plan.count} hosts is here, wanted {count}", hint="opsnb rehearse down"
                 )
             try:
-                with self._planned(plan, count or DEFAULT_HOSTS, lock) as settled:
+                with self._planned(plan, count or DEFAULT_HOSTS, lock, services=services) as settled:
                     self._start(settled, programs, lock)
             except BaseException:
                 if fresh:
@@ -124,7 +96,7 @@ class Rehearsal:
         return Plan(**value) if value else None
 
     @contextlib.contextmanager
-    def _planned(self, plan: Plan | None, count: int, lock: int) -> Iterator[Plan]:
+    def _planned(self, plan: Plan | None, count: int, lock: int, *, services: bool) -> Iterator[Plan]:
         """Give the plan that is there, or make one, whose addresses are held until its hosts run."""
         if plan is not None:
             yield plan
@@ -139,6 +111,7 @@ class Rehearsal:
                 form=SHARED if why else OWN, why=why, network=network, port=port, count=count,
                 token=secrets.token_hex(16), sudo=bool(probe.programs().sudo) and not why, user=user,
                 separation=bool(why) and shared.wants_separation(),
+                programs=asdict(probe.tier()) if services and not why else {},
             )  # fmt: skip
             state.write(self.folder / state.PLAN, json.dumps(asdict(made)))
             yield made
@@ -148,18 +121,19 @@ class Rehearsal:
             self.tell(f"hosts share this machine: {plan.why}")
         made = keys(self.folder, [host.name for host in plan.hosts], keygen=programs.keygen, lock=lock)
         login = self._login(plan)
-        self.book.write(plan.hosts, made, login)
+        self.book.write(plan.hosts, made, login, ports=plan.ports)
         state.write(self.folder / KNOWN, known_hosts(plan.hosts, made.public))
         state.write(self.folder / CONFIG, ssh_config(plan.hosts, login, self.folder / KNOWN))
         missing = [host for host in plan.hosts if not self._alive(host)]
         if missing:
             self.tell(f"starting {', '.join(host.name for host in missing)} on {plan.network}.*:{plan.port} …")
         if plan.form == OWN and missing:
-            starts = [own.Start(host=host, listen=host.address) for host in missing]
+            starts = [plan.start_of(host) for host in missing]
             own.start(self.folder, starts, keys=made, sshd=programs.sshd, hide=[self.place.root.absolute()], lock=lock)
         elif missing:
             shared.start(self.folder, missing, keys=made, sshd=programs.sshd, token=plan.token)
         self._wait(plan.hosts)
+        self._wait_for_services(plan, missing)
 
     def _login(self, plan: Plan) -> Login:
         return Login(
@@ -184,6 +158,31 @@ class Rehearsal:
                     raise OpsnbError(f"host '{host.name}' does not listen on {host.address}:{host.port}")
                 time.sleep(POLL_SECONDS)
 
+    def _wait_for_services(self, plan: Plan, started: Sequence[Host]) -> None:
+        """Wait until what was started listens; a service that does not is told, and its host is up all the same."""
+        wanted = {
+            (host.address, each.port): (host, each) for host in started for each in plan.services(host) if each.port
+        }
+        end = time.monotonic() + SERVICE_SECONDS
+        idle = {host.name: host for host, _ in wanted.values() if host.role == "app"}
+        while (left := wanted.keys() - addresses.listening()) and time.monotonic() < end:
+            for name in [name for name, host in idle.items() if self._wake(host)]:
+                del idle[name]
+            time.sleep(POLL_SECONDS)
+        for host, service in (wanted[place] for place in sorted(left)):
+            said = self._last_words(host)
+            self.tell(f"{service.name} does not listen on {host.address}:{service.port} of {host.name}: {said}")
+
+    def _wake(self, host: Host) -> bool:
+        """Knock at a host's supervisord, which starts its programs at its first event, or after a second of none."""
+        found = self._recalled(host)
+        if found is None or not found.alive():
+            return False
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
+            knock.connect(f"/proc/{found.pid}/root/run/supervisor.sock")
+            return True
+        return False
+
     def _last_words(self, host: Host) -> str:
         with contextlib.suppress(OSError, IndexError):
             log = (self.folder / f"{host.name}.log").read_text(encoding="utf-8", errors="replace")
@@ -198,12 +197,13 @@ class Rehearsal:
 
         Returns:
             ``form`` (empty when there is none), ``why``, ``shared`` (what hosts share with the machine), ``sudo``,
-            ``inventory`` and ``hosts``: for each its name, address, port, user, environment, role, whether it is up,
-            and the bytes of memory that its processes use.
+            ``inventory``, ``missing`` (services that this machine has no program for) and ``hosts``: for each its
+            name, address, port, user, environment, role, whether it is up, ``services`` (name, program, address,
+            whether it listens) and the bytes of memory that its processes use.
         """
         plan = self.plan()
         if plan is None:
-            return {"form": "", "why": "", "shared": [], "hosts": []}
+            return {"form": "", "why": "", "shared": [], "missing": [], "hosts": []}
         return {
             "form": plan.form,
             "why": plan.why,
@@ -213,12 +213,14 @@ class Rehearsal:
             "key": str(self.folder / OBSERVE_KEY),
             "ssh_config": str(self.folder / CONFIG),
             "inventory": str(self.book.path),
+            "missing": plan.missing,
             "hosts": self._status_of(plan, ask=ask),
         }
 
     def _status_of(self, plan: Plan, *, ask: bool) -> list[dict[str, Any]]:
         alive = {host.name: process for host in plan.hosts if (process := self._recalled(host)) and process.alive()}
         memory = used(process.pid for process in alive.values())
+        listening = addresses.listening()
         return [
             {
                 "name": host.name,
@@ -227,6 +229,15 @@ class Rehearsal:
                 "role": hosts.ROLES[host.role],
                 "environment": host.environment,
                 "up": host.name in alive and (not ask or addresses.answers(host.address, host.port, STATUS_SECONDS)),
+                "services": [
+                    {
+                        "name": each.name,
+                        "program": each.program,
+                        "address": f"{host.address}:{each.port}" if each.port else "",
+                        "up": host.name in alive and (not each.port or (host.address, each.port) in listening),
+                    }
+                    for each in plan.services(host)
+                ],
                 "memory": memory[alive[host.name].pid] if host.name in alive else 0,
             }
             for host in plan.hosts

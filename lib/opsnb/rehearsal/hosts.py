@@ -4,7 +4,7 @@
 * Every host has its own address in the network of its fleet; all listen on one port.
 * Everything is in production but app2, and then every fourth host: staging.
 * Databases are behind the bastion where there is one.
-* A service stands only where the fleet has its hosts.
+* A service stands only where the fleet has its hosts; where these serve HTTP, it has a health page.
 """
 
 from __future__ import annotations
@@ -77,28 +77,32 @@ def fleet(count: int, network: str, port: int) -> list[Host]:
     ]
 
 
-def inventory(hosts: Sequence[Host], keys: Mapping[str, str], *, login: Login) -> dict[str, Any]:
+def inventory(
+    hosts: Sequence[Host], keys: Mapping[str, str], *, login: Login, ports: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Return the inventory of a fleet, as it goes into a file.
 
     Args:
         hosts: The hosts.
         keys: The public host key of each, by name.
         login: How one logs in to them.
+        ports: The port on which each serves HTTP, for those that do.
     """
+    ports = ports or {}
     roles = {host.role for host in hosts}
     return {
         "credentials": {
             OBSERVE: {"kind": "key", "file": login.observe_key},
             CHANGE: {"kind": "key", "file": login.change_key},
         },
-        "hosts": {host.name: _row(host, keys[host.name], login) for host in hosts},
+        "hosts": {host.name: _row(host, keys[host.name], login, ports.get(host.name)) for host in hosts},
         "groups": {role: {"select": f"role={ROLES[role]}"} for role in ROLES if role in roles and role != "bastion"}
         | {"rehearsal": {"hosts": [host.name for host in hosts]}},
-        "services": _services(hosts),
+        "services": _services(hosts, ports),
     }
 
 
-def _row(host: Host, key: str, login: Login) -> dict[str, Any]:
+def _row(host: Host, key: str, login: Login, port: int | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "address": host.address,
         "port": host.port,
@@ -109,16 +113,32 @@ def _row(host: Host, key: str, login: Login) -> dict[str, Any]:
         "sudo": "passwordless" if login.sudo else "none",
         "keys": [key],
     }
-    return row | ({"via": host.via} if host.via else {})
+    serves = {"variables": {"http_port": port}} if port else {}
+    return row | serves | ({"via": host.via} if host.via else {})
 
 
-def _services(hosts: Sequence[Host]) -> dict[str, Any]:
+def _services(hosts: Sequence[Host], ports: Mapping[str, int]) -> dict[str, Any]:
     there = {(host.role, host.environment) for host in hosts}
     services: dict[str, Any] = {}
     if ("db", "prod") in there:
         services["shop-db"] = {"owner": "db-ops", "hosts": {"prod": "role=mysql & env=prod"}}
+    apps = [environment for role, environment in there if role == "app"]
+    if apps:
+        chosen = {environment: f"role=app & env={environment}" for environment in sorted(apps)}
+        services["shop-app"] = {"owner": "app-ops", "hosts": chosen} | _depends(services, "shop-db")
+        services["shop-app"] |= _health(hosts, "app", ports)
     if ("web", "prod") in there:
         services["shop"] = {"owner": "web-ops", "hosts": {"prod": "role=nginx & env=prod"}}
-        if "shop-db" in services:
-            services["shop"]["depends"] = ["shop-db"]
+        services["shop"] |= _depends(services, "shop-app", "shop-db") | _health(hosts, "web", ports)
     return services
+
+
+def _depends(there: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    found = [name for name in names if name in there]
+    return {"depends": found} if found else {}
+
+
+def _health(hosts: Sequence[Host], role: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    """Return the health page of the first host of a role in production."""
+    first = next((h for h in hosts if h.role == role and h.environment == "prod" and h.name in ports), None)
+    return {"health": f"http://{first.address}:{ports[first.name]}/health"} if first else {}

@@ -41,11 +41,13 @@ HOSTS = """\
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file to write on a host."""
+    """A file to write on a host: its text, or where it leads when it is a symbolic link, or an empty directory."""
 
-    text: str
+    text: str = ""
     mode: int = 0o644
     owner: int = 0
+    link: str = ""
+    directory: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

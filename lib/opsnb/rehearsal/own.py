@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from opsnb.base.errors import OpsnbError
 from opsnb.rehearsal.hosts import OPS, WATCH, Host
+from opsnb.rehearsal.identity import File
 from opsnb.rehearsal.keys import Keys
 
 BOOT_SECONDS = 60.0
@@ -25,12 +26,18 @@ class Start:
         listen: The address on which its sshd listens.
         network: Whether it has a network of its own too; whoever started it brings that up.
         disk: A directory on disk for what it changes; in memory when empty.
+        files: Further files of its own, by path from its root.
+        commands: What starts its services.
+        hide: Directories of the machine of which it sees nothing.
     """
 
     host: Host
     listen: str
     network: bool = False
     disk: str = ""
+    files: Mapping[str, File] = field(default_factory=dict)
+    commands: Sequence[Sequence[str]] = ()
+    hide: Sequence[str] = ()
 
 
 def start(folder: Path, starts: Sequence[Start], *, keys: Keys, sshd: str, hide: Sequence[Path], lock: int) -> None:
@@ -61,9 +68,11 @@ def start(folder: Path, starts: Sequence[Start], *, keys: Keys, sshd: str, hide:
         raise OpsnbError(f"hosts did not start: {done.stderr.strip() or 'no word why'}", hint="opsnb rehearse down")
 
 
-def _row(start: Start, sshd: str, private: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str | int | bool]:
+def _row(start: Start, sshd: str, private: Mapping[str, str], public: Mapping[str, str]) -> dict[str, object]:
     host = start.host
     return {
         "name": host.name, "address": host.address, "port": host.port, "listen": start.listen, "sshd": sshd,
         "key": private[host.name], "public": public[host.name], "network": start.network, "disk": start.disk,
+        "files": {name: asdict(file) for name, file in start.files.items()}, "hide": list(start.hide),
+        "commands": [list(command) for command in start.commands],
     }  # fmt: skip

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsnb.base.errors import UnavailableError
+from opsnb.rehearsal.tier import Tier
 
 PROBE_SECONDS = 20.0
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NO_SHELL = ("nologin", "false")
+SERVICE_USERS = ("www-data", "nginx", "nobody")  # the first that the machine has
+UWSGI_PYTHON = ("/usr/lib/uwsgi/plugins/python3_plugin.so", "/usr/lib64/uwsgi/python3_plugin.so")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,25 @@ def programs() -> Programs:
                 hint=f"apt-get install {package}   (openssh-server has both on Red Hat: dnf install openssh-server)",
             )
     return Programs(sshd=found["sshd"], keygen=found["ssh-keygen"], sudo=found["sudo"])
+
+
+def tier() -> Tier:
+    """Find what hosts of a web tier serve with: only what the system has, since a host sees nothing else."""
+    found = {name: shutil.which(name, path=SYSTEM_PATH) or "" for name in ("nginx", "supervisord", "uwsgi", "python3")}
+    plugin = any(Path(place).exists() for place in UWSGI_PYTHON)
+    user = next((pwd.getpwnam(name) for name in SERVICE_USERS if _known(name)), pwd.getpwuid(0))
+    return Tier(
+        nginx=found["nginx"], supervisord=found["supervisord"], uwsgi=found["uwsgi"] if plugin else "",
+        python=found["python3"], user=user.pw_name, user_id=user.pw_uid,
+    )  # fmt: skip
+
+
+def _known(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def why_shared(folder: Path, lock: int) -> str:

@@ -7,7 +7,7 @@ of a plan is carried out by the same code as the plan itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import OpsnbError
@@ -21,11 +21,14 @@ class Actuator:
         verb: The name that changes carry: ``linux.file``.
         observe: ``(host, target) -> state``: the complete state now, JSON; ``None`` when the thing does not exist.
         apply: ``(host, target, before, after) -> None``: brings it to ``after``; raises when it could not.
+        partway: ``(target, before, after, found) -> bool``: whether ``found`` is what an ``apply`` leaves that was cut
+            off in the middle, and from which ``apply`` can go on; nothing is, where it is not given. A retry asks.
     """
 
     verb: str
     observe: Callable[[str, JSON], JSON]
     apply: Callable[[str, JSON, JSON, JSON], None]
+    partway: Callable[[JSON, JSON, JSON, JSON], bool] = field(default=lambda *_: False)
 
 
 _REGISTRY: dict[str, Actuator] = {}

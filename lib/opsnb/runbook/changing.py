@@ -7,6 +7,8 @@ Rules:
 * A change is announced before it is made and its result told afterwards: done, failed, or unknown, when it was begun
   and its end was not seen.
 * A host that cannot be reached before its change was begun has not been touched, and is said to be unreachable.
+* A retry takes a thing as made when it is as it was to become, and goes on where an earlier run was cut off in the
+  middle of it, as its actuator tells; that is announced and told like any other change.
 * What goes wrong on a host ends that host; its batch is finished; no further batch is begun.
 """
 
@@ -17,12 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from opsnb.base.canonical import digestible, same
+from opsnb.base.canonical import JSON, digestible, same
 from opsnb.base.errors import LinkError, OpsnbError, UnknownOutcomeError, UnreachableError, UsageError
-from opsnb.base.plan import Plan
+from opsnb.base.plan import Change, Plan
 from opsnb.base.runlink import RunLink
 from opsnb.runbook.actuators import find
 
+ADOPTED = "it was so already, nothing was done"  # what a retry says of a change that an earlier run had made
 MAX_ERROR = 2000  # characters of an error that the control plane is told
 
 
@@ -52,10 +55,12 @@ class Changing:
     Args:
         plan: What was proposed and let through.
         link: To the control plane.
+        again: Whether an earlier run may have made a part of it: a retry.
     """
 
     plan: Plan
     link: RunLink
+    again: bool = False
     _drifted: threading.Event = field(default_factory=threading.Event)
     _faults: list[BaseException] = field(default_factory=list)
 
@@ -105,7 +110,7 @@ class Changing:
             return False
         if self._drifted.is_set():
             return False
-        if not same(digestible(found), digestible(change.before)):
+        if not self._may_go_on(change, digestible(found)):
             self._drifted.set()
             self.link.ask("drift", change=number, found=digestible(found))
             print(f"{change.host}: {change.what} is no longer as planned; nothing more is touched")
@@ -116,13 +121,23 @@ class Changing:
             if self._drifted.is_set():  # found on another host meanwhile
                 return False
             raise
-        return self._made(number)
+        if self.again and same(digestible(found), digestible(change.after)):
+            self.link.ask("result", change=number, ok=True, error=ADOPTED)
+            print(f"{change.host}: {change.what}: {ADOPTED}")
+            return True
+        return self._made(number, found)
 
-    def _made(self, number: int) -> bool:
+    def _may_go_on(self, change: Change, found: JSON) -> bool:
+        before, after = digestible(change.before), digestible(change.after)
+        if same(found, before):
+            return True
+        return self.again and (same(found, after) or find(change.verb).partway(change.target, before, after, found))
+
+    def _made(self, number: int, found: JSON) -> bool:
         change = self.plan.changes[number]
         ok: bool | None = False
         try:
-            find(change.verb).apply(change.host, change.target, change.before, change.after)
+            find(change.verb).apply(change.host, change.target, found if self.again else change.before, change.after)
         except UnreachableError as error:  # begun it was not, and announced it was: a failure with its reason
             word, why = "FAILED", error.message
         except UnknownOutcomeError as error:

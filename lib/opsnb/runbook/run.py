@@ -46,7 +46,7 @@ class Run:
 
     Attributes:
         runbook: The runbook's id.
-        mode: ``read``, ``plan``, ``apply`` or ``undo``; ``plan`` where there is no control plane.
+        mode: ``read``, ``plan``, ``apply``, ``undo`` or ``retry``; ``plan`` where there is no control plane.
         hosts: Names of the sealed hosts; ``("localhost",)`` is this machine.
         files: A folder; what is left in it is kept with the record.
         configs: The workspace's folder of services' files; read and written as the front matter says.
@@ -116,7 +116,8 @@ class Run:
         """Hand in what would change; mode ``plan`` ends with this cell.
 
         Returns:
-            The plan that counts from here on: ``plan`` itself, or in mode ``undo`` the inverse of what was applied.
+            The plan that counts from here on: ``plan`` itself, in mode ``undo`` the inverse of what was
+            applied, in mode ``retry`` what an application left.
         """
         if self._link:
             answer = self._link.ask("plan", plan=digestible(plan.as_json()))
@@ -142,7 +143,7 @@ class Run:
             Whether every change was made. In a mode that changes nothing: says so and returns False.
         """
         batches((), canary, batch)
-        if self._over or self._link is None or self.mode not in {"apply", "undo"}:
+        if self._over or self._link is None or self.mode not in {"apply", "undo", "retry"}:
             print(
                 f"change: {NOT_IN_THIS_MODE}. To apply: opsnb run {self.runbook}  (plans and names the request), then"
             )
@@ -150,7 +151,9 @@ class Run:
             return Answer(holds=False)
         if plan is not self._plan:
             raise UsageError("change() takes the plan that propose() returned, nothing else")
-        return Answer(holds=Changing(plan, self._link).carry_out(canary=canary, batch=batch))
+        return Answer(
+            holds=Changing(plan, self._link, again=self.mode == "retry").carry_out(canary=canary, batch=batch)
+        )
 
     def check(self, what: str, got: JSON, want: JSON) -> Answer:
         """Look at one promise: it holds when ``got == want``. Each check is evidence at once.

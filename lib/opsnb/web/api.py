@@ -140,6 +140,10 @@ def _run_routes(api: FastAPI, app: App) -> None:
     def undo(run: str) -> dict[str, Any]:
         return app.run(app.undo(run))
 
+    @api.post("/api/runs/{run}/retry", status_code=201)
+    def retry(run: str) -> dict[str, Any]:
+        return app.run(app.retry(run))
+
 
 def _host_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/hosts/{host}/trust", status_code=201)

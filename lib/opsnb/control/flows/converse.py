@@ -133,9 +133,8 @@ class Conversation:
             sealed.add(THIS_MACHINE)  # where configs/ lies: Landlock lets nothing else there be written
         if foreign := sorted(set(plan.hosts) - sealed):
             raise Refused(f"the plan names hosts that the request does not: {', '.join(foreign)}")
-        if self.mode is Mode.PLAN:
-            return self._planned(plan)
-        return self._checked(plan) if self.mode is Mode.APPLY else self._inverted(plan)
+        answers = {Mode.PLAN: self._planned, Mode.APPLY: self._checked, Mode.UNDO: self._inverted}
+        return answers.get(self.mode, self._remaining)(plan)
 
     def _refuse_secrets(self, plan: Plan) -> None:
         """A plan is digested, approved and undone as it is: a mask in it would be written to a host one day."""
@@ -180,11 +179,22 @@ class Conversation:
         with self.services.database.transaction() as connection:
             undoes = store.run_row(connection, self.run).undoes
             plan = Plan.from_json(store.request_row(connection, self.request).plan)
-            made = {i.change for i in store.intent_rows(connection, str(undoes)) if i.outcome == "ok"}
-        kept = tuple(c for number, c in enumerate(plan.changes) if number in made)
-        self.plan = Plan(title=plan.title, changes=kept, context=plan.context).inverse()
+            kept = store.made(connection, str(undoes))
+        self.plan = plan.only(kept).inverse()
         self._let_through(self.plan)
         return {"apply": True, "plan": digestible(self.plan.as_json()), "why": f"undoing run {undoes}"}
+
+    def _remaining(self, _: Plan) -> dict[str, Any]:
+        """Let through what no run of this request has made yet, from the plan that was approved."""
+        with self.services.database.transaction() as connection:
+            plan = Plan.from_json(store.request_row(connection, self.request).plan)
+            made = store.made_of_request(connection, self.request)
+            left = [number for number in range(len(plan.changes)) if number not in made]
+            store.note(connection, self.run, "numbers", left)
+        self.plan = plan.only(left)
+        self._let_through(self.plan)
+        why = f"retrying {len(left)} of {len(plan.changes)} approved changes; the others were made"
+        return {"apply": True, "plan": digestible(self.plan.as_json()), "why": why}
 
     def _drift_found(self, message: dict[str, Any]) -> None:
         number = self._number(message)
@@ -194,7 +204,7 @@ class Conversation:
         self._drift(f"{change.host}: {change.what} is no longer as planned; {touched}")
 
     def _intent(self, message: dict[str, Any]) -> None:
-        if self.mode not in {Mode.APPLY, Mode.UNDO} or not self.let_through or self.drifted:
+        if not self.mode.changes or not self.let_through or self.drifted:
             raise Refused(f"no change is let through in mode {self.mode.value}" + (" after a drift" * self.drifted))
         number = self._number(message)
         if number in self.begun:
@@ -266,7 +276,7 @@ class Conversation:
         held = sum(1 for c in checks if c["ok"])
         lines = [f"checks: {held} of {len(checks)} held"]
         lines += [f"  FAIL  {c['what']}" for c in checks if not c["ok"]]
-        if self.mode in {Mode.APPLY, Mode.UNDO}:
+        if self.mode.changes:
             lines.append(f"changes: {sum(1 for i in made if i.outcome == 'ok')} made")
         return {"lines": [*lines, "the control plane computes the verdict from checks and cell states"]}
 

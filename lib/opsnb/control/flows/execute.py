@@ -228,7 +228,7 @@ def execute(services: Services, run: str) -> None:
     try:
         if services.toolkit.digest() != body["toolkit"]:
             raise OpsnbError("the toolkit has changed since the request was sealed: ask again")  # noqa: TRY301
-        changing = mode in {Mode.APPLY, Mode.UNDO}  # what may be written then may be read before
+        changing = mode.changes  # what may be written then may be read before
         reads = (*body["reads"], *(() if changing else body["writes"]))
         launched = services.launcher.launch(reads=reads, writes=tuple(body["writes"]) if changing else ())
         services.running[run] = launched

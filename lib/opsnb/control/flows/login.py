@@ -12,7 +12,6 @@ from opsnb.base.errors import NotFoundError, RefusedError
 from opsnb.base.parameters import did_you_mean
 from opsnb.control.flows.reveal import release
 from opsnb.control.ledger.events import Purpose
-from opsnb.control.records import Mode
 from opsnb.fleet.inventory import Credential, Inventory
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def credential(conversation: Conversation, message: dict[str, Any]) -> dict[str,
     if purpose is Purpose.REVEAL:
         raise RefusedError("a credential is released for observe, change or sudo")
     row = _sealed_row(conversation, host)
-    changing = conversation.mode in {Mode.APPLY, Mode.UNDO} and conversation.let_through and not conversation.drifted
+    changing = conversation.mode.changes and conversation.let_through and not conversation.drifted
     if purpose is Purpose.CHANGE and not changing:
         raise RefusedError(
             f"the credential for changes on '{host}' is released when a plan was let through, and in mode "

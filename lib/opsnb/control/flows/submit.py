@@ -1,4 +1,4 @@
-"""Ask for a run: seal, then queue; or for the application or the undoing of what was planned before."""
+"""Ask for a run: seal, then queue; or for the application, retry or undoing of what was planned before."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def submit(services: Services, asked: Asked, person: Person, *, request: str = "
             return str(store.runs_of_request(connection, known.id)[0].id)
     if request:
         return _apply(services, asked, person, request)
-    if asked.mode in {Mode.APPLY, Mode.UNDO}:
+    if asked.mode is not None and asked.mode.changes:
         raise RefusedError(
             "mode apply carries out an approved request, and none is named",
             hint=f"plan first: opsnb run {asked.runbook} ...; it names the request for --mode apply --request REQ",
@@ -63,16 +63,48 @@ def undo(services: Services, run: str, person: Person) -> str:
     """
     with services.database.transaction() as connection:
         row = store.run_row(connection, run)
-        made = [i for i in store.intent_rows(connection, run) if i.outcome == "ok"]
+        made = store.made(connection, run)
         request = store.request_row(connection, row.request)
         done = [r for r in store.runs_of_request(connection, row.request) if r.undoes == run]
-    if row.mode != Mode.APPLY or not made:
+    if row.mode not in {Mode.APPLY, Mode.RETRY} or not made:
         raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
     if any(r.verdict in {None, Verdict.DONE.value} for r in done):
         raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
     _still_sealed(services, request)
     del person  # part 5 asks who may undo
     return _queue(services, request.id, row.runbook, row.title, Mode.UNDO, undoes=run)
+
+
+def retry(services: Services, run: str, person: Person) -> str:
+    """Queue what the application of a request did not finish; an approval covers a retry of that.
+
+    Args:
+        services: What the flow needs.
+        run: The application, or a retry of it.
+        person: Who asks.
+
+    Raises:
+        RefusedError: If nothing is left of it, or it was undone, or one of its runs has not ended.
+    """
+    with services.database.transaction() as connection:
+        row = store.run_row(connection, run)
+        request = store.request_row(connection, row.request)
+        made = store.made_of_request(connection, row.request)
+        others = store.runs_of_request(connection, row.request)
+    if row.mode not in {Mode.APPLY, Mode.RETRY}:
+        raise RefusedError(f"run {run} (mode {row.mode}) applied nothing, so there is nothing to retry")
+    if going := [r.id for r in others if r.verdict is None]:
+        raise RefusedError(f"run {going[0]} of the same request has not ended")
+    if undone := [r.id for r in others if r.mode == Mode.UNDO]:
+        raise RefusedError(f"run {run} was undone by run {undone[-1]}", hint=f"plan anew: opsnb run {row.runbook} ...")
+    if all(r.verdict == Verdict.DRIFTED for r in others if r.mode == Mode.APPLY):
+        raise RefusedError(f"run {run} began nothing: the plan had drifted", hint=f"plan anew: opsnb run {row.runbook}")
+    if len(made) == len(request.plan["changes"]):
+        raise RefusedError(f"every change of request {request.id} was made; nothing is left to retry")
+    _still_sealed(services, request)
+    same_hosts(services, json.loads(request.body))
+    del person  # part 5 asks who may
+    return _queue(services, request.id, row.runbook, row.title, Mode.RETRY)
 
 
 def _apply(services: Services, asked: Asked, person: Person, request: str) -> str:
@@ -145,7 +177,7 @@ def _queue(services: Services, request: str, runbook: str, title: str, mode: Mod
         ):
             raise RefusedError(f"request {request} was applied already")
         store.add_run(connection, new)
-        if body["locks"] and mode in {Mode.APPLY, Mode.UNDO}:
+        if body["locks"] and mode.changes:
             store.note(connection, new.id, "locks", body["locks"])
     services.feed(new.id).tell({"ev": "state", "run": new.id, "request": request, "state": RunState.QUEUED.value})
     services.wake()

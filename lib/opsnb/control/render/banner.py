@@ -58,7 +58,7 @@ def _counts(record: Record, language: str) -> list[str]:
         made.append(translate("{n} of {m} checks held", language, n=held, m=len(record.checks)))
     elif record.mode is not Mode.PLAN:
         made.append(translate("no check was made", language))
-    if record.mode in {Mode.APPLY, Mode.UNDO}:
+    if record.mode.changes:
         planned = len((record.plan or {}).get("changes") or [])
         done = sum(row.get("state") == "ok" for row in record.applied)
         made.append(translate("{n} of {m} planned changes made", language, n=done, m=max(planned, done)))

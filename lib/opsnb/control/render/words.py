@@ -37,12 +37,21 @@ CELL_STATES = {
     CellState.TEXT: ("", mark("text")),
 }
 NOT_RECORDED = ("·", mark("state not recorded"))
-SHORT = (mark("read"), mark("change"), mark("danger"), mark("plan"), mark("apply"), mark("undo"))  # modes and risks
+SHORT = (
+    mark("read"),
+    mark("change"),
+    mark("danger"),
+    mark("plan"),
+    mark("apply"),
+    mark("undo"),
+    mark("retry"),
+)  # modes and risks
 MODES = {
     Mode.READ: mark("read (changes nothing)"),
     Mode.PLAN: mark("plan (reads only)"),
     Mode.APPLY: mark("apply (carries out the approved plan)"),
     Mode.UNDO: mark("undo (carries out the inverse of an applied plan)"),
+    Mode.RETRY: mark("retry (carries out what an application did not finish)"),
 }
 RISKS = {
     Risk.READ: mark("read: changes nothing"),

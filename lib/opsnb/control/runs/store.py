@@ -73,7 +73,7 @@ notes = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("run", String, nullable=False, index=True),
-    Column("kind", String, nullable=False),  # check, evidence, planned, drifted, inapplicable, finished, stop
+    Column("kind", String, nullable=False),  # check, evidence, planned, drifted, inapplicable, numbers, finished, stop
     Column("value", JSON_TYPE, nullable=False),
 )
 locks = Table(
@@ -206,6 +206,19 @@ def close_intent(connection: Connection, run: str, change: int, outcome: str, er
 def intent_rows(connection: Connection, run: str) -> list[Row[Any]]:
     """Return a run's intents in the order of their changes."""
     return list(connection.execute(select(intents).where(intents.c.run == run).order_by(intents.c.change)))
+
+
+def made(connection: Connection, run: str) -> set[int]:
+    """Return the numbers, in the approved plan, of the changes that a run has made."""
+    own = {row.change for row in intent_rows(connection, run) if row.outcome == "ok"}
+    numbers = noted(connection, run, "numbers")  # a retry carries out a part of the plan, and counts that from 0
+    return {int(numbers[-1][number]) for number in own} if numbers else own
+
+
+def made_of_request(connection: Connection, request: str) -> set[int]:
+    """Return the numbers, in the approved plan, of the changes that its application and retries have made."""
+    rows = (row for row in runs_of_request(connection, request) if row.mode in {Mode.APPLY, Mode.RETRY})
+    return {number for row in rows for number in made(connection, row.id)}
 
 
 def unfinished(connection: Connection) -> list[Row[Any]]:

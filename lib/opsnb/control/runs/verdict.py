@@ -10,7 +10,7 @@ In order, the first that fits:
 6. a thing was no longer as planned after other changes were made, a change failed, a host could not be reached, or
    not every change that was let through was made: FAILED
 7. mode plan: PLANNED with a plan, FAILED without one
-8. a check did not hold, an apply made no check, a record had to be cut for lack of space: FAILED
+8. a check did not hold, a change made no check, a record had to be cut for lack of space: FAILED
 9. otherwise DONE
 """
 
@@ -117,7 +117,7 @@ def _unproven(seen: Seen) -> tuple[Verdict, str] | None:
         return Verdict.FAILED, f"{len(wrong)} of {len(seen.checks)} checks did not hold: {wrong[0].what}"
     if seen.runbook and not seen.finished:
         return Verdict.FAILED, "the notebook ended without run.finish()"
-    if seen.mode in {Mode.APPLY, Mode.UNDO} and not seen.checks:
+    if seen.mode.changes and not seen.checks:
         return Verdict.FAILED, "nothing was checked after the change"
     if seen.cut_for_space:
         return Verdict.FAILED, "the disk was full: the record could not be kept whole"
