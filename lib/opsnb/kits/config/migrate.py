@@ -145,6 +145,8 @@ def from_environment(hosts: Sequence[str], old: Service, service: Service) -> Mi
 def plan_migrate(migration: Migration, title: str) -> Plan:
     """Return the plan: sources of the one place first, then the hosts; reads only.
 
+    A host on which all is right already has no change.
+
     Raises:
         UnreachableError: If no target can be reached.
         UsageError: If something lies at a place that cannot be replaced.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from opsnb import fleet
 from opsnb.base.errors import OpsnbError, UsageError
@@ -16,6 +16,9 @@ from opsnb.kits.config.places import Service
 from opsnb.kits.config.reading import Found
 from opsnb.kits.config.values import File, host_path
 from opsnb.kits.files.states import State
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_PATHS = 200
 
@@ -108,25 +111,28 @@ class Beside:
     difference: str = ""
 
 
-def environments_beside(one: Service, other: Service) -> list[Beside]:
+def environments_beside(one: Service | None, other: Service | None) -> list[Beside]:
     """Return a service's files in two environments, source beside source: templates, not what they become."""
+    if one is None or other is None:
+        return []
     return [_beside(file, one, other) for file in one.manifest.files]
 
 
-def variables_beside(one: Service, other: Service) -> list[dict[str, Any]]:
-    """Return the variables of two environments: ``variable``, and the value in each, ``same``."""
+def variables_beside(one: Service | None, other: Service | None) -> pd.DataFrame:
+    """Return the variables of two environments that are not the same: expected differences."""
+    import pandas as pd
+
+    if one is None or other is None:
+        return pd.DataFrame(columns=["variable"])
     names = sorted({*one.variables, *other.variables})
-    rows = []
-    for name in names:
-        values = [service.variables[name].value if name in service.variables else None for service in (one, other)]
-        rows.append({"variable": name, one.environment: values[0], other.environment: values[1],
-                     "same": values[0] == values[1]})  # fmt: skip
-    return rows
+    both = [(n, *(s.variables[n].value if n in s.variables else "-" for s in (one, other))) for n in names]
+    rows = [row for row in both if row[1] != row[2]]
+    return pd.DataFrame(rows, columns=["variable", one.environment, other.environment])
 
 
 def _beside(file: File, one: Service, other: Service) -> Beside:
     (shown, text), (others, theirs) = _source(one, file), _source(other, file)
-    states: list[Any] = [{"content": t} if t is not None else None for t in (text, theirs)]
+    states: list[State | None] = [{"content": t} if t is not None else None for t in (text, theirs)]
     if file.sensitive:
         states = [hiding.hide(state) for state in states]
     return Beside(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opsnb import fleet
 from opsnb.base.plan import Plan
 from opsnb.kits.config.compare import DIFFERS, MISSING, REFUSED, SAME, Cell, Survey, difference, odd
+from opsnb.kits.config.migrate import Migration
 from opsnb.kits.config.places import Service, names
 from opsnb.kits.config.surveying import Beside
 from opsnb.kits.config.take import Taken
@@ -91,9 +92,12 @@ def picture(cells: Sequence[Cell]) -> Any:
     return grid(cells)
 
 
-def beside(rows: Iterable[Beside], one: Service, other: Service) -> pd.DataFrame:
+def beside(rows: Iterable[Beside], one: Service | None, other: Service | None) -> pd.DataFrame:
     """Return a service's files in two environments: where each source lies, and whether they say the same."""
     import pandas as pd
+
+    if one is None or other is None:
+        return pd.DataFrame(columns=["file", "same"])
 
     found = [(row.path, row.one or "-", row.other or "-", row.same) for row in rows]
     return pd.DataFrame(found, columns=["file", one.environment, other.environment, "same"])
@@ -104,7 +108,7 @@ def beside_text(rows: Iterable[Beside]) -> str:
     return "\n\n".join(_visible(row.difference) for row in rows if row.difference) or "(none)"
 
 
-def variables(service: Service, hosts: Sequence[str]) -> pd.DataFrame:
+def variables(service: Service | None, hosts: Sequence[str]) -> pd.DataFrame:
     """Return the variables that templates want: their value on each host and where it comes from.
 
     Hosts with the same value from the same place share a row.
@@ -114,7 +118,7 @@ def variables(service: Service, hosts: Sequence[str]) -> pd.DataFrame:
     found: dict[tuple[str, str, str], list[str]] = {}
     for host in hosts:
         row = fleet.machine(host).row
-        if host == fleet.THIS_MACHINE:
+        if host == fleet.THIS_MACHINE or service is None:
             continue
         values = service.values(row)
         wanted = [(n, f) for f in service.of(row) if f.template for n in names(service.source(f)[1])]
@@ -159,11 +163,45 @@ def taken(rows: Sequence[Taken]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["file", "mode", "owner", "becomes", "to", "why"])
 
 
-def told(values: Iterable[tuple[str, str]], columns: tuple[str, str]) -> pd.DataFrame:
-    """Return pairs as a table."""
+def refused(cells: Sequence[Cell]) -> list[str]:
+    """Return what could not be compared, ``HOST: REASON`` each."""
+    return [f"{cell.host}: {cell.how}" for cell in cells if cell.verdict == REFUSED]
+
+
+def evidence(cells: Sequence[Cell], survey: Survey, pairs: Sequence[Beside]) -> dict[str, Any]:
+    """Return a comparison's values by name."""
+    wrong: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.verdict != SAME:
+            wrong.setdefault(cell.host, []).append(f"{cell.path}: {cell.verdict}" + (f" ({cell.how})" * bool(cell.how)))
+    return {
+        "odd": wrong, "same": sum(cell.verdict == SAME for cell in cells), "compared": len(cells),
+        "unread": dict(survey.unread), "environments differ": [pair.path for pair in pairs if not pair.same],
+    }  # fmt: skip
+
+
+def moved(migration: Migration) -> pd.DataFrame:
+    """Return what is moved, a row a file of each host: columns ``host``, ``file``, ``from``, ``mode``, ``owner``."""
     import pandas as pd
 
-    return pd.DataFrame(list(values), columns=list(columns))
+    rows = [
+        (host, one.file.path, one.source, one.file.mode or "-", one.file.owner or "-")
+        for host, files in migration.files.items() for one in files
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["host", "file", "from", "mode", "owner"])
+
+
+def lost(migration: Migration) -> str:
+    """Return what does not move with the files, written out."""
+    return "\n\n".join(_visible(f"{path}\n{text}") for path, text in migration.lost.items()) or "(none)"
+
+
+def left(migration: Migration) -> pd.DataFrame:
+    """Return the lines that still speak of the old place."""
+    import pandas as pd
+
+    rows = [(one.host, one.path, one.line, one.what, one.text or HIDDEN) for one in migration.left]
+    return pd.DataFrame(rows, columns=["host", "file", "line", "holds", "text"])
 
 
 def _mark(cell: Cell) -> str:

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class Taken:
     listed: bool = False
 
 
-def opened(service: str, environment: str) -> Service:
+def opened(service: str, environment: str, variables: Mapping[str, str] | None = None) -> Service:
     """Return a service of the one place, with an empty manifest where there is none yet.
 
     Raises:
@@ -61,7 +61,7 @@ def opened(service: str, environment: str) -> Service:
     """
     folder_name(service, "the service")
     if sources.read(f"{service}/{MANIFEST}") is not None:
-        return open_service(sources.root(), service, environment)
+        return open_service(sources.root(), service, environment, variables)
     folder_name(environment, "the environment")
     manifest = Manifest(service=service, path=f"configs/{service}/{MANIFEST}")
     return Service(root=sources.root(), name=service, environment=environment, manifest=manifest)
