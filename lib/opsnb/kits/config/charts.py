@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opsnb.kits.config.compare import DIFFERS, MISSING, REFUSED, SAME, Cell
-from opsnb.kits.linux.charts import BLUE, GREY, ORANGE, RED, WIDTH, plain_label
+from opsnb.kits.config.compare import DIFFERS, MISSING, OWN, REFUSED, SAME, Cell
+from opsnb.kits.linux.charts import BLUE, GREY, ORANGE, PURPLE, RED, WIDTH, plain_label
 
-COLOURS = {SAME: BLUE, DIFFERS: ORANGE, MISSING: RED, REFUSED: GREY}
+COLOURS = {SAME: BLUE, OWN: PURPLE, DIFFERS: ORANGE, MISSING: RED, REFUSED: GREY}  # absent: no cell
 SQUARE = 0.3  # inches of a row
 MARGIN = 1.3  # inches for title, names of hosts and legend
 MAX_FILES, MAX_HOSTS = 40, 40  # more are not told apart; the rest stands in the table
@@ -25,7 +25,7 @@ def grid(cells: Sequence[Cell]) -> Any:
     figure = Figure(figsize=(WIDTH, MARGIN + SQUARE * max(len(shown), 1)), layout="constrained")
     axes = figure.subplots()
     for cell in cells:
-        if cell.path in shown and cell.host in columns:
+        if cell.verdict in COLOURS and cell.path in shown and cell.host in columns:
             x, y = columns.index(cell.host), shown.index(cell.path)
             axes.add_patch(Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, color=COLOURS[cell.verdict]))
             axes.text(x, y, cell.group, ha="center", va="center", color="white", fontsize=9, parse_math=False)

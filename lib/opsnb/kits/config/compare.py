@@ -3,7 +3,8 @@
 Rules:
 
 * Contents are compared to the byte, modes and owners beside them. What one host has more often than any other is usual;
-  a host with something else is odd. Where two are equally common, nobody is.
+  a host with something else is odd. Where two are equally common, both are shown; where each of three or more hosts has
+  its own, as ``/etc/hosts``, nobody is odd.
 * A sensitive file, and one that is not in the manifest and that not everybody may read, is compared and shown as a
   keyed hash.
 """
@@ -25,7 +26,10 @@ from opsnb.kits.files.states import State
 OTHERS_READ = 0o004
 MAX_LINES = 120  # lines of one difference that are shown
 MAX_SIDE = 4000  # lines of one side that are compared; the comparison is quadratic in the worst case
-MISSING, REFUSED, SAME, DIFFERS = "missing", "refused", "same", "differs"
+SAME, DIFFERS, MISSING, REFUSED = "same", "differs", "missing", "refused"
+ABSENT, OWN = "absent", "own"  # nobody has it, or nobody should; each host has its own
+FINE = frozenset({SAME, ABSENT, OWN})
+ENOUGH = 3  # hosts: where so many agree in nothing, the file is made for each host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ class Cell:
     Args:
         path: The file.
         host: The host.
-        verdict: ``same``, ``differs``, ``missing`` or ``refused``.
+        verdict: ``same``, ``differs``, ``missing``, ``refused``, ``absent`` or ``own``.
         how: In what it differs, for the reader.
         against: What it was compared with, for the reader.
         group: Letter of the hosts that have the same content; empty without a file.
@@ -113,13 +117,13 @@ def unified(one: JSON, other: JSON, first: str, second: str) -> str:
     return "\n".join(rows[:MAX_LINES] + ([f"... and {left} more lines"] if left > 0 else []))
 
 
-def odd(cells: Sequence[Cell]) -> list[Cell]:
+def apart(cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that are not the same, one for each path and group: hosts with the same oddity look alike."""
     seen: set[tuple[str, str, str]] = set()
     found = []
     for cell in cells:
         key = (cell.path, cell.verdict, cell.group if not cell.against.startswith("configs/") else cell.host)
-        if cell.verdict != SAME and key not in seen:
+        if cell.verdict not in FINE and key not in seen:
             seen.add(key)
             found.append(cell)
     return found
@@ -134,7 +138,9 @@ def _row(survey: Survey, path: str, reference: str) -> list[Cell]:
         if found.refused:
             verdict, how = REFUSED, found.refused
         elif found.state is None:
-            verdict, how = (SAME, "nobody has it") if wanted is None and against else (MISSING, "")
+            verdict, how = (ABSENT, "") if wanted is None and against else (MISSING, "")
+        elif not against and _each_its_own(survey.found[path]):
+            verdict, how = OWN, "each host has its own"
         elif not against:
             verdict, how = (DIFFERS, "no value is the usual one")
         elif wanted is None:
@@ -169,6 +175,11 @@ def _other(survey: Survey, cell: Cell, cells: Sequence[Cell], reference: str) ->
         if one.path == cell.path and one.group != cell.group and one.verdict != REFUSED:
             return survey.found[cell.path][one.host].state, f"host {one.host}"
     return None, "nothing"
+
+
+def _each_its_own(found: Mapping[str, Found]) -> bool:
+    contents = [_content(one.state) for one in found.values() if one.state is not None]
+    return len(contents) >= ENOUGH and len(set(contents)) == len(contents)
 
 
 def _how(state: State, wanted: State) -> str:

@@ -166,11 +166,15 @@ def _change(host: str, title: str, rows: Sequence[dict[str, Any]], before: Any, 
     target = {"files": list(rows), **({"directories": folders} if folders else {})}
     paths = [row["path"] for row in rows]
     runs = list(dict.fromkeys(" ".join(words) for row in rows for words in (row["validate"], row["activate"]) if words))
-    kept = [kept_as(p, state) for p, state in before["files"].items() if hidden(state)]
     what = f"{title}: {paths[0]}" if len(paths) == 1 else f"{title}: {len(paths)} files"
-    does = [f"make {', '.join(folders)}"] * bool(folders) + [f"replace {', '.join(paths)} together"]
-    does += [f"keep the old one as {', '.join(kept)}"] * bool(kept) + [f"run {'; '.join(runs)}"] * bool(runs)
-    back = [f"put back {', '.join(paths)}"] + [f"run {'; '.join(runs)}"] * bool(runs)
+    kept = [kept_as(p, state) for p, state in before["files"].items() if hidden(state)]
+    new = [path for path in paths if before["files"][path] is None]
+    old = [path for path in paths if path not in new]
+    ran = [f"run {'; '.join(runs)}"] * bool(runs)
+    together = " together" * (len(paths) > 1)
+    does = [f"make {', '.join(folders)}"] * bool(folders) + [f"write {', '.join(paths)}{together}"]
+    does += [f"keep the old one as {', '.join(kept)}"] * bool(kept) + ran
+    back = [f"put back {', '.join(old)}"] * bool(old) + [f"remove {', '.join(new)}"] * bool(new) + ran
     back += [f"remove {', '.join(reversed(folders))}"] * bool(folders)
     return Change(
         host=host, what=what, verb=VERB, target=target, before=before, after=after,

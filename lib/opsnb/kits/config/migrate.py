@@ -103,7 +103,7 @@ def from_host(
     left = [one for host in targets for one in _left(host, files[host], _foreign(terms, fleet.machine(host).row))]
     return Migration(
         targets=targets, files=files, left=left[:MAX_FINDINGS], lost=_lost(service, row, there),
-        why=f"{len(there)} file(s) that {source} has",
+        why=f"{service.name}: {len(there)} file(s) of {source} to {', '.join(targets)}",
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def from_environment(hosts: Sequence[str], old: Service, service: Service) -> Mi
     left = [one for host in hosts for one in _left(host, files[host], terms)]
     return Migration(
         targets=tuple(hosts), files=files, place=tuple(place), left=left[:MAX_FINDINGS],
-        why=f"the files of {old.shown}",
+        why=f"{service.name}: files of {old.environment} to {service.environment}",
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from opsnb.kits.config.values import (
 from opsnb.kits.files.template import PLACEHOLDER, fill
 
 Row = Mapping[str, Any]
+OF_HOST = "the host"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ class Service:
         """Return every variable of a host with where it comes from."""
         name = str(row["name"])
         facts = {"host": name, "address": row.get("address", ""), "environment": self.environment, "service": self.name}
-        found = {key: Given(value=str(value), origin="the host") for key, value in facts.items()}
+        found = {key: Given(value=str(value), origin=OF_HOST) for key, value in facts.items()}
         labels = {f"label_{key}": value for key, value in dict(row.get("labels", {})).items()}
         found |= {k: Given(value=str(v), origin="a label") for k, v in labels.items() if VARIABLE.fullmatch(k)}
         found |= self.variables

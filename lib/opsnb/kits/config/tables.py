@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb import fleet
 from opsnb.base.plan import Plan
-from opsnb.kits.config.compare import DIFFERS, MISSING, REFUSED, SAME, Cell, Survey, difference, odd
+from opsnb.kits.config.compare import (
+    ABSENT,
+    DIFFERS,
+    FINE,
+    MISSING,
+    OWN,
+    REFUSED,
+    SAME,
+    Cell,
+    Survey,
+    apart,
+    difference,
+)
 from opsnb.kits.config.migrate import Migration
-from opsnb.kits.config.places import Service, names
+from opsnb.kits.config.places import OF_HOST, Service, names
 from opsnb.kits.config.surveying import Beside
 from opsnb.kits.config.take import Taken
 from opsnb.runbook.show import visible
@@ -20,9 +32,10 @@ if TYPE_CHECKING:
 
 MAX_WIDE = 6  # hosts that are columns of a table; more are rows
 HIDDEN = "(hidden)"  # a value that goes into a sensitive file
+EACH = "(each its own)"
 MAX_SHOWN = 20  # differences that are written out
-COUNTED = {SAME: "the same", DIFFERS: "differ", MISSING: "missing", REFUSED: "refused"}
-MARKS = {SAME: "same", DIFFERS: "differs", MISSING: "missing", REFUSED: "refused"}
+COUNTED = {SAME: "the same", DIFFERS: "differ", MISSING: "missing", REFUSED: "refused", OWN: "made for each host"}
+MARKS = {SAME: "same", DIFFERS: "differs", MISSING: "missing", REFUSED: "refused", ABSENT: "-", OWN: "own"}
 
 
 def matrix(cells: Sequence[Cell]) -> pd.DataFrame:
@@ -44,7 +57,7 @@ def groups(cells: Sequence[Cell]) -> pd.DataFrame:
 
     found: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
-        found.setdefault((cell.path, cell.group or cell.verdict), []).append(cell.host)
+        found.setdefault((cell.path, cell.group or MARKS[cell.verdict]), []).append(cell.host)
     rows = [(path, group, len(hosts), ", ".join(hosts)) for (path, group), hosts in sorted(found.items())]
     return pd.DataFrame(rows, columns=["file", "content", "hosts", "names"])
 
@@ -53,13 +66,15 @@ def oddities(cells: Sequence[Cell]) -> pd.DataFrame:
     """Return what is odd, a row each: columns ``host``, ``file``, ``is``, ``in``, ``compared with``."""
     import pandas as pd
 
-    rows = [(c.host, c.path, MARKS[c.verdict], c.how, c.against or "each other") for c in cells if c.verdict != SAME]
+    rows = [
+        (c.host, c.path, MARKS[c.verdict], c.how, c.against or "each other") for c in cells if c.verdict not in FINE
+    ]
     return pd.DataFrame(rows, columns=["host", "file", "is", "in", "compared with"])
 
 
 def differences(survey: Survey, cells: Sequence[Cell], reference: str = "") -> str:
     """Return the differences of what is odd, written out; hosts with the same oddity are shown once."""
-    shown = [cell for cell in odd(cells) if cell.verdict != REFUSED]
+    shown = [cell for cell in apart(cells) if cell.verdict != REFUSED]
     parts = [_visible(difference(survey, cell, cells, reference)) for cell in shown[:MAX_SHOWN]]
     if len(shown) > MAX_SHOWN:
         parts.append(f"... and {len(shown) - MAX_SHOWN} more, in the table")
@@ -69,9 +84,9 @@ def differences(survey: Survey, cells: Sequence[Cell], reference: str = "") -> s
 def summary(cells: Sequence[Cell], survey: Survey) -> str:
     """Return the answer in a line or two."""
     count = Counter(cell.verdict for cell in cells)
-    bad = sorted({cell.host for cell in cells if cell.verdict != SAME})
+    bad = sorted({cell.host for cell in cells if cell.verdict not in FINE})
     seen = f"{len(survey.found)} file(s) on {len(survey.hosts)} host(s)"
-    lines = [f"{seen}: " + ", ".join(f"{count[verdict]} {word}" for verdict, word in COUNTED.items())]
+    lines = [f"{seen}: " + ", ".join(f"{count[v]} {word}" for v, word in COUNTED.items() if count[v] or v == SAME)]
     lines += [f"odd: {', '.join(bad)}"] if bad else []
     guarded = sorted(survey.guarded)
     lines += [f"shown as keyed hashes: {', '.join(guarded)}"] if guarded else []
@@ -126,6 +141,8 @@ def variables(service: Service | None, hosts: Sequence[str]) -> pd.DataFrame:
         for name in dict.fromkeys(name for name, _ in wanted):
             given = values.get(name)
             value = HIDDEN if name in secret else given.value if given else "-"
+            if given and given.origin == OF_HOST and name in {"host", "address"}:
+                value = EACH
             key = (name, value, given.origin if given else "nobody gives it")
             found.setdefault(key, []).append(host)
     rows = [(*key, ", ".join(where)) for key, where in sorted(found.items())]
@@ -133,11 +150,28 @@ def variables(service: Service | None, hosts: Sequence[str]) -> pd.DataFrame:
 
 
 def overview(plan: Plan) -> pd.DataFrame:
-    """Return a plan's changes, a row each: columns ``host``, ``what``, ``does``, ``undone by``."""
+    """Return a plan's changes, a row a file: columns ``host``, ``file``, ``becomes``, ``runs``.
+
+    Where files are replaced together, their commands stand in the row of the first.
+    """
     import pandas as pd
 
-    rows = [(c.host, c.what, c.command, c.undo) for c in plan.changes]
-    return pd.DataFrame(rows, columns=["host", "what", "does", "undone by"])
+    rows = []
+    for change in plan.changes:
+        before, after = _files(change.before, change.what), _files(change.after, change.what)
+        commands = dict.fromkeys(
+            " ".join(words) for row in change.target.get("files", []) for words in (row["validate"], row["activate"])
+        )
+        runs = "; ".join(command for command in commands if command)
+        for number, path in enumerate(after or before):
+            old, new = before.get(path), after.get(path)
+            word = "new" if old is None else "removed" if new is None else "replaced"
+            rows.append((change.host, path, word, "" if number else runs))
+    return pd.DataFrame(rows, columns=["host", "file", "becomes", "runs"])
+
+
+def _files(state: Any, what: str) -> dict[str, Any]:
+    return dict(state["files"]) if isinstance(state, Mapping) and "files" in state else {what: state}
 
 
 def right_already(plan: Plan) -> pd.DataFrame:
@@ -172,7 +206,7 @@ def evidence(cells: Sequence[Cell], survey: Survey, pairs: Sequence[Beside]) -> 
     """Return a comparison's values by name."""
     wrong: dict[str, list[str]] = {}
     for cell in cells:
-        if cell.verdict != SAME:
+        if cell.verdict not in FINE:
             wrong.setdefault(cell.host, []).append(f"{cell.path}: {cell.verdict}" + (f" ({cell.how})" * bool(cell.how)))
     return {
         "odd": wrong, "same": sum(cell.verdict == SAME for cell in cells), "compared": len(cells),
@@ -211,4 +245,4 @@ def _mark(cell: Cell) -> str:
 
 
 def _visible(text: str) -> str:
-    return "\n".join(visible(line) for line in text.split("\n"))
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
