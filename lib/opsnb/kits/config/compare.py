@@ -104,7 +104,10 @@ def difference(survey: Survey, cell: Cell, cells: Sequence[Cell], reference: str
     if found.refused:
         return f"{cell.host}: {found.refused}"
     wanted, name = _other(survey, cell, cells, reference)
-    return unified(wanted, found.state, f"{name}: {cell.path}", f"{cell.host}: {cell.path}")
+    state = found.state
+    if state is not None and wanted is not None:  # what nobody asks for is no difference
+        state = {key: value for key, value in state.items() if key in wanted}
+    return unified(wanted, state, f"{name}: {cell.path}", f"{cell.host}: {cell.path}")
 
 
 def unified(one: JSON, other: JSON, first: str, second: str) -> str:

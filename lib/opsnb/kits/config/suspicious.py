@@ -18,7 +18,7 @@ HEADER = r"""authorization["']?:?\s+["']?(?:basic|bearer)\s+"""
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (PRIVATE_KEY, re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")),
     ("a password or token", re.compile(rf"""[\w.-]*(?:{NAMES})["']?\s*(?:=>|[:=])\s*{VALUE}""", re.IGNORECASE)),
-    ("a password", re.compile(rf"^\s*(?:requirepass|masterauth|password|bindpw)\s+{VALUE}", re.IGNORECASE)),
+    ("a password", re.compile(rf"^\s*(?:requirepass|masterauth|password|bindpw)\s+(?![=:]){VALUE}", re.IGNORECASE)),
     ("a login in a URL", re.compile(r"\w://[^\s/:@]+:(?P<value>[^\s/@]+)@")),
     ("an authorization header", re.compile(rf"""{HEADER}(?P<value>\S+)""", re.IGNORECASE)),
     ("an access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),

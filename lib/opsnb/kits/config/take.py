@@ -126,24 +126,26 @@ def _one(service: Service, row: Any, path: str, found: Found, guarded: str) -> T
 
     if found.refused or found.state is None:
         return became("refused", found.refused or "is not there")
-    why, sensitive = _guard(found.state, guarded)
-    if why:
-        return became("refused", why)
-    sensitive = sensitive or file.sensitive
+    word, why = _compared(service, row, entry, found.state["content"], source)
+    if word in {"as it is", "refused"}:
+        return became(word, why)
+    refusal, sensitive = ("", True) if file.sensitive else _guard(found.state, guarded, listed=entry is not None)
+    if refusal:
+        return became("refused", refusal)
     if entry is None:
         file = File(
             path=path, source=file.source, mode=found.state["mode"], owner=found.state["owner"], sensitive=sensitive
         )
     if entry is not None and sensitive and not entry.sensitive:
         return became("refused", f"{service.manifest.path}:{entry.line} does not say that it is sensitive")
-    return became(*_compared(service, row, entry, found.state["content"], source), file)
+    return became(word, why, file)
 
 
-def _guard(state: State, guarded: str) -> tuple[str, bool]:
-    """Return why a file is refused, and whether it is taken as sensitive."""
+def _guard(state: State, guarded: str, *, listed: bool) -> tuple[str, bool]:
+    """Return why a file is refused, and whether it is taken as sensitive; of a listed one the manifest says how."""
     reasons = [str(one) for one in suspicions(state["content"])]
     key = any(PRIVATE_KEY in reason for reason in reasons)
-    if not int(state["mode"], 8) & OTHERS_READ:
+    if not listed and not int(state["mode"], 8) & OTHERS_READ:
         reasons.append(f"not everybody may read it there (mode {state['mode']})")
     if not reasons or (guarded == "show" and not key):
         return "", False
