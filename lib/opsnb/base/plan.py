@@ -120,26 +120,6 @@ class Plan:
         )
 
 
-def state_lines(state: JSON) -> list[str]:
-    """Return a state as lines that are compared and read: the text of files as it is, everything else as JSON."""
-    if state is None:
-        return []
-    if isinstance(state, str):
-        return state.splitlines()
-    for name in ("content", "files"):
-        found = state.get(name) if isinstance(state, Mapping) else None
-        if isinstance(found, str) or (isinstance(found, Mapping) and name == "files"):
-            rest = {key: value for key, value in state.items() if key != name}
-            head = [json.dumps(rest, ensure_ascii=False, sort_keys=True, default=str)] if rest else []
-            return head + (found.splitlines() if isinstance(found, str) else _file_lines(found))
-    return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
-
-
-def _file_lines(files: Mapping[str, JSON]) -> list[str]:
-    there = {path: state for path, state in files.items() if state is not None}
-    return [row for path, state in there.items() for row in (f"==> {path}", *state_lines(state))]
-
-
 def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
     """Return the plans of several hosts as one: all changes, host after host; each context under its host's name."""
     return Plan(
