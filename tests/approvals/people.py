@@ -1,0 +1,78 @@
+"""People for the approval tests: a snapshot that a test writes down, said to the engine through its protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from opsnb.control.approvals.values import Subject
+
+ASKED = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One delegation: who stands for whom, from when to when."""
+
+    person: str
+    stands_for: str
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """A snapshot of people; ids are names."""
+
+    active_ones: frozenset[str]
+    bots: frozenset[str] = frozenset()
+    roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    leaders: dict[str, str] = field(default_factory=dict)
+    leaders_of: dict[str, str] = field(default_factory=dict)
+    delegates: tuple[Standing, ...] = ()
+    not_entitled: frozenset[str] = frozenset()
+
+    def name(self, person):
+        """Ids are names."""
+        return person
+
+    def named(self, name):
+        """Ids are names."""
+        return name if name in self.active_ones | self.bots else ""
+
+    def active(self, person):
+        """As written down."""
+        return person in self.active_ones
+
+    def bot(self, person):
+        """As written down."""
+        return person in self.bots
+
+    def alone(self):
+        """Service accounts are no people."""
+        return len(self.active_ones - self.bots) == 1
+
+    def holders(self, role):
+        """As written down."""
+        return self.roles.get(role, frozenset())
+
+    def leader(self, department):
+        """As written down."""
+        return self.leaders.get(department, "")
+
+    def leader_of(self, person):
+        """As written down."""
+        return self.leaders_of.get(person, "")
+
+    def stands_for(self, person, at):
+        """Those whose delegation runs at the moment; the end is not in it."""
+        return frozenset(d.stands_for for d in self.delegates if d.person == person and d.begin <= at < d.end)
+
+    def entitled(self, person, subject, at):
+        """Everybody but those written down."""
+        return f"{person} may not approve it" if person in self.not_entitled else ""
+
+
+def subject(**values):
+    """Return what carol asked for: REQ with plan P."""
+    return Subject(**{"request": "R1", "digest": "REQ", "plan": "P", "requester": "carol", "asked": ASKED, **values})
