@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from opsnb.control.approvals.values import Subject
 
@@ -30,7 +30,8 @@ class People:
     leaders: dict[str, str] = field(default_factory=dict)
     leaders_of: dict[str, str] = field(default_factory=dict)
     delegates: tuple[Standing, ...] = ()
-    not_entitled: frozenset[str] = frozenset()
+    nowhere: frozenset[tuple[str, str]] = frozenset()  # person and environment where they may not approve
+    lost: dict[str, datetime] = field(default_factory=dict)  # from when on they may approve nothing
 
     def name(self, person):
         """Ids are names."""
@@ -69,8 +70,11 @@ class People:
         return frozenset(d.stands_for for d in self.delegates if d.person == person and d.begin <= at < d.end)
 
     def entitled(self, person, subject, at):
-        """Everybody but those written down."""
-        return f"{person} may not approve it" if person in self.not_entitled else ""
+        """Everybody is entitled but those written down."""
+        if at >= self.lost.get(person, at + timedelta(seconds=1)):
+            return f"{person} may not approve anything any more"
+        where = [e for e in sorted(subject.environments) if (person, e) in self.nowhere]
+        return f"{person} may not approve in {where[0]}" if where else ""
 
 
 def subject(**values):

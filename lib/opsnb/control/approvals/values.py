@@ -12,8 +12,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from opsnb.base.errors import UsageError
+from opsnb.control import records
 from opsnb.control.records import Risk
 
+ActKind = records.ActKind
+Status = records.ApprovalStatus
 HOUR = 3600.0  # seconds
 DAY = 24 * HOUR  # seconds
 
@@ -34,38 +37,6 @@ class Need(StrEnum):
     ANY = "any"  # one
     ALL = "all"  # each of them
     SOME = "some"  # as many as the step's count says
-
-
-class ActKind(StrEnum):
-    """What somebody did about a request, or the clock did."""
-
-    APPROVE = "approve"  # yes to exactly this request and plan
-    RETURN = "return"  # plan anew, for the reason given
-    REJECT = "reject"  # no, by a handler of an open step: the request ends
-    VETO = "veto"  # no, by anybody entitled, whatever the others said: the request ends
-    WITHDRAW = "withdraw"  # the requester takes the request back
-    DELEGATE = "delegate"  # a handler hands their part of a step to another entitled person
-    ESCALATE = "escalate"  # the clock: the step waited too long, its further handlers join
-    EXPIRE = "expire"  # the clock: nobody can approve it any more
-    COMMENT = "comment"  # words only
-    REVIEW = "review"  # somebody looked afterwards at what went without an approval
-
-
-class Status(StrEnum):
-    """What the acts add up to."""
-
-    OPEN = "open"  # more has to be said
-    APPROVED = "approved"  # enough was said, and it is still valid
-    RETURNED = "returned"  # the requester has to plan anew
-    REJECTED = "rejected"  # ended by a handler
-    VETOED = "vetoed"  # ended by a veto
-    WITHDRAWN = "withdrawn"  # ended by the requester
-    EXPIRED = "expired"  # the time is over
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing that is said about this request and plan changes it any more."""
-        return self not in {Status.OPEN, Status.APPROVED}
 
 
 @dataclass(frozen=True, kw_only=True)
