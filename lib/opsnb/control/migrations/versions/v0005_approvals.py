@@ -77,8 +77,9 @@ def _on_sqlite() -> list[str]:
 
 def _on_postgresql() -> list[str]:
     body = "BEGIN RAISE EXCEPTION 'acts are only ever added'; END"
+    refused = "FOR EACH ROW EXECUTE FUNCTION acts_stay()"
     return [
         f"CREATE FUNCTION acts_stay() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
-        f"CREATE TRIGGER acts_stay BEFORE UPDATE OF {', '.join(FIXED)} ON acts FOR EACH ROW EXECUTE FUNCTION acts_stay()",
-        "CREATE TRIGGER acts_remain BEFORE DELETE ON acts FOR EACH ROW EXECUTE FUNCTION acts_stay()",
+        f"CREATE TRIGGER acts_stay BEFORE UPDATE OF {', '.join(FIXED)} ON acts {refused}",
+        f"CREATE TRIGGER acts_remain BEFORE DELETE ON acts {refused}",
     ]
