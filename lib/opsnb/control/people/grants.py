@@ -37,7 +37,7 @@ def parse(text: str) -> tuple[Grant, ...]:
         raise UsageError("a grant is empty", hint=f"{FORM}, {EXAMPLE}")
     actions = [_action(word) for word in words.pop(0).split(",")]
     runbooks = _globs(words.pop(0), "runbooks") if words and words[0] not in MARKS else ANY
-    places = {"in": ANY, "on": ANY}
+    places: dict[str, tuple[str, ...]] = {"in": ANY, "on": ANY}
     risk = Risk.DANGER
     seen: list[str] = []
     while words:

@@ -103,23 +103,30 @@ def shown(text: str) -> str:
 
 
 def _problem(text: str) -> str:
+    """Return what is wrong with a name, in words; empty when nothing is."""
     if len(text) > MAX_TEXT:
         return f"it has {len(text)} characters, at most {MAX_TEXT} are kept"
-    if text != " ".join(text.split(" ")).strip() or "  " in text:
+    if text != text.strip(" ") or "  " in text:
         return "it begins or ends with a space, or has two in a row"
-    for number, character in enumerate(text):
-        if unicodedata.category(character) in UNSEEN or (character.isspace() and character != " "):
-            return f"character {number + 1} is U+{ord(character):04X}, which nobody sees"
-        if character in RESERVED:
-            return f"it holds {character!r}"
-        if character.isalpha() and unicodedata.normalize("NFKC", character) != character:
-            return f"character {number + 1} is U+{ord(character):04X}, a letter in another form"
+    wrong = (f"character {number} is {_wrong(c)}" for number, c in enumerate(text, 1) if _wrong(c))
+    if found := next(wrong, ""):
+        return found
     if _marks(text) > MAX_MARKS:
         return "it piles marks on a letter"
-    if not any(c.isalnum() for c in text) and text:
+    if text and not any(c.isalnum() for c in text):
         return "it has no letter and no digit"
     scripts = {unicodedata.name(c, "UNKNOWN").split()[0].split("-")[0] for c in text if c.isalpha()} - EAST_ASIAN
     return f"it mixes letters of {' and '.join(sorted(s.title() for s in scripts))}" if len(scripts) > 1 else ""
+
+
+def _wrong(character: str) -> str:
+    if unicodedata.category(character) in UNSEEN or (character.isspace() and character != " "):
+        return f"U+{ord(character):04X}, which nobody sees"
+    if character in RESERVED:
+        return f"'{character}', which separates or marks up elsewhere"
+    if character.isalpha() and unicodedata.normalize("NFKC", character) != character:
+        return f"U+{ord(character):04X}, a letter in another form"
+    return ""
 
 
 def _marks(text: str) -> int:
