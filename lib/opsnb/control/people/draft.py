@@ -115,8 +115,8 @@ class Draft:
         """Return the directory as it is with what was taken so far."""
         memberships = {person: tuple(roles) for person, roles in self.memberships.items() if roles}
         return Directory(
-            people=dict(self.people), departments=dict(self.departments), roles=dict(self.roles), memberships=memberships,
-            delegates=tuple(self.delegates.values()),
+            people=dict(self.people), departments=dict(self.departments), roles=dict(self.roles),
+            memberships=memberships, delegates=tuple(self.delegates.values()),
         )  # fmt: skip
 
     # -- people ----------------------------------------------------------------------------------------------------
