@@ -69,6 +69,11 @@ class People:
         """Those whose delegation runs at the moment; the end is not in it."""
         return frozenset(d.stands_for for d in self.delegates if d.person == person and d.begin <= at < d.end)
 
+    def stood_for(self, person, other, since, until):
+        """Whether one of the delegations ran at any moment of the time."""
+        mine = (d for d in self.delegates if d.person == person and d.stands_for == other)
+        return any(d.begin <= until and since < d.end for d in mine)
+
     def entitled(self, person, subject, at):
         """Everybody is entitled but those written down."""
         if at >= self.lost.get(person, at + timedelta(seconds=1)):

@@ -27,7 +27,7 @@ def meant(handlers: Iterable[Handler], subject: Subject, who: Who) -> tuple[froz
     return frozenset(people - {""}), anyone
 
 
-def conflict(person: str, flow: Flow, subject: Subject, who: Who, times: Iterable[datetime]) -> str:
+def conflict(person: str, flow: Flow, subject: Subject, who: Who, now: datetime) -> str:
     """Return why a person's yes to a request is worth nothing whoever let them handle it; empty: it is not.
 
     Args:
@@ -35,7 +35,7 @@ def conflict(person: str, flow: Flow, subject: Subject, who: Who, times: Iterabl
         flow: Whether the only person of a workspace may approve their own request.
         subject: What is asked for.
         who: People now.
-        times: The moments at which they must not stand for the requester.
+        now: The moment up to which, since the asking, they must not have stood for the requester.
     """
     name = who.name(person)
     if who.bot(person):
@@ -46,7 +46,7 @@ def conflict(person: str, flow: Flow, subject: Subject, who: Who, times: Iterabl
         return "" if flow.own else f"{name} asked for it, and the policy wants another person"
     if person in subject.authors:
         return f"{name} is an author of the notebook"
-    if any(subject.requester in who.stands_for(person, at) for at in times):
+    if who.stood_for(person, subject.requester, subject.asked, now):
         return f"{name} is a delegate of {who.name(subject.requester)}, who asked for it"
     return ""
 

@@ -23,6 +23,7 @@ from opsnb.control.approvals.values import DAY, HOUR, Flow, Handler, HandlerKind
 from opsnb.control.records import Risk
 
 ANYONE = (Handler(kind=HandlerKind.ANYONE),)
+NOTEBOOK = ".ipynb"
 REVIEW = DAY  # seconds in which what went without an approval is reviewed, where a policy says nothing
 
 
@@ -46,7 +47,7 @@ class Free:
         """Whether it lets the requester go without an approval: a named, active person, never a service account."""
         person = subject.requester
         named = person in meant(self.people, subject, who)[0]
-        return named and who.active(person) and not who.bot(person) and matches(subject.runbook, self.runbooks)
+        return named and who.active(person) and not who.bot(person) and covers(self.runbooks, subject.runbook)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ class Rule:
 
     def fits(self, risk: Risk, environment: str, runbook: str) -> bool:
         """Whether it is about such a request."""
-        return risk in self.risks and matches(environment, self.environments) and matches(runbook, self.runbooks)
+        return risk in self.risks and matches(environment, self.environments) and covers(self.runbooks, runbook)
 
 
 def _built_in(name: str, validity: float) -> Policy:
@@ -200,3 +201,10 @@ def _plain(value: Any) -> JSON:
 def matches(name: str, globs: Iterable[str]) -> bool:
     """Whether a name fits one of several globs; upper and lower case are different."""
     return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def covers(globs: tuple[str, ...], runbook: str) -> bool:
+    """Whether globs mean a runbook: a glob of ids never means a notebook that is known by its path."""
+    if runbook.endswith(NOTEBOOK):
+        globs = tuple(g for g in globs if g == "*" or g.endswith(NOTEBOOK))
+    return matches(runbook, globs)

@@ -4,8 +4,8 @@ Rules without I/O:
 
 * An approval counts for exactly the request digest and the plan digest that it names; a new plan makes it void.
 * It counts only from a person who is active, no service account, not the requester, not an author of the notebook and
-  not a delegate of the requester, and who is entitled for every environment and the runbook of the request *now*: when
-  they act, and again whenever the sum is made. The one exception: the only person of a workspace, where the flow lets
+  not a delegate of the requester at any moment since the asking, and who is entitled for every environment and the
+  runbook of the request *now*: when they act, and again whenever the sum is made. The one exception: the only person of a workspace, where the flow lets
   them.
 * It counts while it is valid: given before the request closed, and not older than the flow's validity.
 * Somebody who acts for another person (as their delegate at the act and now, or because a step was handed to them) uses
@@ -159,7 +159,7 @@ def _delegate(tally: Tally, state: State, act: Act) -> str:
     step, who = tally.step(act.step), tally.who
     if step is None or tally.handles(step, act.to) or act.to in tally.handed(step).values():
         return f"{who.name(act.to)} handles step '{act.step}' already"
-    why = conflict(act.to, tally.flow, tally.subject, who, (tally.now,))
+    why = conflict(act.to, tally.flow, tally.subject, who, tally.now)
     return why or standing(act.to, tally.subject, who, tally.now)
 
 
@@ -197,7 +197,7 @@ def _review(tally: Tally, state: State, act: Act) -> str:
         return "nothing of it went without an approval, so there is nothing to review"
     if state.reviewed:
         return "it was reviewed already"
-    why = conflict(act.person, tally.flow, tally.subject, tally.who, (tally.now,))
+    why = conflict(act.person, tally.flow, tally.subject, tally.who, tally.now)
     return why or standing(act.person, tally.subject, tally.who, tally.now)
 
 

@@ -135,7 +135,7 @@ class Tally:
     def unfit(self, act: Act, step: Step) -> str:
         """Why the person of an act, and whom they acted for, may not handle a step; empty: they may."""
         for person in dict.fromkeys((act.person, act.voice)):
-            if why := conflict(person, self.flow, self.subject, self.who, (act.at, self.now)):
+            if why := conflict(person, self.flow, self.subject, self.who, self.now):
                 return why
         if not self.who.active(act.person):
             return f"{self.who.name(act.person)} is not an active person of this workspace"
@@ -173,8 +173,7 @@ class Tally:
         if step.need is not Need.ALL:
             return step.count if step.need is Need.SOME else 1
         people = meant(step.handlers, self.subject, self.who)[0]
-        times = (self.now,)
-        return max(1, sum(not conflict(p, self.flow, self.subject, self.who, times) for p in people))
+        return max(1, sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people))
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""

@@ -255,5 +255,11 @@ class Who(Protocol):
     def stands_for(self, person: str, at: datetime) -> frozenset[str]:
         """Return the ids of those whose delegate the person is at a moment; never chained."""
 
+    def stood_for(self, person: str, other: str, since: datetime, until: datetime) -> bool:
+        """Whether the person was a delegate of another at any moment of a time, both ends included."""
+
     def entitled(self, person: str, subject: Subject, at: datetime) -> str:
-        """Return why a person may not approve such a request in every environment of it; empty: they may."""
+        """Return why a person may not approve such a request on every host of it; empty: they may, by their own right.
+
+        What somebody may only as a delegate is not theirs: then they act on behalf of the other, and say so.
+        """

@@ -250,7 +250,9 @@ def _obstacle(grant: Grant, target: Target, site: Site | None) -> str:
         where = f"{site.name} is " if site.name else "this is "
         return where + (f"in {site.environment}" if site.environment else "in no environment")
     if not ("*" in grant.groups or any(covers(grant.groups, group) for group in site.groups)):
-        return f"{site.name or 'this'} is not in that group"
+        return f"{site.name or 'this'} is in " + (
+            f"group {', '.join(sorted(site.groups))}" if site.groups else "no group"
+        )
     return ""
 
 

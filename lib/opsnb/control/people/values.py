@@ -109,12 +109,12 @@ class Grant:
     risk: Risk = Risk.DANGER
 
     def __str__(self) -> str:
-        """Return the grant in words: ``approve NGX-* in staging on group web up to change``."""
-        words = [self.action.value.replace("_", " ")]
-        words += [_list(self.runbooks)] if self.runbooks != ANY else []
-        words += [f"in {_list(self.environments)}"] if self.environments != ANY else []
-        words += [f"on group {_list(self.groups)}"] if self.groups != ANY else []
-        words += [f"up to risk {self.risk}"] if self.risk is not Risk.DANGER else []
+        """Return the grant in words: ``approve NGX-* in staging on web up to change``; :mod:`.grants` reads them."""
+        words = [self.action.value]
+        words += [",".join(self.runbooks)] if self.runbooks != ANY else []
+        words += [f"in {','.join(self.environments)}"] if self.environments != ANY else []
+        words += [f"on {','.join(self.groups)}"] if self.groups != ANY else []
+        words += [f"up to {self.risk}"] if self.risk is not Risk.DANGER else []
         return " ".join(words)
 
 
@@ -250,7 +250,3 @@ def covers_runbook(patterns: tuple[str, ...], name: str) -> bool:
     if name.endswith(NOTEBOOK):
         patterns = tuple(p for p in patterns if p == "*" or p.endswith(NOTEBOOK))
     return covers(patterns, name)
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
