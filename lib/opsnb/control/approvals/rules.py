@@ -5,8 +5,8 @@ Rules without I/O:
 * An approval counts for exactly the request digest and the plan digest that it names; a new plan makes it void.
 * It counts only from a person who is active, no service account, not the requester, not an author of the notebook and
   not a delegate of the requester at any moment since the asking, and who is entitled for every environment and the
-  runbook of the request *now*: when they act, and again whenever the sum is made. The one exception: the only person of a workspace, where the flow lets
-  them.
+  runbook of the request *now*: when they act, and again whenever the sum is made. The one exception: the only person
+  of a workspace, where the flow lets them.
 * It counts while it is valid: given before the request closed, and not older than the flow's validity.
 * Somebody who acts for another person (as their delegate at the act and now, or because a step was handed to them) uses
   that person's right, so both must be clean. A person counts once in a flow and so does a right: the first counts.
@@ -96,6 +96,8 @@ def _meant(act: Act, subject: Subject, who: Who) -> str:
         return f"request {subject.request} is not what they read: its digest is another"
     if act.plan != subject.plan:
         return f"request {subject.request} has another plan than the one they read"
+    if act.at < subject.asked:
+        return "it was not asked for yet: what they read is older"
     if (act.kind in CLOCK) != (not act.person):
         return "only the clock escalates and expires, and it does nothing else"
     if act.person and not who.active(act.person):
