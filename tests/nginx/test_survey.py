@@ -72,6 +72,7 @@ SERVER = "server { listen 80; server_name a; } "
 # id: what has it, what has it not
 FOUND: dict[str, tuple[Case, Case]] = {
     "stopped": (case("", pid=None), case("")),
+    "semicolon": (case("root /srv\n  index a;"), case("root /srv;\n  index a;\n log_format x\n 'index';")),
     "newer": (case("", newer=(MAIN,)), case("")),
     "descriptors": (case("", shown=Shown(open_files=1023)), case("", shown=Shown(open_files=1024))),
     "dropped": (case("", shown=status(10, 9)), case("", shown=status(10, 10))),

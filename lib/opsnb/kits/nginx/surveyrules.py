@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from opsnb.kits.linux.findings import Severity
-from opsnb.kits.nginx.grammar import Directive, walk
+from opsnb.kits.nginx.grammar import PLAIN, Directive, walk
 from opsnb.kits.nginx.reading import WILD, Configuration
 from opsnb.kits.nginx.scopes import Chain, chains, nearest, target
 from opsnb.kits.nginx.surveylook import Shown
@@ -71,6 +71,16 @@ def _running(case: Case) -> Iterator[Finding]:
         connections = int(one.arguments[0]) if one.arguments and one.arguments[0].isdigit() else 0
         if case.shown.open_files and connections * 2 > case.shown.open_files:
             yield finding("descriptors", one.where, connections=connections, files=case.shown.open_files)
+
+
+def _semicolons(case: Case) -> Iterator[Finding]:
+    for path, tree in case.found.trees.items():
+        text = case.found.files[path]
+        for one in walk(tree):
+            for word, (begin, end) in zip(one.arguments, one.spans[1:], strict=True):
+                begun = text[text.rfind("\n", 0, begin) + 1 : begin]
+                if word in PLAIN and not begun.strip() and text[begin:end] == word:
+                    yield finding("semicolon", one.where, name=quoted(word), directive=one.name)
 
 
 def _seen(case: Case) -> Iterator[Finding]:
@@ -226,8 +236,8 @@ def _locations(case: Case) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    _running, _seen, _certificates, _upstreams, _shares, _keepalive, _targets, _names, _includes, _clients, _passed_on,
-    _answers, _locations,
+    _running, _semicolons, _seen, _certificates, _upstreams, _shares, _keepalive, _targets, _names, _includes, _clients,
+    _passed_on, _answers, _locations,
 )  # fmt: skip
 
 

@@ -19,6 +19,12 @@ WORDS: dict[str, tuple[Severity, str, str, str]] = {
         "nobody is served by this host",
         "its error log; start it the way this host does",
     ),
+    "semicolon": (
+        CRITICAL,
+        "a ';' seems to be missing before {name}",
+        "nginx takes it for an argument of '{directive}', and refuses the file or does not what is meant",
+        "nginx -t",
+    ),
     "newer": (
         WARNING,
         "changed on disk after it was loaded",
