@@ -12,8 +12,9 @@ from nearby import carry_out, nearby
 from nginx.tiers import Nginx, fetch, free_ports
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits.nginx import changing, running
-from opsnb.kits.nginx.changing import apply, observe, partway, plan_files
+from opsnb.kits.nginx.changing import apply, observe, plan_files
 from opsnb.kits.nginx.probe import Probe
+from opsnb.runbook import actuators
 from places import wait_for
 
 pytestmark = pytest.mark.slow
@@ -172,6 +173,7 @@ def test_new_files_that_are_not_loaded_are_finished_by_a_reload(site: Site) -> N
     Path(site.path).write_text(site.text("new"))
     found = observe(HOST, change.target)
     assert found == {"files": change.after["files"], "loaded": False}
+    partway = actuators.find(changing.VERB).partway
     assert partway(change.target, change.before, change.after, found)
     assert fetch(site.port) == "old\n"
     apply(HOST, change.target, found, change.after)
@@ -206,8 +208,8 @@ def test_an_nginx_that_does_not_run_is_not_started(site: Site) -> None:
 
 
 def test_loaded_is_told_after_every_reload_and_never_before(site: Site) -> None:
-    """Ten edits, each seen as not loaded at once, and as loaded right after its reload."""
-    for number in range(10):
+    """Five edits, each seen as not loaded at once, and as loaded right after its reload."""
+    for number in range(5):
         Path(site.path).write_text(site.text(f"v{number}"))
         assert running.loaded(HOST, site.nginx.pid, [site.path]) is False
         subprocess.run(running.reload_program(site.nginx.pid), check=True)
