@@ -22,11 +22,13 @@ from collections.abc import Sequence
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 
-RELOAD_SECONDS = 20  # in which a master must have started workers of a new generation
+RELOAD_SECONDS = 45  # in which a master must have started workers of a new generation
 
 WORKERS = r"""
 workers() {  # answers PID:START of each worker of $1 that accepts connections
-  for d in /proc/[0-9]*; do
+  few=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || few=$(cd /proc && echo [0-9]*)
+  for d in $few; do
+    d=/proc/$d
     { read -r s <"$d/stat"; } 2>/dev/null || continue
     set -- "$1" ${s##*) }
     [ "$3" = "$1" ] || continue
@@ -80,7 +82,8 @@ RELOAD = (
     WORKERS
     + r"""
 set -u
-master=$1 most=$(($2 * 10))
+master=$1 began=$(date +%s)
+end=$((began + $2))
 case $(tr '\0' ' ' <"/proc/$master/cmdline" 2>/dev/null) in
   "nginx: master process"*) ;;
   *) echo "the master that ran as process $master is gone"; exit 1 ;;
@@ -89,7 +92,7 @@ before=$(workers "$master")
 log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
 size=
 [ ! -f "$log" ] || [ ! -r "$log" ] || size=$(wc -c <"$log")
-since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -E '\[(emerg|alert|crit)\]'; }
+since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -F '[emerg]'; }
 kill -HUP "$master" || { echo "the master (process $master) could not be told to reload"; exit 1; }
 taken() {
   new= old=
@@ -102,14 +105,15 @@ $w
   done
   [ -n "$new" ] && [ -z "$old" ]
 }
-n=0 bad=
-while [ "$n" -lt "$most" ]; do
-  taken && exit 0
-  [ -n "$bad" ] || [ -z "$(since)" ] || { bad=1; [ $((n + 40)) -gt "$most" ] || most=$((n + 40)); }
-  n=$((n + 1))
-  sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
+bad=
+until taken; do
+  now=$(date +%s)
+  [ "$now" -le "$end" ] || break
+  [ -n "$bad" ] || [ -z "$(since)" ] || { bad=1; [ $((now + 4)) -gt "$end" ] || end=$((now + 4)); }
+  sleep 0.1 2>/dev/null || sleep 1
 done
-echo "the master (process $master) did not take the configuration: no new workers within $((n / 10)) seconds"
+! taken || exit 0
+echo "the master (process $master) did not take the configuration: no new workers within $((now - began)) seconds"
 since | tail -n 5
 exit 1
 """
