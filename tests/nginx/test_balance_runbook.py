@@ -95,12 +95,12 @@ def test_an_edit_after_the_plan_is_drift_and_stays(webtier: Hosts) -> None:
     """Somebody else's edit between plan and change: DRIFTED, nothing is touched."""
     path = "/etc/nginx/conf.d/shop-upstream.conf"
     plan = planned(webtier, "web2", servers(webtier, "weight=2", ""), requests="0")
-    webtier.sudo("web2", f"cp -p {path} /root/kept; echo '# theirs' >> {path}")
+    webtier.sudo("web2", f"cp -p {path} /var/tmp/kept; echo '# theirs' >> {path}")
     edited = files(webtier)
     done = applied(webtier, plan)
     assert done["verdict"] == "DRIFTED", done
     assert files(webtier) == edited
-    webtier.sudo("web2", f"cat /root/kept > {path}; nginx -s reload")
+    webtier.sudo("web2", f"cat /var/tmp/kept > {path}; nginx -s reload")
 
 
 @pytest.mark.parametrize(
