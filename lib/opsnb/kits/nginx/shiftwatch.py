@@ -226,7 +226,7 @@ def wait_drained(
                 continue
             most[host] = max(most[host], sight.connections)
             left[host] = left[host] + 1 if sight.drained or (shared and not sight.leaving) else 0
-            if left[host] > 1 or passed >= seconds:
+            if left[host] > 1 or (passed >= seconds and not left[host]):  # what looks drained is looked at once more
                 ended[host] = Waited(sight=sight, seconds=passed, most=most[host], drained=left[host] > 1)
         left = {host: times for host, times in left.items() if host not in ended}
         if tell:
