@@ -120,26 +120,6 @@ class Plan:
         )
 
 
-def state_lines(state: JSON) -> list[str]:
-    """Return a state as lines that are compared and read: the text of files as it is, everything else as JSON."""
-    if state is None:
-        return []
-    if isinstance(state, str):
-        return state.splitlines()
-    for name in ("content", "files"):
-        found = state.get(name) if isinstance(state, Mapping) else None
-        if isinstance(found, str) or (isinstance(found, Mapping) and name == "files"):
-            rest = {key: value for key, value in state.items() if key != name}
-            head = [json.dumps(rest, ensure_ascii=False, sort_keys=True, default=str)] if rest else []
-            return head + (found.splitlines() if isinstance(found, str) else _file_lines(found))
-    return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
-
-
-def _file_lines(files: Mapping[str, JSON]) -> list[str]:
-    there = {path: state for path, state in files.items() if state is not None}
-    return [row for path, state in there.items() for row in (f"==> {path}", *state_lines(state))]
-
-
 def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
     """Return the plans of several hosts as one: all changes, host after host; each context under its host's name."""
     return Plan(
@@ -147,6 +127,30 @@ def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
         changes=tuple(change for plan in plans.values() for change in plan.changes),
         context={"hosts": {name: plan.context for name, plan in plans.items()}},
     )
+
+
+def state_lines(state: JSON) -> list[str]:
+    """Return a state as lines for a difference: a file's content line by line, whatever else it says in front of it.
+
+    Args:
+        state: JSON; ``{"content": text, ...}`` is a file, ``{"files": {path: file}, ...}`` are several; ``None`` is
+            nothing.
+    """
+    if state is None:
+        return []
+    if isinstance(state, str):
+        return state.splitlines()
+    if isinstance(state, Mapping) and isinstance(state.get("content"), str):
+        return [*_rest(state, "content"), *state["content"].splitlines()]
+    if isinstance(state, Mapping) and isinstance(state.get("files"), Mapping):
+        files = [[f"== {path}", *state_lines(file)] for path, file in state["files"].items() if file is not None]
+        return [*_rest(state, "files"), *(line for lines in files for line in lines)]
+    return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
+
+
+def _rest(state: Mapping[str, Any], without: str) -> list[str]:
+    rest = {name: value for name, value in state.items() if name != without}
+    return [json.dumps(rest, ensure_ascii=False, sort_keys=True)] if rest else []
 
 
 def _change(value: JSON) -> Change:

@@ -16,6 +16,7 @@ from opsnb.kits.nginx.access.tables import (
     cache_table,
     files_table,
     hosts_table,
+    latencies_table,
     missing_table,
     nodes_table,
     odd_table,
@@ -31,7 +32,7 @@ from opsnb.kits.nginx.access.window import Window, window
 __all__ = [
     "COMBINED", "Count", "Escape", "Format", "Limits", "Log", "Node", "Series", "Table", "Traffic", "Window",
     "busiest_table", "cache_table", "configured_logs", "evidence", "files_table", "findings", "findings_text",
-    "hosts_table", "latency_chart", "missing_table", "named_logs", "nodes_table", "odd_table", "parse_format",
-    "paths_table", "read_text", "scan", "slowest_table", "status_table", "sums", "traffic", "traffic_chart",
-    "unread_table", "upstreams_table", "window",
+    "hosts_table", "latencies_table", "latency_chart", "missing_table", "named_logs", "nodes_table", "odd_table",
+    "parse_format", "paths_table", "read_text", "scan", "slowest_table", "status_table", "sums", "traffic",
+    "traffic_chart", "unread_table", "upstreams_table", "window",
 ]  # fmt: skip

@@ -63,6 +63,8 @@ def _figure(seen: Traffic, panels: list[tuple[str, Value]]) -> Any:
 
 def _line(axes: Any, series: Series, value: Value, host: str, number: int, zone: int) -> None:
     points = _filled(series)
+    if not points:  # matplotlib takes no dates for a wrong year
+        return
     colour = COLOURS[number] if number < len(COLOURS) else GREY
     times = [_moment(step * series.width + zone) for step, _ in points]
     values = [value(count, series.width) for _, count in points]

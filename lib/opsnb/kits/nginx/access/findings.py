@@ -54,7 +54,7 @@ def findings(seen: Traffic, limits: Limits | None = None) -> list[Finding]:
     found = [
         *_whole(seen, known), *_failing("node", nodes, known), *_failing("path", paths, known),
         *_failing("upstream", upstreams, known), *_slow("node", nodes, known), *_slow("upstream", upstreams, known),
-        *_shares(nodes, known), *_changes(seen, known),
+        *_shares(nodes, known), *_silent(seen, known), *_changes(seen, known),
     ]  # fmt: skip
     return sorted(found, key=rank)
 
@@ -112,13 +112,42 @@ def _slow(kind: str, counts: Mapping[str, Count], limits: Limits) -> Iterator[Fi
 def _shares(nodes: Mapping[str, Count], limits: Limits) -> Iterator[Finding]:
     if len(nodes) < 2 or sum(count.requests for count in nodes.values()) < limits.requests:  # noqa: PLR2004
         return
+    middle = statistics.median(count.requests for count in nodes.values())
     for name, count in nodes.items():
-        middle = statistics.median(c.requests for other, c in nodes.items() if other != name)
         if count.requests > limits.share * middle or count.requests < middle / limits.share:
             threshold = middle * limits.share if count.requests > middle else middle / limits.share
             yield _finding(Severity.NOTICE, f"requests of node {short(name)}", count.requests, threshold, "requests",
-                           f"the others have {middle:,.0f}",
+                           f"half of the nodes have {middle:,.0f} or more",
                            "its weight where requests are spread; is it new, drained?")  # fmt: skip
+
+
+def _silent(seen: Traffic, limits: Limits) -> Iterator[Finding]:
+    """A node that served nothing for a while in which the others did: the longest such while of each."""
+    steps = {at: count.requests for at, _, count in over_time(seen)}
+    width = next((width for _, width, _ in over_time(seen)), 1)
+    total = sum(steps.values())
+    for host in seen.nodes:
+        mine = seen.series(host)
+        mine.widen(width)
+        served = {step * width for step, count in mine.steps.items() if step is not None and count.requests}
+        share = seen.nodes[host].total.requests / total if total else 0.0
+        between = [at for at in steps if served and min(served) < at < max(served) and at not in served]
+        run = _longest(sorted(between), width)
+        expected = share * sum(steps[at] for at in run)
+        if expected > limits.requests / 2:
+            yield _finding(Severity.WARNING, f"node {short(host)} served nothing from {moment(run[0], seen.zone)}",
+                           len(run) * width, width, "s", f"about {expected:,.0f} requests would have been its share",
+                           "error.log of nginx; was it restarted, drained, unreachable?")  # fmt: skip
+
+
+def _longest(times: list[int], width: int) -> list[int]:
+    """Return the longest run of times that follow each other."""
+    best: list[int] = []
+    run: list[int] = []
+    for at in times:
+        run = [*run, at] if run and at - run[-1] == width else [at]
+        best = run if len(run) > len(best) else best
+    return best
 
 
 def _changes(seen: Traffic, limits: Limits) -> Iterator[Finding]:

@@ -51,8 +51,8 @@ BEGIN {
 {
   bytes += length($0) + 1
   if (LIMIT && bytes > LIMIT) { bytes--; cut++; next }
-  if (!(NR % 50000)) tick()
   line()
+  if (!(NR % 50000)) tick()
 }
 
 END {

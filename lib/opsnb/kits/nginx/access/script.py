@@ -91,7 +91,7 @@ logs() {
     inode=${ident%:*:*}
     modified=${ident##*:}
     case $SEEN in *" $inode "*) continue;; esac
-    if [ ! -f "$name" ]; then said special; continue; fi
+    if [ -e "$name" ] && [ ! -f "$name" ]; then said special; continue; fi
     if [ "$modified" -lt "$OLDEST" ]; then said old; continue; fi
     if [ "$(date +%s)" -ge "$OPSNB_DEADLINE" ]; then said late; continue; fi
     one "$inode"
@@ -107,12 +107,11 @@ said() {
 
 # One file. Between its listing and its opening it may have been renamed: then it is looked for by its inode.
 one() {
-  command exec 3<"$name" 2>/dev/null || { said vanished; return; }
-  now=$(stat -L -c '%d:%i' /proc/self/fd/3)
+  now=
+  [ -r "$name" ] && command exec 3<"$name" && now=$(stat -L -c '%d:%i' /proc/self/fd/3)
   if [ "$now" != "$1" ]; then
-    exec 3<&-
     for other in "$name".* "$name"-* "${name%.*}".*; do
-      [ -f "$other" ] && [ "$(stat -L -c '%d:%i' -- "$other")" = "$1" ] && command exec 3<"$other" && now=$1 && break
+      [ -r "$other" ] && [ "$(stat -L -c '%d:%i' -- "$other")" = "$1" ] && command exec 3<"$other" && now=$1 && break
     done
     [ "$now" = "$1" ] || { said vanished; return; }
   fi

@@ -25,7 +25,7 @@ OTHERS = "(others)"
 
 
 def nodes_table(seen: Traffic) -> pd.DataFrame:
-    """Return one row for each node: requests, share, rates, errors in % of its requests, latencies."""
+    """Return one row for each node: requests, share, rates, errors in % of its requests."""
     total = seen.total.requests or 1
     rows = []
     for host, node in seen.nodes.items():
@@ -34,9 +34,18 @@ def nodes_table(seen: Traffic) -> pd.DataFrame:
         rows.append({
             "node": host, "requests": count.requests, "share_%": 100.0 * count.requests / total,
             "requests_s": rate(count.requests, seen.length), "busiest_second": busiest,
-            "MB": count.bytes / MB, "kB_s": rate(count.bytes / 1000, seen.length), **errors(count), **latencies(count),
+            "kB_s": rate(count.bytes / 1000, seen.length), **errors(count), "499_%": count.share("gone"),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=_columns(rows, "node"))
+
+
+def latencies_table(seen: Traffic) -> pd.DataFrame:
+    """Return one row for each node, and one for all: requests with a time, mean, percentiles, the longest."""
+    counts = {host: node.total for host, node in seen.nodes.items()}
+    rows = [{"node": host, "requests": count.timed, "mean_ms": count.mean_ms, "p50_ms": count.quantile(0.5),
+             "p90_ms": count.quantile(0.9), "p99_ms": count.quantile(0.99), "max_ms": _longest(count)}
+            for host, count in [*counts.items(), ("(all)", seen.total)]]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def files_table(seen: Traffic) -> pd.DataFrame:
@@ -87,19 +96,20 @@ def status_table(seen: Traffic) -> pd.DataFrame:
 def paths_table(seen: Traffic, by: str = "requests", top: int = 15) -> pd.DataFrame:
     """Return the first paths by ``requests``, ``bytes``, ``time`` spent, ``errors`` (5xx) or ``p99``.
 
-    Column ``missed`` says how many more requests a path may have had; 0 is exact. The others have a row of their own.
+    Column ``missed`` says how many more requests a path may have had; without it all are exact. What is left has a
+    row of its own.
     """
-    return names_table(seen.table("paths"), "path", by, top, seen.length)
+    return names_table(seen.table("paths"), "path", by, top)
 
 
 def hosts_table(seen: Traffic, top: int = 15) -> pd.DataFrame:
     """Return the first virtual hosts by requests."""
-    return names_table(seen.table("hosts"), "virtual_host", "requests", top, seen.length)
+    return names_table(seen.table("hosts"), "virtual_host", "requests", top)
 
 
 def upstreams_table(seen: Traffic, top: int = 15) -> pd.DataFrame:
     """Return the first upstreams by tries; time is that of the upstream's answers."""
-    return names_table(seen.table("upstreams"), "upstream", "requests", top, seen.length)
+    return names_table(seen.table("upstreams"), "upstream", "requests", top)
 
 
 def cache_table(seen: Traffic) -> pd.DataFrame:
@@ -121,7 +131,7 @@ def busiest_table(seen: Traffic, top: int = 10) -> pd.DataFrame:
     series = over_time(seen)
     rows = [{"from": moment(at, seen.zone), "requests": count.requests,
              "requests_s": rate(count.requests, width), "kB_s": rate(count.bytes / 1000, width),
-             **errors(count), **latencies(count)}
+             "5xx_%": count.share("server_errors"), "p50_ms": count.quantile(0.5), "p99_ms": count.quantile(0.99)}
             for at, width, count in sorted(series, key=lambda row: -row[2].requests)[:top]]  # fmt: skip
     return pd.DataFrame(rows, columns=_columns(rows, "from"))
 
@@ -139,7 +149,7 @@ def over_time(seen: Traffic) -> list[tuple[int, int, Count]]:
     return [(step * width, width, summed(counts)) for step, counts in sorted(steps.items())]
 
 
-def names_table(table: Table, head: str, by: str, top: int, length: int) -> pd.DataFrame:
+def names_table(table: Table, head: str, by: str, top: int) -> pd.DataFrame:
     """Return the first rows of a table of counts in an order, with what is left as ``(others)``."""
     total = table.total
     order = sorted(table.rows.items(), key=lambda row: (-_weight(row[1], by), row[0]))
@@ -147,17 +157,20 @@ def names_table(table: Table, head: str, by: str, top: int, length: int) -> pd.D
     shown = {name for name, _ in first}
     rest = summed([table.others, *(count for name, count in table.rows.items() if name not in shown)])
     rest.missed = 0
-    rows = [_row(head, short(name), count, total, length) for name, count in first]
+    rows = [_row(head, short(name), count, total) for name, count in first]
     if rest.requests:
-        rows.append(_row(head, OTHERS, rest, total, length))
-    return pd.DataFrame(rows, columns=_columns(rows, head))
+        rows.append(_row(head, OTHERS, rest, total))
+    frame = pd.DataFrame(rows, columns=_columns(rows, head))
+    if "missed" in frame and not frame["missed"].any():
+        frame = frame.drop(columns="missed")
+    return frame
 
 
-def _row(head: str, name: str, count: Count, total: Count, length: int) -> dict[str, object]:
+def _row(head: str, name: str, count: Count, total: Count) -> dict[str, object]:
     return {
         head: name, "requests": count.requests, "share_%": 100.0 * count.requests / (total.requests or 1),
-        "requests_s": rate(count.requests, length), "MB": count.bytes / MB, "time_s": count.ms / 1000, **errors(count),
-        **latencies(count), "missed": count.missed,
+        "MB": count.bytes / MB, "time_s": count.ms / 1000, **errors(count), "p50_ms": count.quantile(0.5),
+        "p99_ms": count.quantile(0.99), "max_ms": _longest(count), "missed": count.missed,
     }  # fmt: skip
 
 
@@ -171,19 +184,12 @@ def _weight(count: Count, by: str) -> float:
 
 
 def errors(count: Count) -> dict[str, float]:
-    """Return errors of each kind in % of the requests."""
-    return {"5xx_%": count.share("server_errors"), "4xx_%": count.share("client_errors"), "499_%": count.share("gone")}
+    """Return server and client errors in % of the requests."""
+    return {"5xx_%": count.share("server_errors"), "4xx_%": count.share("client_errors")}
 
 
-def latencies(count: Count) -> dict[str, float]:
-    """Return latencies in milliseconds; NaN where none was logged."""
-    most = float(count.most_ms) if count.timed else math.nan
-    return {
-        "p50_ms": count.quantile(0.5),
-        "p90_ms": count.quantile(0.9),
-        "p99_ms": count.quantile(0.99),
-        "max_ms": most,
-    }
+def _longest(count: Count) -> float:
+    return float(count.most_ms) if count.timed else math.nan
 
 
 def rate(amount: float, seconds: int) -> float:

@@ -15,7 +15,7 @@ function place(  step) {
   if (epoch < LEAST) LEAST = epoch
   if (epoch > MOST) MOST = epoch
   step = int(epoch / WIDTH)
-  if (step != NOW) { settle(); NOW = step }
+  if (step != NOW) { settle(); NOW = int(epoch / WIDTH) }  # it may be wider now
 }
 
 function settle(  b) {
