@@ -37,6 +37,8 @@ BEGIN {
   LIMIT = ENVIRON["OPSNB_LIMIT"] + 0; DEADLINE = ENVIRON["OPSNB_DEADLINE"] + 0
   SINCE = ENVIRON["OPSNB_SINCE"]; UNTIL = ENVIRON["OPSNB_UNTIL"]; WALL = ENVIRON["OPSNB_WALL"] + 0
   ZONE = ENVIRON["OPSNB_ZONE"]; NORMAL = ENVIRON["OPSNB_NORMAL"] + 0; STEPS = ENVIRON["OPSNB_STEPS"] + 0
+  PROBE = ENVIRON["OPSNB_PROBE"] + 0; PART = ENVIRON["OPSNB_PART"] + PROBE  # the first line may be part of one
+  if (PROBE) SINCE = UNTIL = ""
   WINDOW = (SINCE != "" || UNTIL != ""); SINCE += 0; UNTIL = UNTIL == "" ? 1e15 : UNTIL + 0
   CAP["p"] = ENVIRON["OPSNB_PATHS"] + 0; CAP["h"] = CAP["u"] = ENVIRON["OPSNB_NAMES"] + 0
   EDGE[0] = 1
@@ -51,11 +53,13 @@ BEGIN {
 {
   bytes += length($0) + 1
   if (LIMIT && bytes > LIMIT) { bytes--; cut++; next }
-  line()
+  if (PART && NR == 1) next
+  if (line() && PROBE) exit
   if (!(NR % 50000)) tick()
 }
 
 END {
+  if (PROBE) { if (matched) print WALL ? epoch + offset : epoch; exit }
   seconds(); settle(); report()
 }
 

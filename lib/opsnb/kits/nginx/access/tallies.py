@@ -182,7 +182,8 @@ function row(a, b, c, d, e, f, g) {
 function report(  k, s, i) {
   for (s in IN) if (IN[s] > busiest) { busiest = IN[s]; busiestat = s }
   if (MOST < 0) LEAST = MOST = ""
-  print "file\t" plain(ENVIRON["OPSNB_LOG"]) "\t" row(NR - cut, matched, unmatched, outside, cut, bytes, stopped) "\t" \
+  i = NR - cut - (PART && NR > 0)
+  print "file\t" plain(ENVIRON["OPSNB_LOG"]) "\t" row(i, matched, unmatched, outside, cut, bytes, stopped) "\t" \
     LEAST "\t" MOST "\t" offset + 0 "\t" busiest + 0 "\t" busiestat
   for (i = 1; i <= samples; i++) print "sample\t" plain(SAMPLE[i])
   print "width\t" WIDTH
