@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -61,7 +62,12 @@ class Nginx:
         return path
 
     def start(self) -> Nginx:
-        """Start it, and wait for its workers."""
+        """Start it, and wait for its workers.
+
+        Not before the clock can tell that it began after its files were written.
+        """
+        newest = max(path.stat().st_ctime for path in (self.conf, self.root / "conf.d", *self.root.glob("conf.d/*")))
+        wait_for(lambda: time.time() > newest + 0.2, 5)
         argv = [NGINX, "-p", str(self.root), "-c", str(self.conf), "-e", str(self.root / "error.log")]
         self.process = subprocess.Popen(
             [*argv, "-g", "daemon off;"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -126,6 +127,30 @@ def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
         changes=tuple(change for plan in plans.values() for change in plan.changes),
         context={"hosts": {name: plan.context for name, plan in plans.items()}},
     )
+
+
+def state_lines(state: JSON) -> list[str]:
+    """Return a state as lines for a difference: a file's content line by line, whatever else it says in front of it.
+
+    Args:
+        state: JSON; ``{"content": text, ...}`` is a file, ``{"files": {path: file}, ...}`` are several; ``None`` is
+            nothing.
+    """
+    if state is None:
+        return []
+    if isinstance(state, str):
+        return state.splitlines()
+    if isinstance(state, Mapping) and isinstance(state.get("content"), str):
+        return [*_rest(state, "content"), *state["content"].splitlines()]
+    if isinstance(state, Mapping) and isinstance(state.get("files"), Mapping):
+        files = [[f"== {path}", *state_lines(file)] for path, file in state["files"].items() if file is not None]
+        return [*_rest(state, "files"), *(line for lines in files for line in lines)]
+    return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
+
+
+def _rest(state: Mapping[str, Any], without: str) -> list[str]:
+    rest = {name: value for name, value in state.items() if name != without}
+    return [json.dumps(rest, ensure_ascii=False, sort_keys=True)] if rest else []
 
 
 def _change(value: JSON) -> Change:

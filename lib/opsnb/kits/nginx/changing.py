@@ -128,7 +128,7 @@ def partway(target: JSON, before: JSON, after: JSON, found: JSON) -> bool:
     return not found["loaded"] and found["files"] in (before["files"], after["files"])
 
 
-ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply))
+ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply, partway=partway))
 
 
 def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -4,10 +4,12 @@ Rules:
 
 * ``nginx -s reload`` answers 0 when the signal was sent. Whether the master took the configuration shows in its
   workers: a reload was taken when workers of a new generation run and no old one accepts connections any more.
-* Loaded means: the oldest worker that accepts connections began after each file last changed (its ctime, which a rename
-  and a change of mode move too), and for a file that is not there, after its directory did. Workers' starts are counted
-  in ticks since boot, so the clock is read beside a process that starts at that moment, and every rounding goes to the
-  safe side. What cannot be told counts as not loaded; its repair is a reload, which harms nobody.
+* Loaded means: the oldest worker that accepts connections began at least a twentieth of a second after each file last
+  changed (its ctime, which a rename and a change of mode move too), and for a file that is not there, after its
+  directory did. Workers' starts are counted in ticks since boot, so the clock is read beside a process that starts at
+  that moment, and every rounding goes to the safe side; the twentieth is far more than that can be wrong, so that the
+  same state is told the same way each time. What cannot be told counts as not loaded; its repair is a reload, which
+  harms nobody.
 * What this cannot see: a clock that was set forward after the change, and a single worker that died and was replaced
   with the configuration that the master still holds.
 """
@@ -66,7 +68,7 @@ for p; do
     unknown "when $p changed cannot be seen" ;;
   esac
   c=${c%%.*}$(printf '%.9s' "${c#*.}000000000")
-  [ "$began" -ge $((c + 10000000)) ] || echo "$n"
+  [ "$began" -ge $((c + 50000000)) ] || echo "$n"
 done
 echo seen
 """
@@ -88,7 +90,7 @@ log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
 size=
 [ ! -f "$log" ] || [ ! -r "$log" ] || size=$(wc -c <"$log")
 since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -E '\[(emerg|alert|crit)\]'; }
-sleep 0.1 2>/dev/null || sleep 1  # so that a file's time and a worker's start can be told apart
+sleep 0.15 2>/dev/null || sleep 1  # so that a file's time and a worker's start can be told apart
 kill -HUP "$master" || { echo "the master (process $master) could not be told to reload"; exit 1; }
 taken() {
   new= old=
