@@ -152,7 +152,7 @@ def taken_again(
     run: Run, service: str, environment: str, paths: Sequence[str], guarded: str
 ) -> tuple[Change, ...]:  # fmt: skip
     """Return what a second taking would change, after an application; the manifest is read anew."""
-    if run.mode != "apply":
+    if run.mode == "undo":
         return ()
     place = take.opened(service, environment)
     return take.plan_take(run.hosts[0], place, take.look(run.hosts[0], place, paths, guarded)).changes
