@@ -141,9 +141,9 @@ def plan_for(run: Run, service: Service) -> Plan:
     return plan_distribute(_having(run, service), service)
 
 
-def look_for(run: Run, service: Service, paths: Sequence[str], guarded: str) -> list[Taken]:
+def look_for(run: Run, service: Service, paths: Sequence[str], guarded: str, having: str = "") -> list[Taken]:
     """Return what becomes of each path of the run's host; see :func:`opsnb.kits.config.take.look`."""
-    return [] if run.mode == "undo" else take.look(run.hosts[0], service, paths, guarded)
+    return [] if run.mode == "undo" else take.look(run.hosts[0], service, paths, guarded, having)
 
 
 def plan_taken(run: Run, service: Service, taken: Sequence[Taken]) -> Plan:
