@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nginx.running import Nginx, free_port
 
 from nearby import RunOfNames
 from nginx.accesslines import AWKS, START, command, format_of, one, scanned, write
-from nginx.running import Nginx, free_port
 from opsnb import fleet
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.access.answer import UNREAD, parse_answer
