@@ -37,6 +37,11 @@ class Workspace:
         return self.root / "runbooks"
 
     @property
+    def configs(self) -> Path:
+        """``configs/``: the services' files, by service and environment."""
+        return self.root / "configs"
+
+    @property
     def socket(self) -> Path:
         """The API's Unix socket."""
         return self.state / "api.sock"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import socket
 from pathlib import Path
 from typing import Any
 
 from opsnb.base.canonical import JSON, digestible, same
-from opsnb.base.errors import LinkError, UsageError
+from opsnb.base.errors import LinkError, NotFoundError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.base.runlink import RunLink, connect
+from opsnb.base.workspace import find
 from opsnb.runbook.changing import Changing, batches
 from opsnb.runbook.scraps import glue
 from opsnb.runbook.tell import plan_text, value_text
@@ -47,6 +49,8 @@ class Run:
         mode: ``read``, ``plan``, ``apply``, ``undo`` or ``retry``; ``plan`` where there is no control plane.
         hosts: Names of the sealed hosts; ``("localhost",)`` is this machine.
         files: A folder; what is left in it is kept with the record.
+        configs: The workspace's folder of services' files; read and written as the front matter says.
+        hiding_key: Under it contents that no plan may show are hashed: the same for all runs of one request.
     """
 
     def __init__(self, runbook: str, context: dict[str, Any], link: RunLink | None) -> None:
@@ -54,6 +58,8 @@ class Run:
         self.mode = str(context["mode"])
         self.hosts: tuple[str, ...] = tuple(h["name"] for h in context["hosts"])
         self.files = Path(context["files"])
+        self.configs = Path(context["configs"])
+        self.hiding_key = bytes.fromhex(context["hiding_key"])
         self._context = context
         self._link = link
         self.released: list[tuple[str, str]] = []  # hosts and what logs in there, for what masks by itself
@@ -216,8 +222,18 @@ def _unlinked() -> dict[str, Any]:
         "mode": "plan",
         "hosts": [{"name": "localhost", "transport": "local", "address": socket.gethostname()}],
         "files": os.getcwd(),  # noqa: PTH109  (the notebook's own folder)
+        "configs": str(_workspace() / "configs"),
+        "hiding_key": secrets.token_hex(32),
         "requester": getpass.getuser(),
     }
+
+
+def _workspace() -> Path:
+    """Return the workspace around the notebook's folder, or that folder where there is none."""
+    try:
+        return find(Path.cwd()).root
+    except NotFoundError:
+        return Path.cwd()
 
 
 def _plain(value: JSON) -> JSON:

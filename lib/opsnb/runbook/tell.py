@@ -6,7 +6,7 @@ import difflib
 import json
 
 from opsnb.base.canonical import JSON
-from opsnb.base.plan import Change, Plan
+from opsnb.base.plan import Change, Plan, state_lines
 
 MAX_VALUE = 400  # characters of a value in a one-line summary
 
@@ -30,15 +30,6 @@ def plan_text(plan: Plan) -> str:
 
 
 def _difference(change: Change) -> list[str]:
-    before, after = _pretty(change.before), _pretty(change.after)
+    before, after = state_lines(change.before), state_lines(change.after)
     rows = difflib.unified_diff(before, after, "before", "after", n=2, lineterm="")
     return [f"    {row}" for row in rows]
-
-
-def _pretty(value: JSON) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, dict) and isinstance(value.get("content"), str):
-        rest = {k: v for k, v in value.items() if k != "content"}
-        return [*json.dumps(rest, ensure_ascii=False, sort_keys=True).splitlines(), *value["content"].splitlines()]
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).splitlines()

@@ -31,6 +31,7 @@ WHEN_CHANGING = ("touches", "undo")
 DEFAULT_TIMEOUT = 600.0  # seconds
 MAX_TIMEOUT = 7 * 86400.0  # seconds
 MAX_TEXT = 1000  # characters of one field
+CONFIGS = "configs"  # the one folder of the workspace that reads and writes may name without a slash in front
 MAX_PATHS = 100  # entries of reads, of writes
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -215,8 +216,8 @@ def _paths(value: JSON) -> tuple[str, ...]:
         raise ParameterError(f"found {value!r:.60}, wanted a list of at most {MAX_PATHS} paths")
     paths = tuple(_template(item) for item in value)
     for path in paths:
-        if ".." in path.split("/") or not path.startswith(("/", "{")):
-            hint = "write /srv/data, {parameter} or {parameter}/data"
+        if ".." in path.split("/") or not (path == CONFIGS or path.startswith(("/", "{", f"{CONFIGS}/"))):
+            hint = "write /srv/data, {parameter}, {parameter}/data or configs/{service}"
             raise ParameterError(f"found {path[:60]!r}, wanted an absolute path without '..'", hint=hint)
     return paths
 

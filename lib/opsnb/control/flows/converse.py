@@ -17,12 +17,15 @@ from opsnb.base.canonical import digestible, salted, same
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.masking import Masker
 from opsnb.base.plan import Plan
+from opsnb.control.flows.hosts import THIS_MACHINE
+from opsnb.control.flows.paths import writes_configs
 from opsnb.control.flows.reveal import secret
 from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, PlanProposed
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
 from opsnb.control.runs import store
 from opsnb.control.runs.terminal import Terminal
+from opsnb.control.secrets import request_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +110,8 @@ class Conversation:
             "run": self.run, "request": self.request, "runbook": self.body["id"] or self.body["runbook"],
             "mode": self.mode.value,
             "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
-            "files": f"{self.folder}/files",
+            "files": f"{self.folder}/files", "configs": str(self.services.workspace.configs),
+            "hiding_key": request_key(self.services.workspace.state, self.request),
         }  # fmt: skip
 
     def _applicable(self, message: dict[str, Any]) -> None:
@@ -125,6 +129,8 @@ class Conversation:
         plan = Plan.from_json(message["plan"])
         self._refuse_secrets(plan)
         sealed = {h["name"] for h in self.body["hosts"]}
+        if writes_configs(self.services, self.body["writes"]):
+            sealed.add(THIS_MACHINE)  # where configs/ lies: Landlock lets nothing else there be written
         if foreign := sorted(set(plan.hosts) - sealed):
             raise Refused(f"the plan names hosts that the request does not: {', '.join(foreign)}")
         answers = {Mode.PLAN: self._planned, Mode.APPLY: self._checked, Mode.UNDO: self._inverted}

@@ -7,7 +7,6 @@ by digest, limits, policy, requester, and a nonce. Saving an unrelated notebook 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import canonical, digestible, salted, sha256
 from opsnb.base.clock import new_id
-from opsnb.base.errors import RefusedError, UsageError
+from opsnb.base.errors import UsageError
 from opsnb.base.parameters import Kind, rows
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
+from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person, count
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
 IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SALTS = ("notebook", "files", "html", "request", "plan")
 
 
@@ -76,7 +75,7 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
     with services.database.transaction() as connection:
         people = count(connection)
     body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
-    body["writes"] = _writes(services, runbook, values, hosts)
+    body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
     body = dict(digestible(body))
     data = canonical(body)
@@ -191,7 +190,7 @@ def _body(
         "labels": rows(runbook.parameters, values),
         "files": files,
         "secrets": _secrets(services, front.secrets if front else (), values),
-        "reads": _paths(services, front.reads if front else (), values, exist=False),
+        "reads": reads(services, front.reads if front else (), values),
         "writes": [],
         "limits": limits_of(services, runbook),
         "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
@@ -205,60 +204,15 @@ def _locks(runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]
     """Return the names of the locks that a change takes, all or none: one for each host where the name holds it."""
     if runbook.front is None or not runbook.front.lock:
         return []
-    return list(dict.fromkeys(_filled(runbook.front.lock, {**values, "host": row["name"]}) for row in hosts))
-
-
-def _filled(template: str, values: dict[str, Any]) -> str:
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            raise UsageError(f"'{template}' names '{match[1]}', which is not a parameter")
-        return str(values[match[1]])
-
-    return PLACEHOLDER.sub(value, template)
-
-
-def _writes(
-    services: Services, runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]
-) -> list[str]:  # fmt: skip
-    """Return the directories that a kernel may write: on this machine, so only where it is one of the hosts."""
-    here = any(row.get("transport", "ssh") == "local" for row in hosts)
-    return _paths(services, runbook.front.writes, values, exist=True) if here and runbook.front else []
+    return list(dict.fromkeys(filled(runbook.front.lock, {**values, "host": row["name"]}) for row in hosts))
 
 
 def _secrets(services: Services, templates: Any, values: dict[str, Any]) -> list[str]:
     """Return the references of the secrets that the run may be given; each has something behind it."""
-    names = list(dict.fromkeys(_filled(str(template), values) for template in templates))
+    names = list(dict.fromkeys(filled(str(template), values) for template in templates))
     for name in names:
         services.secrets.require(name)
     return names
-
-
-def _paths(services: Services, templates: Any, values: dict[str, Any], *, exist: bool) -> list[str]:
-    paths = []
-    for template in templates:
-        text = _filled(str(template), values)
-        path = Path(text)
-        if not path.is_absolute():
-            raise UsageError(f"'{text}' is not an absolute path; reads: and writes: name absolute ones")
-        if exist and not path.is_dir():
-            raise UsageError(f"'{text}' is not an existing directory; a kernel may write only to one that is there")
-        real = path.resolve()
-        _refuse_own(services, real, text, writing=exist)
-        paths.append(str(real))
-    return paths
-
-
-def _refuse_own(services: Services, path: Path, text: str, *, writing: bool) -> None:
-    """Refuse what would open the state to a kernel, or the evidence to its writing; sealed reads may name evidence."""
-    workspace = services.workspace
-    guarded = [workspace.outputs, workspace.runbooks, services.toolkit.root] if writing else []
-    for own in (workspace.state, *guarded):
-        real = own.resolve()
-        if path == real or real in path.parents or path in real.parents:
-            raise RefusedError(
-                f"'{text}' holds or lies in {own.name}/, and no run is let near the records, the keys or the toolkit",
-                hint="name a directory outside the workspace's own",
-            )
 
 
 def _keep_blob(services: Services, runbook: Runbook) -> None:

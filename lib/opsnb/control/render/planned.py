@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from opsnb.base.plan import state_lines
 from opsnb.control.render import visible, words
 
 MAX_LINES = 4000  # lines of one side that are compared; the comparison is quadratic in the worst case
@@ -47,7 +47,7 @@ def _change(number: int, row: Mapping[str, Any]) -> ChangeView:
 
 def difference(before: Any, after: Any) -> list[tuple[str, Markup]]:
     """Return a unified difference of two states; a state that is ``None`` does not exist."""
-    old, new = _lines(before), _lines(after)
+    old, new = state_lines(before), state_lines(after)
     if max(len(old), len(new)) > MAX_LINES:
         old, new = _shortened(old), _shortened(new)
     rows = list(difflib.unified_diff(old, new, "before", "after", n=AROUND, lineterm=""))
@@ -63,15 +63,3 @@ def _class(row: str, place: int) -> str:
 def _shortened(lines: list[str]) -> list[str]:
     left = len(lines) - MAX_LINES
     return lines if left <= 0 else [*lines[:MAX_LINES], f"… {left} more lines: run.ipynb and manifest.json hold them"]
-
-
-def _lines(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, Mapping) and isinstance(value.get("content"), str):
-        rest = {k: v for k, v in value.items() if k != "content"}
-        head = json.dumps(rest, ensure_ascii=False, sort_keys=True).splitlines() if rest else []
-        return [*head, *value["content"].splitlines()]
-    if isinstance(value, str):
-        return value.splitlines()
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
