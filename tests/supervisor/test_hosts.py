@@ -119,7 +119,7 @@ def test_reading_changes_nothing(hosts: Hosts) -> None:
         "app1",
         f"printf '[program:new]\\ncommand=/bin/sleep 9\\n' >{CONF}/new.conf; sed -i s/startsecs=1/startsecs=2/ {CONF}/worker.conf",
     )
-    hosts.sudo("app1", f"mv {CONF}/shop.conf /root/")
+    hosts.sudo("app1", f"mv {CONF}/shop.conf /srv/")
     before = hosts.sudo(
         "app1",
         "supervisorctl pid all; cat /var/log/supervisor/supervisord.log | wc -l; ls -la --time-style=full-iso /etc/supervisor/*",
@@ -134,7 +134,7 @@ def test_reading_changes_nothing(hosts: Hosts) -> None:
         )
         == before
     )
-    hosts.sudo("app1", f"mv /root/shop.conf {CONF}/; sed -i s/startsecs=2/startsecs=1/ {CONF}/worker.conf")
+    hosts.sudo("app1", f"mv /srv/shop.conf {CONF}/; sed -i s/startsecs=2/startsecs=1/ {CONF}/worker.conf")
 
 
 def test_the_broken_come_first_with_their_last_words(hosts: Hosts) -> None:
@@ -156,9 +156,9 @@ def test_the_broken_come_first_with_their_last_words(hosts: Hosts) -> None:
 def test_the_odd_host_is_named(hosts: Hosts) -> None:
     """A host whose program has another option, or lacks it, is named; hosts' own addresses are no difference."""
     assert supervisor.odd_programs(supervisor.survey(["app1", "app2", "app3"])).empty
-    hosts.sudo("app2", f"sed -i s/startsecs=1/startsecs=4/ {CONF}/shop.conf; mv {CONF}/worker.conf /root/")
+    hosts.sudo("app2", f"sed -i s/startsecs=1/startsecs=4/ {CONF}/shop.conf; mv {CONF}/worker.conf /srv/")
     odd = supervisor.odd_programs(supervisor.survey(["app1", "app2", "app3"]))
-    hosts.sudo("app2", f"sed -i s/startsecs=4/startsecs=1/ {CONF}/shop.conf; mv /root/worker.conf {CONF}/")
+    hosts.sudo("app2", f"sed -i s/startsecs=4/startsecs=1/ {CONF}/shop.conf; mv /srv/worker.conf {CONF}/")
     assert odd.to_dict("records") == [
         {"host": "app2", "program": "shop", "option": "startsecs", "here": "4", "others": "1"},
         {"host": "app2", "program": "worker", "option": "(program)", "here": "(not there)", "others": "on 2 of 3 hosts"},

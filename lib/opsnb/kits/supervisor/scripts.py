@@ -39,7 +39,7 @@ daemon() {  # the supervisord of this host: its pid, its program and its configu
       }
       print $1, $at, (file == "" ? "-" : file) }' |
   while read -r pid program file; do
-    [ ! -e "/proc/$pid/root/." ] || [ "/proc/$pid/root/." -ef /. ] || continue  # of a container
+    [ ! -e "/proc/$pid/root" ] || [ "/proc/$pid/root" -ef / ] || continue  # of a container
     case $file in /*) ;; *) cwd=$(readlink "/proc/$pid/cwd") && [ "$file" = - ] || file=${cwd:+$cwd/$file} ;; esac
     printf '%s %s %s\n' "$pid" "$program" "${file:-?}"
     break
