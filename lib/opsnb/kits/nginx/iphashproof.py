@@ -29,6 +29,7 @@ from opsnb.kits.nginx.tokens import decode
 from opsnb.kits.nginx.upstreams import Upstream
 
 MAX_SENT = 1_000  # requests to one host
+UNTRUSTED = "nginx takes no client's address from a header of this host, and they are no loopback addresses here"
 LOG_BYTES = 8 * 1024 * 1024  # of the end of an access log
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
@@ -234,6 +235,8 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         given = [(address, line) for address in addresses[:MAX_SENT] if (line := _as_client(way, url, address))]
         if not given:
             continue
+        if left := len(addresses) - len(given):
+            proof.notes.append(f"no request is sent for {left} of {len(addresses)} addresses: {UNTRUSTED}")
         mark = f"{probe.AGENT}-{way.location.line}"
         parts = [probe.curl_config([(url, path, name)], body=False, agent=mark) + line for _, line in given]
         own = mark if "http_user_agent" in variables(way.format) else ""  # what our lines have in them
@@ -243,10 +246,7 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         proof.sent += [address for address, _ in given]
         proof.answered += [pair for pair in pairs(decode(said.stdout), way.format) if pair.address in asked]
         return
-    proof.notes.append(
-        "no request is sent: nginx takes a client's address from no header that this host is trusted with,"
-        " and none of the addresses is a loopback address"
-    )
+    proof.notes.append(f"no request is sent: {UNTRUSTED}")
 
 
 def _target(way: Route) -> tuple[str, str, str]:

@@ -50,7 +50,7 @@ SETTINGS = (
 )
 MAX_EVIDENCE = 500
 MAX_PARAGRAPHS, HOSTS_NAMED = 40, 8  # findings that are told, hosts that are named in one
-PHONE = 46  # characters that a phone shows in one line of a record
+PHONE = 36  # characters that a phone shows in one line of a record
 
 
 def overview(seen: Survey) -> pd.DataFrame:
