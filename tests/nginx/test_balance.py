@@ -21,6 +21,7 @@ from opsnb.kits.nginx.balancer import Wanted, plan_balancer, suits, wanted
 from opsnb.kits.nginx.render import HEAD
 from places import wait_for
 
+pytestmark = pytest.mark.slow
 HOST = "near1"
 EXISTING = """\
 # The shop, by hand. 商店

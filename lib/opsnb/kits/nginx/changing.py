@@ -74,10 +74,7 @@ def plan_files(
     }
     if probe:
         target["probe"] = {**probe.as_json(), "for": digest(after["files"])}
-    context: dict[str, JSON] = {
-        "diff": diff(before["files"], after["files"]),
-        "nginx": f"{installation.name} {installation.version}",
-    }
+    context: dict[str, JSON] = {"nginx": f"{installation.name} {installation.version}".strip()}
     if before == after:
         return Plan(title=title, changes=(), context=context)
     tested = testing.staged(installation, staged_files(seen, wanted))
