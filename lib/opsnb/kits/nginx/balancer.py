@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from posixpath import basename, dirname, join
 from typing import Any
@@ -33,7 +33,7 @@ from opsnb.kits.nginx.upstreams import Upstream
 
 ZONE, KEEPALIVE = "64k", 16  # of a new upstream, when nothing else is said
 AS_IT_IS = -1
-NOT_SERVED = range(100, 500)  # answers that prove that a back end was reached, when none are named
+BELOW_500 = tuple(range(100, 500))  # answers that prove that a back end was reached, when none are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +44,22 @@ class Wanted:
         tier: The upstream.
         site: The server block in front of it; ``None`` when that is there already or is not to be.
         path: Path of the requests that prove it; empty for the location's own.
-        statuses: Answers that are right.
+        statuses: Answers that are right; none for any below 500.
         conf: The main configuration file, when several nginx run.
+        answering: Whether every back end must answer before anything is changed.
     """
 
     tier: Tier
     site: Site | None = None
     path: str = ""
-    statuses: tuple[int, ...] = field(default=tuple(NOT_SERVED))
+    statuses: tuple[int, ...] = ()
     conf: str = ""
+    answering: bool = True
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        """The answers that are right, each of them."""
+        return self.statuses or BELOW_500
 
 
 def wanted(
@@ -65,6 +72,7 @@ def wanted(
     path: str = "",
     statuses: Sequence[int] = (),
     conf: str = "",
+    answering: bool = True,
     **site: Any,
 ) -> Wanted:
     """Return what is wanted from the parameters of NGX-010.
@@ -78,6 +86,7 @@ def wanted(
         path: Path of the requests that prove it.
         statuses: Answers that are right; none for any below 500.
         conf: The main configuration file; empty for the running one's.
+        answering: Whether every back end must answer before anything is changed.
         site: Of :class:`opsnb.kits.nginx.render.Site`; without ``listen`` there is none.
 
     Raises:
@@ -97,7 +106,7 @@ def wanted(
     listens = bool(given.get("listen"))
     block = Site(**(given if listens else {**given, "listen": "80"}))  # what is not used is validated too
     return Wanted(
-        tier=tier, site=block if listens else None, path=path, conf=conf, statuses=tuple(statuses) or tuple(NOT_SERVED)
+        tier=tier, site=block if listens else None, path=path, conf=conf, statuses=tuple(statuses), answering=answering
     )
 
 
@@ -262,18 +271,23 @@ def _http_includes(seen: Configuration, tree: Sequence[Directive], context: str,
                     yield from _http_includes(seen, seen.trees[path], context, past | {path})
 
 
-def _probe(seen: Configuration, want: Wanted) -> Probe | None:
-    door = door_of(seen, want)
-    if door is None:
-        return None
-    return Probe(url=door.url, path=want.path or door.path, name=door.name, statuses=want.statuses)
+def _probe(seen: Configuration, want: Wanted) -> Probe:
+    door = door_of(seen, want) or Door(url="", path="/", name="", scheme="http", where="")
+    direct = tuple(urls_of(want.tier.servers, door).values()) if want.answering else ()
+    return Probe(url=door.url, path=want.path or door.path, name=door.name, statuses=want.statuses, direct=direct)
 
 
-def _said(probe: Probe | None) -> str:
-    if probe is None:
-        return "no request: nothing passes to it"
+def urls_of(servers: Sequence[values.Server], door: Door) -> dict[str, str]:
+    """Return how servers that are not down are asked directly, by their address."""
+    up = [one.address for one in servers if not one.down]
+    return {one: one if one.startswith("unix:") else f"{door.scheme}://{one}" for one in up}
+
+
+def _said(probe: Probe) -> str:
     name = probe.name or probe.url.partition("://")[2]
-    return f"{probe.count} GET requests for {probe.url.partition(':')[0]}://{name}{probe.path}, on the host itself"
+    through = f"{probe.count} GET requests for {probe.url.partition(':')[0]}://{name}{probe.path}, on the host itself"
+    before = f"{len(probe.direct)} back end(s) that must answer before" if probe.direct else ""
+    return "; ".join(filter(None, [before, through if probe.url else "no request: nothing passes to it"]))
 
 
 def door_of(seen: Configuration, want: Wanted) -> Door | None:
