@@ -24,12 +24,12 @@ from opsnb.kits import remote
 from opsnb.kits.nginx import kinds, probe
 from opsnb.kits.nginx.grammar import Directive
 from opsnb.kits.nginx.reading import Configuration
+from opsnb.kits.nginx.scopes import chains, here, nearest
 from opsnb.kits.nginx.tokens import decode
 from opsnb.kits.nginx.upstreams import Upstream
 
 MAX_SENT = 1_000  # requests to one host
 LOG_BYTES = 8 * 1024 * 1024  # of the end of an access log
-LEVELS = ("http", "server", "location")
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
@@ -138,7 +138,7 @@ def routes(found: Configuration, upstream: Upstream) -> list[Route]:
     target = re.compile(rf"https?://{re.escape(upstream.name)}(?:/.*)?", re.DOTALL)
     return [
         _route(found, chain) for server in found.servers() if server.context == "http"
-        for chain in _chains((*server.around, server.directive), server.directive)
+        for chain in chains((*server.around, server.directive), server.directive)
         if target.fullmatch(chain[-1].value("proxy_pass"))
     ]  # fmt: skip
 
@@ -207,34 +207,13 @@ def variables(format_: str) -> list[str]:
     return [found[1] or found[2] for found in _VARIABLE.finditer(format_)]
 
 
-def here(listen: str) -> str:
-    """Return an address at which a host reaches one of its own ``listen`` addresses; pure."""
-    if listen.isdigit():
-        return f"127.0.0.1:{listen}"
-    for wild, own in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104  (compared only)
-        if listen == wild or listen.startswith(f"{wild}:"):
-            return own + listen.removeprefix(wild)
-    return listen
-
-
-def _chains(around: tuple[Directive, ...], block: Directive) -> Iterator[tuple[Directive, ...]]:
-    yield around
-    for inner in block.named("location"):
-        yield from _chains((*around, inner), inner)
-
-
-def _nearest(chain: tuple[Directive, ...], name: str) -> tuple[Directive, ...]:
-    """Return the directives of a name that hold in the innermost block: those of the nearest level that has any."""
-    return next((found for block in reversed(chain) if (found := block.named(name))), ())
-
-
 def _route(found: Configuration, chain: tuple[Directive, ...]) -> Route:
     formats = {d.arguments[0]: "".join(a for a in d.arguments[1:] if not a.startswith("escape="))
                for d in chain[0].named("log_format") if d.arguments}  # fmt: skip
-    header = _nearest(chain, "real_ip_header")
-    trusted = tuple(d.arguments[0] for d in _nearest(chain, "set_real_ip_from") if d.arguments)
+    header = nearest(chain, "real_ip_header")
+    trusted = tuple(d.arguments[0] for d in nearest(chain, "set_real_ip_from") if d.arguments)
     log, text = "", ""
-    for one in _nearest(chain, "access_log"):
+    for one in nearest(chain, "access_log"):
         path, name = (*one.arguments, "", "combined")[:2] if len(one.arguments) != 1 else (one.arguments[0], "combined")
         if path != "off" and not path.startswith("syslog:") and "$" not in path:
             log, text = join(found.installation.prefix, path), formats.get(name, COMBINED)
@@ -282,6 +261,8 @@ def _target(way: Route) -> tuple[str, str, str]:
     address = kinds.address(here(address))
     words_of = way.location.arguments
     path = "/"
+    if way.location.name in {"if", "limit_except"}:
+        raise UsageError(f"its proxy_pass stands in '{way.location.name}'")
     if way.location.name == "location":
         if words_of[0] in {"~", "~*"} or words_of[0].startswith("@"):
             raise UsageError("its location is chosen by a regular expression or a name")

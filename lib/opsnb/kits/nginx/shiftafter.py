@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import shift, shiftlog, shiftwatch
-from opsnb.kits.nginx.reading import read
 from opsnb.kits.nginx.shiftlog import Seen
 from opsnb.kits.nginx.shiftrules import Names, Wanted
 from opsnb.kits.nginx.shiftwatch import Waited
@@ -127,8 +126,3 @@ def upstream_of(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = N
         except OpsnbError:
             continue
     return address, wanted.upstream
-
-
-__all__ = [
-    "connections", "read", "too_many", "undrained", "upstream_of", "wait", "watch", "watched_table",
-]  # fmt: skip

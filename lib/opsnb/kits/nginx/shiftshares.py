@@ -103,7 +103,7 @@ def shares_chart(found: Mapping[str, Sharing]) -> Any:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_title(plain_label(f"Share of requests, %, on {hosts}"), loc="left", fontsize=11)
+    axes.set_title(f"Share of requests, % ({plain_label(hosts)})", loc="left", fontsize=11)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
