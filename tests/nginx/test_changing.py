@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hostile.values import executed
 from nearby import carry_out, nearby
 from nginx.tiers import Nginx, fetch, free_ports
 from opsnb.base.errors import OpsnbError, UsageError
@@ -86,6 +87,18 @@ def test_a_new_file_and_its_removal(site: Site) -> None:
     assert observe(HOST, plan.changes[0].target) == {"files": {path: None}, "loaded": True}
     with pytest.raises(OSError, match="refused"):
         fetch(port)
+
+
+def test_a_name_that_a_shell_would_carry_out_is_a_name(site: Site) -> None:
+    """As a file's name, on its way through plan, test, swap and undo; nothing is carried out."""
+    (port,) = free_ports(1)
+    path = str(Path(site.path).with_name("a b;$(touch opsnb_pwned)`id`'\\*.conf"))
+    plan = plan_files(HOST, {path: SITE.format(port=port, word="odd", status=200)}, conf=site.conf)
+    carry_out(plan)
+    assert fetch(port) == "odd\n"
+    carry_out(plan.inverse())
+    assert executed(site.nginx.root, Path.cwd()) == []
+    assert sorted(p.name for p in Path(site.path).parent.iterdir()) == ["site.conf"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import kinds
-from opsnb.kits.nginx.balancer import Wanted, door_of, http_upstream, urls_of
+from opsnb.kits.nginx.balancer import Wanted, door_of, http_upstream, named, urls_of
 from opsnb.kits.nginx.doors import Door
 from opsnb.kits.nginx.logged import answered, log_of
 from opsnb.kits.nginx.probe import AGENT, MAX_REQUESTS, SIGNATURE_BYTES, Answer, ask
@@ -136,6 +136,7 @@ def tell(direct: Mapping[str, Answer], header: str) -> tuple[dict[str, str], str
 
 def _measured(host: str, want: Wanted, requests: int, header: str) -> Spread:
     seen = read(host, want.conf)
+    want = named(want, seen)
     upstream = http_upstream(seen, want.tier.name)
     if upstream is None:
         return Spread(host=host, why=f"{host} has no upstream {want.tier.name}")
@@ -154,7 +155,8 @@ def asked(hosts: Sequence[str], want: Wanted) -> dict[str, Spread]:
 
     def one(host: str) -> Spread:
         try:
-            door = door_of(read(host, want.conf), want)
+            seen = read(host, want.conf)
+            door = door_of(seen, named(want, seen))
             return Spread(host=host, servers=want.tier.servers, direct=_asked(host, want.tier.servers, door, want.path))
         except OpsnbError as error:
             return Spread(host=host, why=error.message)
