@@ -126,6 +126,16 @@ class Networks(Place):
         observe, change = str(self.folder / OBSERVE_KEY), str(self.folder / CHANGE_KEY)
         return Login(user=OPS, observe_key=observe, change_key=change, sudo=True)
 
+    def keys_aside(self) -> None:
+        """Put the keys where a person has theirs: nothing in the workspace's state is a credential, and runs read them."""
+        folder = self.root.parent / "keys"
+        folder.mkdir(mode=0o700)
+        book = self.root / "inventory" / "networks.yaml"
+        text = book.read_text(encoding="utf-8")
+        for name in (OBSERVE_KEY, CHANGE_KEY):
+            shutil.copy2(self.folder / name, folder / name)
+        book.write_text(text.replace(str(self.folder), str(folder)), encoding="utf-8")
+
     # What a run has.
 
     @property

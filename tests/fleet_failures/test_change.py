@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from networks import Networks, namespaces, networks
-from opsnb.rehearsal.keys import CHANGE_KEY, OBSERVE_KEY
 from places import ROOT, text_of, wait_for
 
 __all__ = ["namespaces", "networks"]
@@ -36,21 +35,10 @@ def served(networks: Networks) -> Networks:
     shutil.copy(ROOT / "runbooks/hosts/SCR-010-run-a-script.ipynb", networks.root / "runbooks/hosts")
     for name, text in SCRIPTS.items():
         (networks.root / name).write_text(text, encoding="utf-8")
-    _keys_outside_the_state(networks)
+    networks.keys_aside()
     networks.settings(cell_timeout="3m", timeout="10m")
     networks.up()
     return networks
-
-
-def _keys_outside_the_state(place: Networks) -> None:
-    """Put the keys where a person has theirs: nothing in the workspace's state is a credential."""
-    folder = place.root.parent / "keys"
-    folder.mkdir(mode=0o700)
-    book = place.root / "inventory" / "networks.yaml"
-    text = book.read_text(encoding="utf-8")
-    for name in (OBSERVE_KEY, CHANGE_KEY):
-        shutil.copy2(place.folder / name, folder / name)
-    book.write_text(text.replace(str(place.folder), str(folder)), encoding="utf-8")
 
 
 def begun(place: Networks, **values: Any) -> str:

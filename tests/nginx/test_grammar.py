@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nginx.spans import gaps
 from opsnb.base.errors import UsageError
-from opsnb.kits.nginx.grammar import MAX_DEPTH, Directive, parse, walk
+from opsnb.kits.nginx.grammar import MAX_DEPTH, parse, walk
 from opsnb.kits.nginx.tokens import MAX_WORD, decode, encode
 
 WORDS = [
@@ -103,14 +104,6 @@ def test_bytes_survive_whatever_their_encoding() -> None:
         begin, end = root.spans[1]
         assert encode(text) == data
         assert encode(text[:begin] + "/new" + text[end:]).startswith(data[: data.index(b"/")] + b"/new;")
-
-
-def gaps(text: str, directives: tuple[Directive, ...]) -> str:
-    """Return what is left of a text when its words and its Lua are taken out."""
-    spans = [span for d in walk(directives) for span in (*d.spans, *([d.inside] if d.raw and d.inside else []))]
-    assert spans == sorted(spans)
-    ends = [0, *(end for _, end in spans)]
-    return "".join(text[a:b] for a, b in zip(ends, [*(begin for begin, _ in spans), len(text)], strict=True))
 
 
 word = st.text(st.sampled_from("ab\"'\\$#é中/~^."), min_size=1, max_size=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nginx.running import Nginx, free_port
+from nginx.ports import quiet_ports
+from nginx.tiers import NGINX, Nginx
 from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.kits import nginx
 from opsnb.kits.nginx.finding import Process, Sight, installation, parse_command, parse_version
@@ -40,7 +42,7 @@ COMMANDS = {
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Nginx]:
     """An nginx that is not started yet."""
-    made = Nginx(tmp_path / "n")
+    made = Nginx(tmp_path / "n", workers=2)
     try:
         yield made
     finally:
@@ -98,7 +100,7 @@ def test_no_nginx_is_said() -> None:
 
 def test_a_running_one_is_found(server: Nginx) -> None:
     """By its file: master, workers, user, version; another generation after a reload."""
-    server.write(f"server {{ listen 127.0.0.1:{free_port()}; }}", main="worker_processes 2;")
+    server.add("a.conf", f"server {{ listen 127.0.0.1:{quiet_ports(1)[0]}; }}")
     before = nginx.find("localhost", str(server.conf))
     assert (before.pid, before.generation, before.loaded) == (None, "", None)
     server.start()
@@ -107,21 +109,21 @@ def test_a_running_one_is_found(server: Nginx) -> None:
     assert (found.pid, found.binary, found.prefix, found.name) == (
         server.pid,
         "/usr/sbin/nginx",
-        str(server.folder),
+        str(server.root),
         "nginx",
     )
     assert "http_stub_status" in found.modules
     assert found.user == ("nobody" if os.getuid() == 0 else found.workers[0].user)
-    server.reload()
+    os.kill(server.pid, signal.SIGHUP)
     wait_for(lambda: nginx.find("localhost", str(server.conf)).generation not in {"", found.generation}, 10)
 
 
 def test_includes_are_followed(server: Nginx) -> None:
     """Globs sorted by bytes, nested, in any context, by links; each directive knows its file and line."""
     files = {
-        "conf.d/10.conf": "upstream a { include hosts/*.list; zone z 64k; }\n",
-        "conf.d/9.conf": "# nothing\n",
-        "conf.d/.hidden.conf": "broken {",
+        "parts/10.conf": "upstream a { include hosts/*.list; zone z 64k; }\n",
+        "parts/9.conf": "# nothing\n",
+        "parts/.hidden.conf": "broken {",
         "hosts/one.list": "\nserver 127.0.0.1:1 weight=3 max_fails=0 fail_timeout=2s max_conns=9;\nserver unix:/x backup down;",
         "map.inc": "include more.inc;\n'a b' 1;",
         "more.inc": "'~^x{2}' 2;",
@@ -129,19 +131,20 @@ def test_includes_are_followed(server: Nginx) -> None:
         "日志.conf": "log_format 日志 '$remote_addr';",
     }  # fmt: skip
     for name, text in files.items():
-        (server.folder / name).parent.mkdir(exist_ok=True)
-        (server.folder / name).write_text(text.replace("%d", str(free_port())))
-    (server.folder / "sites").mkdir()
-    (server.folder / "sites/default").symlink_to("../real/site")
-    server.write(
-        "include conf.d/*.conf; include none/*.conf; include 日志.conf;\nmap $uri $m { include map.inc; }\ninclude sites/*;"
+        (server.root / name).parent.mkdir(exist_ok=True)
+        (server.root / name).write_text(text.replace("%d", str(quiet_ports(1)[0])))
+    (server.root / "sites").mkdir()
+    (server.root / "sites/default").symlink_to("../real/site")
+    server.add(
+        "all.conf",
+        "include parts/*.conf; include none/*.conf; include 日志.conf;\nmap $uri $m { include map.inc; }\ninclude sites/*;",
     )
     found = nginx.read("localhost", str(server.conf))
-    names = [path.removeprefix(f"{server.folder}/") for path in found.files]
-    assert names[:3] == ["nginx.conf", "conf.d/10.conf", "conf.d/9.conf"]
-    assert "conf.d/.hidden.conf" not in names
+    names = [path.removeprefix(f"{server.root}/") for path in found.files]
+    assert names[:4] == ["nginx.conf", "conf.d/all.conf", "parts/10.conf", "parts/9.conf"]
+    assert "parts/.hidden.conf" not in names
     (a,) = found.upstreams()
-    assert (a.name, a.zone, a.where) == ("a", "z", f"{server.folder}/conf.d/10.conf:1")
+    assert (a.name, a.zone, a.where) == ("a", "z", f"{server.root}/parts/10.conf:1")
     first, second = a.servers
     assert (first.address, first.weight, first.max_fails, first.fail_timeout, first.other, first.line) == (
         "127.0.0.1:1", 3, 0, "2s", ("max_conns=9",), 2)  # fmt: skip
@@ -149,16 +152,19 @@ def test_includes_are_followed(server: Nginx) -> None:
         "unix:/x",
         True,
         True,
-        f"{server.folder}/hosts/one.list",
+        f"{server.root}/hosts/one.list",
     )
     (site,) = found.servers()
     assert (site.names, site.listens[0][1:]) == (("a.example", "*.b"), ("default_server",))
-    assert found.stored[f"{server.folder}/sites/default"].real == f"{server.folder}/real/site"
+    assert found.stored[f"{server.root}/sites/default"].real == f"{server.root}/real/site"
     assert [(d.name, d.arguments) for d in walk(found.main) if d.name.startswith(("a b", "~"))] == [
         ("~^x{2}", ("2",)),
         ("a b", ("1",)),
     ]
-    assert server.test().returncode == 0
+    tested = subprocess.run(
+        [NGINX, "-t", "-p", server.root, "-c", server.conf, "-e", server.root / "e"], capture_output=True, check=False
+    )
+    assert tested.returncode == 0, tested.stderr
 
 
 REFUSED = {

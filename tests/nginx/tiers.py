@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -61,12 +62,14 @@ class Nginx:
         return path
 
     def start(self) -> Nginx:
-        """Start it, and wait for its workers."""
+        """Start it, and wait for its workers, until what is written from now on is clearly later than they are."""
         argv = [NGINX, "-p", str(self.root), "-c", str(self.conf), "-e", str(self.root / "error.log")]
         self.process = subprocess.Popen(
             [*argv, "-g", "daemon off;"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(lambda: bool(self.workers()), 20, self.process)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() > began + 0.1, 5)
         return self
 
     @property

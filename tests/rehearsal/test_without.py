@@ -64,6 +64,8 @@ def test_a_user_without_root(open_place: Path) -> None:
         value = json.loads(up.stdout)
         assert (value["form"], value["user"], value["sudo"]) == ("shared", "rehearser", False)
         assert "only root" in value["why"]
+        assert [line.partition(":")[0] for line in value["missing"]] == ["no web tier"]
+        assert [host["services"] for host in value["hosts"]] == [[]] * 3
         assert {"file system", "processes", "user", "hostname"} <= set(value["shared"])
         said = []
         for host in value["hosts"]:

@@ -20,6 +20,7 @@ from opsnb import fleet
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Plan, merge
 from opsnb.fleet import Machine, Result, Status, UnknownOutcomeError, UnreachableError
+from opsnb.fleet.transport import OnOutput
 
 SHELL = "/bin/sh"
 MOVED, DENIED, REFUSED, FAILED = 76, 77, 78, 79  # exit codes of our scripts
@@ -29,8 +30,11 @@ AT_ONCE = 50  # hosts that are looked at at a time
 T = TypeVar("T")
 
 
-def look(host: str, script: str, *arguments: str, stdin: bytes = b"", seconds: float = LOOK_SECONDS) -> Result:
-    """Run a script that only looks, with the credential for observing.
+def look(
+    host: str, script: str, *arguments: str, stdin: bytes = b"", seconds: float = LOOK_SECONDS,
+    on_output: OnOutput | None = None,
+) -> Result:  # fmt: skip
+    """Run a script that only looks, with the credential for observing; ``on_output`` gets its output as it comes.
 
     Raises:
         UnreachableError: If the host cannot be reached, or its answer did not arrive.
@@ -38,9 +42,9 @@ def look(host: str, script: str, *arguments: str, stdin: bytes = b"", seconds: f
         OpsnbError: If it may not look, or failed otherwise.
     """
     machine = fleet.machine(host)
-    result = _run(machine, script, arguments, stdin, seconds, sudo=False)
+    result = _run(machine, script, arguments, stdin, seconds, sudo=False, on_output=on_output)
     if result.exit == DENIED and elevated(machine):
-        result = _run(machine, script, arguments, stdin, seconds, sudo=True)
+        result = _run(machine, script, arguments, stdin, seconds, sudo=True, on_output=on_output)
     if result.status in {Status.UNREACHABLE, Status.UNKNOWN}:
         raise UnreachableError(f"{host}: {result.why}")
     return _required(host, result)
@@ -101,9 +105,11 @@ def _planned(host: str, plan_one: Callable[[str], Plan]) -> Plan | UnreachableEr
 
 
 def _run(
-    machine: Machine, script: str, arguments: Sequence[str], stdin: bytes, seconds: float, *, sudo: bool
-) -> Result:
-    return machine.run(SHELL, "-c", script, "opsnb", *arguments, stdin=stdin, seconds=seconds, sudo=sudo)
+    machine: Machine, script: str, arguments: Sequence[str], stdin: bytes, seconds: float, *, sudo: bool,
+    on_output: OnOutput | None = None,
+) -> Result:  # fmt: skip
+    argv = (SHELL, "-c", script, "opsnb", *arguments)
+    return machine.run(*argv, stdin=stdin, seconds=seconds, sudo=sudo, on_output=on_output)
 
 
 def _required(host: str, result: Result) -> Result:

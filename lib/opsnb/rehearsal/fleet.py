@@ -179,7 +179,7 @@ class Rehearsal:
         if found is None or not found.alive():
             return False
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
-            knock.connect(f"/proc/{found.pid}/root/run/supervisor.sock")
+            knock.connect(str(Path(f"/proc/{found.pid}", "root", "run/supervisor.sock")))
             return True
         return False
 

@@ -74,10 +74,7 @@ def plan_files(
     }
     if probe:
         target["probe"] = {**probe.as_json(), "for": digest(after["files"])}
-    context: dict[str, JSON] = {
-        "diff": diff(before["files"], after["files"]),
-        "nginx": f"{installation.name} {installation.version}",
-    }
+    context: dict[str, JSON] = {"nginx": f"{installation.name} {installation.version}".strip()}
     if before == after:
         return Plan(title=title, changes=(), context=context)
     tested = testing.staged(installation, staged_files(seen, wanted))
@@ -128,7 +125,7 @@ def partway(target: JSON, before: JSON, after: JSON, found: JSON) -> bool:
     return not found["loaded"] and found["files"] in (before["files"], after["files"])
 
 
-ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply))
+ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply, partway=partway))
 
 
 def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

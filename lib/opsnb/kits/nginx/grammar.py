@@ -126,6 +126,7 @@ def parse(text: str, file: str) -> tuple[Directive, ...]:
             raise words.refused(at, f"'}}' after {_said(now)} without its end", "';'")
         else:
             end = words.end(at)
+            _allowed_name(words, stack, now, (at, end))
             now.spans.append((at, end))
             now.values.append(words.value((at, end)))
             at = end
@@ -165,6 +166,15 @@ def _allowed_block(words: Tokens, stack: list[_Open], now: _Open, at: int) -> No
         raise words.refused(at, f"'{{' after {_said(now)} in '{stack[-1].name}'", "';': its entries have no block")
     if now.name in PLAIN:
         raise words.refused(begin, f"'{now.name}' with a block: {_said(now)}", "';' after its arguments")
+
+
+def _allowed_name(words: Tokens, stack: list[_Open], now: _Open, span: Span) -> None:
+    """Refuse what is left of a regular expression whose first brace was taken for a block's."""
+    word = words.text[slice(*span)]
+    if not now.values and "}" in word and word[0] not in "\"'" and len(stack) > 1 and stack[-1].name not in ENTRIES:
+        begun = stack[-1].spans[0][0]
+        what = f"{shown(word)} in the block of {_said(stack[-1])}"
+        raise words.refused(begun, what, "a directive; a regular expression with braces is quoted")
 
 
 def _allowed_end(words: Tokens, stack: list[_Open], now: _Open, at: int) -> None:

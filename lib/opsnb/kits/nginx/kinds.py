@@ -125,6 +125,15 @@ def listen(text: str) -> str:
     return text
 
 
+def listen_address(text: str) -> str:
+    """Return the IP address of a listen value, without brackets; empty when that is every address, or a name."""
+    host = listen(text).split(" ")[0].rpartition(":")[0].strip("[]")
+    try:
+        return "" if ipaddress.ip_address(host).is_unspecified else host
+    except ValueError:
+        return ""
+
+
 def mime_type(text: str) -> str:
     """Return a MIME type: ``application/json``."""
     return whole(_MIME, text, "the MIME type", "application/json")

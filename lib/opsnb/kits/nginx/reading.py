@@ -96,6 +96,19 @@ class Configuration:
             f"{host}: no upstream {shown(name, 80)} in {self.installation.conf}", hint=names or "it has none"
         )
 
+    def edited(self, texts: Mapping[str, str]) -> Configuration:
+        """Return the configuration as it would be with other texts in some of its files.
+
+        Raises:
+            UsageError: If nginx could not read it.
+        """
+        folder = dirname(self.installation.conf)
+        return assembled(self.installation, _Found(
+            texts={**self.files, **texts}, stored=dict(self.stored),
+            trees={**self.trees, **{path: parse(text, path) for path, text in texts.items()}},
+            matched={join(folder, one.arguments[0]): paths for one, paths in self.includes},
+        ))  # fmt: skip
+
 
 @dataclass
 class _Found:

@@ -1,4 +1,4 @@
-"""What is run on a host to find nginx and to read its files: ``/bin/sh`` text for dash, bash and busybox.
+"""What is run on a host to find nginx, to read its files and to see how it is: text for dash, bash and busybox's sh.
 
 Values are arguments. Nothing is written on the host and no nginx is asked to test anything.
 """
@@ -125,4 +125,43 @@ for w in "$@"; do
   esac
 done
 echo end
+"""
+
+# $1 whether to ask again as root, $2 most bytes of a log, then triples: kind, value, another value.
+SHOWN = r"""
+PATH=$PATH:/usr/local/bin:/usr/bin:/bin LC_ALL=C
+export PATH LC_ALL
+strict=$1 most=$2 me=$(id -u) n=0
+shift 2
+printf '@ now\n| %s\n' "$(date '+%Y/%m/%d %H:%M:%S')"
+denied() {
+  [ "$strict" = 0 ] || { echo "$1 may not be read" >&2; exit 77; }
+  echo '! may not be read'
+}
+while [ $# -ge 3 ]; do
+  kind=$1 value=$2 more=$3 n=$((n + 1))
+  shift 3
+  printf '@ %s %s\n' "$kind" "$n"
+  case $kind in
+  log)
+    if [ -f "$value" ] && [ -r "$value" ]; then
+      tail -c "$most" "$value" | tr -d '\000' | grep upstream |
+        tail -n 5000 | sed 's/^/| /'
+    elif [ "$me" = 0 ]; then echo '! is not there'
+    else denied "$value"; fi ;;
+  certificate)
+    if [ -r "$value" ]; then
+      echo '| there'
+      openssl x509 -noout -enddate -in "$value" 2>/dev/null </dev/null | sed 's/^/| /'
+    elif [ "$me" = 0 ]; then echo '! is not there'
+    else denied "$value"; fi ;;
+  status)
+    if command -v curl >/dev/null; then curl -q -s -k -m 5 --noproxy '*' -H "Host: $more" "$value" 2>/dev/null
+    elif command -v wget >/dev/null; then wget -q -T 5 -O - --header "Host: $more" "$value" 2>/dev/null
+    else echo 'no curl and no wget'; fi | head -c 2000 | tr -d '\000' | sed 's/^/| /' ;;
+  limits) sed -n 's/^Max open files *\([0-9]*\).*/| \1/p' "/proc/$value/limits" 2>/dev/null ;;
+  esac
+  echo
+done
+echo '@ end'
 """

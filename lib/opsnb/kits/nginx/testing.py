@@ -133,13 +133,19 @@ def judge(host: str, user: str, code: int, said: str) -> Tested:
     if code == 0:
         return Tested(user=user, whole=True, words=f"nginx -t as {user}: the test is successful")
     if SYNTAX_OK in said and wrong and not others:
-        words = f"nginx -t as {user}: syntax is ok; what only root may open was not tried: {wrong[0]}"
+        words = f"nginx -t as {user}: syntax is ok; what only root may open was not tried: {_named(wrong[0])}"
         return Tested(user=user, whole=True, words=words)
     if wrong and not others:
         words = f"nginx -t as {user} read the configuration up to what only root may read: {wrong[0]}"
         return Tested(user=user, whole=False, words=words)
     reason = others[0] if others else (said.strip().splitlines() or [f"it ended with {code}"])[-1]
     raise UsageError(f"{host}: nginx refuses the configuration: {reason}", hint="nothing was changed")
+
+
+def _named(line: str) -> str:
+    """Return what a refusal is about: the path that it quotes, else all of it."""
+    match = re.search(r'"([^"]+)"', line)
+    return match[1] if match else line
 
 
 def turned(text: str, path: str, folder: str) -> str:
