@@ -80,10 +80,11 @@ def test_a_new_tier_is_served_and_leaves_nothing_after_the_undo(webtier: Hosts) 
     assert files(webtier) == before
 
 
-def test_a_back_end_that_nobody_reaches_fails_and_is_rolled_back(webtier: Hosts) -> None:
-    """The canary sees 502 through nginx: FAILED, the files of every balancer as before, and the shop serves."""
+@pytest.mark.parametrize("answering", ["true", "false"])
+def test_a_back_end_that_nobody_reaches_fails_and_is_rolled_back(webtier: Hosts, answering: str) -> None:
+    """Asked before, or seen as 502 through nginx: FAILED, every balancer's files as before, and the shop serves."""
     before = files(webtier)
-    plan = planned(webtier, "web*", [f"{webtier.address('app1')}:8999"], requests="0")
+    plan = planned(webtier, "web*", [f"{webtier.address('app1')}:8999"], requests="0", answering=answering)
     assert plan["verdict"] == "PLANNED", plan
     done = applied(webtier, plan)
     assert done["verdict"] == "FAILED", done
