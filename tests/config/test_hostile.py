@@ -19,6 +19,7 @@ from opsnb.kits.config import hiding, migrate, sources
 from opsnb.kits.config.manifest import read_manifest, read_variables
 from opsnb.kits.config.values import PLAIN_VALUE
 
+pytestmark = pytest.mark.slow
 NGINX = (
     "; }", "{", "}", "$()", "a\nlua_code_cache off;", '"', "'", "#", "\\", "${host}", "$host", "lua_code_cache", "a;b",
     "10.0.0.1; include /etc/passwd", "`id`", "%s", "$${x}", "@files", "\r\n}\r\nserver {",

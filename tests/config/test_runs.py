@@ -112,7 +112,7 @@ def the_odd_hosts_are_named(tier: Hosts) -> None:
 def test_a_configuration_that_nginx_refuses_changes_nothing(tier: Hosts) -> None:
     """The canary's file is put back and nginx serves; no further host is begun."""
     source = tier.root / "configs/shop/common/nginx/shop-settings.conf"
-    source.write_text("proxy_read_timeout ${keepalive}; no_such_directive on;\n", encoding="utf-8")
+    source.write_text("proxy_read_timeout ${read_timeout}; no_such_directive on;\n", encoding="utf-8")
     before = snapshots(tier, WEB)
     done = applied(tier, planned(tier, "CFG-010", "role=nginx"))
     assert done["verdict"] == "FAILED", done

@@ -30,6 +30,7 @@ from opsnb.kits.nginx.access.traffic import scan, traffic
 from opsnb.kits.nginx.access.window import Window, window
 from places import wait_for
 
+pytestmark = pytest.mark.slow
 SIMPLE = parse_format('[$time_local] "$request" $status $bytes_sent $request_time')
 
 

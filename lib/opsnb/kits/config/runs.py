@@ -79,6 +79,8 @@ def suits_comparison(run: Run, paths: Sequence[str], service: Service | None) ->
         return False, "no file is named: give paths, or a service and its environment"
     if len(run.hosts) == 1 and service is None:
         return False, f"{run.hosts[0]} alone has nobody to be compared with: choose more hosts, or a service"
+    if service is not None and (why := _elsewhere(run.hosts, service.environment)):
+        return False, why
     return True, f"{len(run.hosts)} host(s)" + (f" and {service.shown}" if service else "") + " can be compared"
 
 
@@ -192,8 +194,15 @@ def _unsuitable(run: Run, environment: str, hosts: Sequence[str] = ()) -> str:
         row = fleet.machine(host).row
         if host == fleet.THIS_MACHINE or row.get("transport", "ssh") == "local":
             return f"on {host} runs are confined and never root; give it an address in the inventory"
-        if row.get("environment", environment) != environment:
-            return f"{host} is in environment {row['environment']}, and the files are those of {environment}"
+    return _elsewhere(hosts or run.hosts, environment)
+
+
+def _elsewhere(hosts: Sequence[str], environment: str) -> str:
+    """Return which host is in another environment; empty when none is known to be."""
+    for host in hosts:
+        there = fleet.machine(host).row.get("environment", environment)
+        if there != environment:
+            return f"{host} is in environment {there}, and the files are those of {environment}"
     return ""
 
 
