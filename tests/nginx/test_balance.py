@@ -302,7 +302,7 @@ def test_this_machine_is_refused_and_an_nginx_that_does_not_run_is_named(tier: T
     """The first question of the runbook."""
     assert suits([HOST], tier.conf) == (True, "nginx runs on 1 host(s), or they are named below")
     tier.balancer.stop()
-    assert suits([HOST], tier.conf) == (False, f"{HOST}: nginx is there and does not run")
+    assert suits([HOST], tier.conf) == (False, f"{HOST}: no nginx runs with {tier.conf}")
 
 
 def _tried(values: dict[str, Any]) -> int:
