@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import importing, store, telling
 from opsnb.control.people.builtin import ADMINISTRATOR
 from opsnb.control.people.draft import Draft, first_person
-from opsnb.control.people.names import shown
+from opsnb.control.people.names import login_name, shown
 from opsnb.control.people.rules import Directory, decide
 from opsnb.control.people.values import Action, Actor, Person, Target
 from opsnb.control.people.wanted import User, Wanted
@@ -31,13 +32,19 @@ Want = Callable[[Wanted], None]
 def arrive(services: Services) -> Person:
     """Return the person who opens this workspace here; while nobody administers it, they do.
 
-    They come by the token in ``.opsnb/``, which its owner alone may read.
+    They come by the token in ``.opsnb/``, which its owner alone may read. Their name is the system's, not the
+    environment's, which anybody may set.
+
+    Raises:
+        RefusedError: If a user is there already who is written alike.
     """
-    name = getpass.getuser()
+    name = _system_name()
     with services.database.transaction() as connection:
         open_ledger(connection, services.settings.name)
         there = store.directory(connection)
         person = there.named(name) or store.new_person(name)
+        if person.name != name:
+            raise RefusedError(f"this machine's user '{name}' would be taken for the user '{person.name}'")
         for change in first_person(there, person):
             record(connection, change, person.id)
     return person
@@ -232,6 +239,14 @@ def delegates(services: Services, actor: Actor, *, everything: bool) -> list[dic
     there, now = _looked(services, actor), current()
     told = [telling.delegate(there, d, now) for d in there.delegates]
     return [d for d in told if everything or d["state"] != "over"]
+
+
+def _system_name() -> str:
+    number = os.getuid()
+    try:
+        return login_name(pwd.getpwuid(number).pw_name)
+    except (KeyError, UsageError):
+        return f"uid-{number}"
 
 
 def _looked(services: Services, actor: Actor) -> Directory:
