@@ -128,6 +128,23 @@ def test_what_changed_after_the_plan_is_not_touched(shop: Shop) -> None:
     assert config.ACTUATOR.observe(HOST, change.target) != change.before
 
 
+def test_a_retry_goes_on_from_the_middle(shop: Shop) -> None:
+    """A host that died among the renames: some files new, some old; anything else is no middle."""
+    planned = plan(shop)
+    change = planned.changes[0]
+    shop.plain.write_text(change.after["files"][str(shop.plain)]["content"])
+    shop.plain.chmod(0o644)
+    found = config.ACTUATOR.observe(HOST, change.target)
+    assert found not in (change.before, change.after)
+    assert config.ACTUATOR.partway(change.target, change.before, change.after, found)
+    config.ACTUATOR.apply(HOST, change.target, found, change.after)
+    assert config.astray(planned) == []
+    assert len(shop.reloads) == 1
+    shop.plain.write_text("something else")
+    found = config.ACTUATOR.observe(HOST, change.target)
+    assert not config.ACTUATOR.partway(change.target, change.before, change.after, found)
+
+
 def test_an_undo_leaves_a_directory_that_is_in_use(shop: Shop) -> None:
     """Something else lies in a directory that was made: nothing is removed, and it is named."""
     planned = plan(shop)

@@ -75,7 +75,7 @@ def test_what_cannot_be_rendered_is_said_with_its_file(shop: Shop, path: str, te
 def test_a_link_in_the_one_place_is_not_followed(shop: Shop) -> None:
     """A source that leads elsewhere is refused."""
     (shop.configs / "shop/prod/site.conf").symlink_to("/etc/shadow")
-    with pytest.raises(UsageError, match="configs/shop/prod/.* is a symbolic link"):
+    with pytest.raises(UsageError, match="is a symbolic link"):
         config.wanted(shop.open(), ROW)
 
 

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nginx.running import Nginx, free_port
 
 from nearby import RunOfNames
-from nginx.accesslines import AWKS, command, format_of, one, scanned, write
-from nginx.running import Nginx, free_port
+from nginx.accesslines import AWKS, START, command, format_of, one, scanned, write
 from opsnb import fleet
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.access.answer import UNREAD, parse_answer
@@ -30,6 +30,7 @@ from opsnb.kits.nginx.access.traffic import scan, traffic
 from opsnb.kits.nginx.access.window import Window, window
 from places import wait_for
 
+pytestmark = pytest.mark.slow
 SIMPLE = parse_format('[$time_local] "$request" $status $bytes_sent $request_time')
 
 
@@ -188,6 +189,34 @@ def test_the_last_minutes_are_by_the_hosts_clock(tmp_path: Path) -> None:
     assert [(name, why.split(" before")[0]) for _, name, why in answer.unread] == [
         (str(tmp_path / "x.log"), "was written last")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("awk", ["mawk", "busybox awk"])
+def test_the_beginning_of_a_window_is_sought_in_a_long_log(awk: str, tmp_path: Path) -> None:
+    """Of six hours the last 20 minutes: exactly the lines of that time, though most of the file was never read."""
+    path = tmp_path / "long.log"
+    write(path, "shop", 90_000, hours=6)
+    since = START + 6 * 3600 - 1200
+    for wanted in (Window(since=since), Window(since=since, wall=True), Window(since=since, until=since + 60)):
+        file = one(path, format_of("shop"), wanted, awk=awk)
+        assert file.counted == 90_000 * ((wanted.until or since + 1200) - since) // (6 * 3600)
+        assert (file.odd, file.cut) == (0, 0)
+        assert file.lines == file.counted + file.outside < 90_000 / 4
+        assert file.before > path.stat().st_size * 0.7
+        assert file.before + file.read == path.stat().st_size
+        assert file.first == since
+
+
+def test_a_long_log_of_garbage_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """Where no time can be found in the middle, nothing is passed over."""
+    path = tmp_path / "long.log"
+    write(path, "shop", 20_000, hours=6)
+    with path.open("ab") as out:
+        out.write(b"garbage\n" * 2_000_000)
+        out.write(path.read_bytes()[:1_000_000].rpartition(b"\n")[0] + b"\n")
+    os.utime(path, (4_000_000_000,) * 2)
+    file = one(path, format_of("shop"), Window(since=START + 6 * 3600 - 60))
+    assert (file.before, file.odd) == (0, 2_000_000)
 
 
 def test_time_that_is_over_says_what_was_read(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def cases(draw: st.DrawFn) -> tuple[Format, str, dict[str, str]]:
     return parse_format(text, escape=how), line, values
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_a_line_that_nginx_would_write_is_taken_apart(case: tuple[Format, str, dict[str, str]]) -> None:

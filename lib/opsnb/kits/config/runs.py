@@ -1,7 +1,8 @@
 """What the runbooks about a service's files say, one call a cell.
 
 In mode ``undo`` nothing is looked for in the one place, and every plan is empty: what was applied is undone from
-its own plan, whatever became of the manifest, the sources or the source host since.
+its own plan, whatever became of the manifest, the sources or the source host since. Opened by hand where there is no
+one place, or for nothing that fits, a runbook has nothing to show and ends normally.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def open_for(run: Run, service: str, environment: str, variables: Mapping[str, s
         UsageError: If a name, the manifest or a variables' file is wrong; with file and line.
     """
     sources.use(run)
-    if run.mode == "undo":
+    if run.mode == "undo" or _nowhere(run):
         return _empty(run, service, environment)
     return open_service(run.configs, service, environment, variables)
 
@@ -78,6 +79,8 @@ def suits_comparison(run: Run, paths: Sequence[str], service: Service | None) ->
         return False, "no file is named: give paths, or a service and its environment"
     if len(run.hosts) == 1 and service is None:
         return False, f"{run.hosts[0]} alone has nobody to be compared with: choose more hosts, or a service"
+    if service is not None and (why := _elsewhere(run.hosts, service.environment)):
+        return False, why
     return True, f"{len(run.hosts)} host(s)" + (f" and {service.shown}" if service else "") + " can be compared"
 
 
@@ -122,6 +125,8 @@ def suits_taking(run: Run, environment: str) -> tuple[bool, str]:
 
 def survey_for(run: Run, paths: Sequence[str], service: Service | None) -> Survey:
     """Read files of the run's hosts for a comparison."""
+    if not paths and service is None:
+        return Survey(found={})
     return survey(run.hosts, paths, service, run.progress)
 
 
@@ -138,9 +143,9 @@ def plan_for(run: Run, service: Service) -> Plan:
     return plan_distribute(_having(run, service), service)
 
 
-def look_for(run: Run, service: Service, paths: Sequence[str], guarded: str) -> list[Taken]:
+def look_for(run: Run, service: Service, paths: Sequence[str], guarded: str, having: str = "") -> list[Taken]:
     """Return what becomes of each path of the run's host; see :func:`opsnb.kits.config.take.look`."""
-    return [] if run.mode == "undo" else take.look(run.hosts[0], service, paths, guarded)
+    return [] if run.mode == "undo" else take.look(run.hosts[0], service, paths, guarded, having)
 
 
 def plan_taken(run: Run, service: Service, taken: Sequence[Taken]) -> Plan:
@@ -152,7 +157,7 @@ def taken_again(
     run: Run, service: str, environment: str, paths: Sequence[str], guarded: str
 ) -> tuple[Change, ...]:  # fmt: skip
     """Return what a second taking would change, after an application; the manifest is read anew."""
-    if run.mode != "apply":
+    if run.mode == "undo":
         return ()
     place = take.opened(service, environment)
     return take.plan_take(run.hosts[0], place, take.look(run.hosts[0], place, paths, guarded)).changes
@@ -166,8 +171,8 @@ def migration_for(
     Raises:
         UsageError: If paths or substitutes are given where files come from an environment.
     """
-    if run.mode == "undo":
-        return Migration(targets=(), files={}, why="what was applied is undone")
+    if run.mode == "undo" or bool(source) == bool(from_environment):
+        return Migration(targets=(), files={}, why="nothing is moved")
     if source:
         return migrate.from_host(run.hosts, source, service, paths, substitute)
     if paths or substitute:
@@ -189,13 +194,26 @@ def _unsuitable(run: Run, environment: str, hosts: Sequence[str] = ()) -> str:
         row = fleet.machine(host).row
         if host == fleet.THIS_MACHINE or row.get("transport", "ssh") == "local":
             return f"on {host} runs are confined and never root; give it an address in the inventory"
-        if row.get("environment", environment) != environment:
-            return f"{host} is in environment {row['environment']}, and the files are those of {environment}"
+    return _elsewhere(hosts or run.hosts, environment)
+
+
+def _elsewhere(hosts: Sequence[str], environment: str) -> str:
+    """Return which host is in another environment; empty when none is known to be."""
+    for host in hosts:
+        there = fleet.machine(host).row.get("environment", environment)
+        if there != environment:
+            return f"{host} is in environment {there}, and the files are those of {environment}"
     return ""
 
 
 def _having(run: Run, service: Service) -> list[str]:
-    return [host for host in run.hosts if service.of(fleet.machine(host).row)]
+    """Return the run's hosts that have files of a service; this machine has none, for its runs are confined."""
+    hosts = [host for host in run.hosts if host != fleet.THIS_MACHINE]
+    return [host for host in hosts if service.of(fleet.machine(host).row)]
+
+
+def _nowhere(run: Run) -> bool:
+    return not run.linked and not run.configs.is_dir()
 
 
 def _empty(run: Run, service: str, environment: str) -> Service:

@@ -39,9 +39,9 @@ daemon() {  # the supervisord of this host: its pid, its program and its configu
       }
       print $1, $at, (file == "" ? "-" : file) }' |
   while read -r pid program file; do
-    [ ! -e "/proc/$pid/root/." ] || [ "/proc/$pid/root/." -ef /. ] || continue  # of a container
-    case $file in /* | -) ;; *) file=$(readlink "/proc/$pid/cwd")/$file ;; esac
-    printf '%s %s %s\n' "$pid" "$program" "$file"
+    [ ! -e "/proc/$pid/root" ] || [ "/proc/$pid/root" -ef / ] || continue  # of a container
+    case $file in /*) ;; *) cwd=$(readlink "/proc/$pid/cwd") && [ "$file" = - ] || file=${cwd:+$cwd/$file} ;; esac
+    printf '%s %s %s\n' "$pid" "$program" "${file:-?}"
     break
   done
 }
@@ -53,6 +53,10 @@ END
   ctl=$(command -v supervisorctl) || ctl=${program%/*}/supervisorctl
   [ -x "$ctl" ] || ctl=
   conf=$wanted
+  case $conf$file in
+    '?') end 77 "where supervisord was started may not be read" ;;
+    /*) [ -n "$conf" ] || [ -e "$file" ] || [ "$(id -u)" = 0 ] || end 77 "$file may not be read" ;;
+  esac
   if [ -z "$conf" ]; then
     for place in "$file" /etc/supervisord.conf /etc/supervisor/supervisord.conf /usr/local/etc/supervisord.conf; do
       [ ! -e "$place" ] || { conf=$place; break; }
@@ -76,6 +80,8 @@ say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 [ -n "$ctl" ] && [ -n "$conf" ] || { say end ""; exit 0; }
 [ -e "$conf" ] || end 78 "$conf is not there"
 
+socket=$(option unix_http_server file); socket=${socket%% *}
+[ -z "$socket" ] || [ ! -S "$socket" ] || [ -w "$socket" ] || end 77 "supervisorctl may not connect to supervisord"
 status=$(ask status)
 case $status in
   *'Permission denied'* | *PermissionError*) end 77 "supervisorctl may not connect to supervisord" ;;
