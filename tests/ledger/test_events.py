@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.base.errors import UsageError
+from opsnb.control.ledger.event import Event
 from opsnb.control.ledger.events import (
     EVENTS,
-    Event,
     IntentOpened,
     Isolation,
     Outcome,
@@ -26,6 +26,7 @@ from opsnb.control.ledger.events import (
     UnrecordedReason,
     entry_bytes,
 )
+from opsnb.control.ledger.events_people import Account
 from opsnb.control.records import Mode, Risk, Verdict
 
 AT = "2026-11-23T12:00:00.000Z"
@@ -36,6 +37,8 @@ GOOD: dict[str, Any] = {
     "secret": "s-1", "version": 1, "count": 2, "purpose": Purpose.REVEAL,
     "host": DIGEST, "keys": DIGEST, "before": DIGEST, "replaced": False,
     "change": 0, "outcome": Outcome.OK, "isolation": Isolation.NONE, "self_approved": True,
+    "person": "u-1", "principal": "u-2", "account": Account.PERSON, "role": "r-1", "department": "d-1",
+    "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip
 FREE = "a sentence that a person wrote"

@@ -9,25 +9,35 @@ Rules without I/O:
 * A value that breaks a rule is refused when the event is made, long before it reaches the ledger.
 """
 
-# ruff: noqa: RUF009 - _one_of() is dataclasses.field() with a check; it is meant to be called once, for the class
+# ruff: noqa: RUF009 - one_of() and its like are dataclasses.field() with a check, called once, for the class
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from opsnb.base.canonical import MAX_SAFE_INTEGER, canonical
+from opsnb.base.canonical import canonical
 from opsnb.base.errors import UsageError
+from opsnb.control.ledger.event import (
+    HEX_DIGEST,
+    STAMP,
+    Event,
+    checked,
+    digested,
+    flag,
+    identifier,
+    number,
+    one_of,
+    pattern,
+)
+from opsnb.control.ledger.events_people import PEOPLE_EVENTS
 from opsnb.control.records import Mode, Risk, Verdict
 
-IDENT = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 ORIGIN = re.compile(r"[A-Za-z0-9._:/-]{1,120}")  # a schema-less URL, as C2SP tlog-checkpoint recommends
-HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 RUN_PATH = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/(?P<run>[A-Za-z0-9._:-]{1,80})")
 SITE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,9}")
-STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 MAX_SITE_PATH = 200  # characters; verify.py reads no longer value
 MAX_ENTRY = 1024 * 1024  # bytes of one entry; verify.py reads no longer line
 
@@ -63,33 +73,6 @@ class Purpose(StrEnum):
     SUDO = "sudo"  # to become root on a host
 
 
-Check = Callable[[Any], bool]
-
-
-def _field(check: Check, want: str, *, name: str = "") -> Any:
-    return field(metadata={"check": check, "want": want, "name": name})
-
-
-def _pattern(pattern: re.Pattern[str], want: str) -> Any:
-    return _field(lambda v: isinstance(v, str) and pattern.fullmatch(v) is not None, want)
-
-
-def _id() -> Any:
-    return _pattern(IDENT, "an id of 1 to 80 of A-Z a-z 0-9 . _ : -")
-
-
-def _digest() -> Any:
-    return _pattern(HEX_DIGEST, "64 lower-case hex digits")
-
-
-def _one_of(kind: type[StrEnum]) -> Any:
-    return _field(lambda v: isinstance(v, kind), f"a {kind.__name__}: {', '.join(kind)}")
-
-
-def _number() -> Any:
-    return _field(lambda v: type(v) is int and 0 <= v <= MAX_SAFE_INTEGER, "a whole number from 0")
-
-
 def _site_files(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(p, str)
@@ -102,31 +85,11 @@ def _site_files(value: object) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """Base of every event: checks its fields when it is made.
-
-    Raises:
-        UsageError: Names the event, the field and what was wanted; never repeats a value that may be a secret.
-    """
-
-    kind: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            if not f.metadata["check"](getattr(self, f.name)):
-                raise UsageError(f"ledger event {self.kind}: '{f.name}' must be {f.metadata['want']}")
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the event's own fields as JSON values."""
-        return {f.metadata["name"] or f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-
-
-@dataclass(frozen=True, kw_only=True)
 class LedgerOpened(Event):
     """The ledger begins; always entry 0. ``origin`` names it in every checkpoint."""
 
     kind: ClassVar[str] = "ledger.opened"
-    origin: str = _pattern(ORIGIN, "1 to 120 of A-Z a-z 0-9 . _ : / -")
+    origin: str = pattern(ORIGIN, "1 to 120 of A-Z a-z 0-9 . _ : / -")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +97,9 @@ class RequestSealed(Event):
     """A request became unchangeable. ``digest`` is SHA-256(salt ‖ canonical request)."""
 
     kind: ClassVar[str] = "request.sealed"
-    request: str = _id()
-    risk: Risk = _one_of(Risk)
-    digest: str = _digest()
+    request: str = identifier()
+    risk: Risk = one_of(Risk)
+    digest: str = digested()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +107,10 @@ class RequestApproved(Event):
     """Somebody approved a request with the plan they read. ``plan`` is SHA-256(salt ‖ ASCII plan digest)."""
 
     kind: ClassVar[str] = "request.approved"
-    request: str = _id()
-    by: str = _id()
-    plan: str = _digest()
-    self_approved: bool = _field(lambda v: isinstance(v, bool), "true or false", name="self")
+    request: str = identifier()
+    by: str = identifier()
+    plan: str = digested()
+    self_approved: bool = flag(name="self")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +118,10 @@ class RunClaimed(Event):
     """A run took its request: from here on it may act."""
 
     kind: ClassVar[str] = "run.claimed"
-    run: str = _id()
-    request: str = _id()
-    mode: Mode = _one_of(Mode)
-    by: str = _id()
+    run: str = identifier()
+    request: str = identifier()
+    mode: Mode = one_of(Mode)
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +129,9 @@ class PlanProposed(Event):
     """A run proposed a plan. ``plan`` is SHA-256(salt ‖ ASCII plan digest)."""
 
     kind: ClassVar[str] = "plan.proposed"
-    run: str = _id()
-    request: str = _id()
-    plan: str = _digest()
+    run: str = identifier()
+    request: str = identifier()
+    plan: str = digested()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +139,8 @@ class IntentOpened(Event):
     """A run is about to make one change of its plan, counted from 0."""
 
     kind: ClassVar[str] = "intent.opened"
-    run: str = _id()
-    change: int = _number()
+    run: str = identifier()
+    change: int = number()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +148,9 @@ class IntentClosed(Event):
     """What became of that change."""
 
     kind: ClassVar[str] = "intent.closed"
-    run: str = _id()
-    change: int = _number()
-    outcome: Outcome = _one_of(Outcome)
+    run: str = identifier()
+    change: int = number()
+    outcome: Outcome = one_of(Outcome)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,8 +158,8 @@ class RunStopped(Event):
     """Somebody asked a run to stop."""
 
     kind: ClassVar[str] = "run.stopped"
-    run: str = _id()
-    by: str = _id()
+    run: str = identifier()
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,13 +167,13 @@ class RunFinished(Event):
     """A run ended. ``notebook`` is SHA-256(salt ‖ run.ipynb), ``files`` SHA-256(salt ‖ canonical manifest rows)."""
 
     kind: ClassVar[str] = "run.finished"
-    run: str = _id()
-    request: str = _id()
-    mode: Mode = _one_of(Mode)
-    verdict: Verdict = _one_of(Verdict)
-    notebook: str = _digest()
-    files: str = _digest()
-    isolation: Isolation = _one_of(Isolation)
+    run: str = identifier()
+    request: str = identifier()
+    mode: Mode = one_of(Mode)
+    verdict: Verdict = one_of(Verdict)
+    notebook: str = digested()
+    files: str = digested()
+    isolation: Isolation = one_of(Isolation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,10 +181,10 @@ class RunRecorded(Event):
     """A run's record is complete. ``html`` is SHA-256(salt ‖ run.html), ``manifest`` SHA-256(manifest.json)."""
 
     kind: ClassVar[str] = "run.recorded"
-    run: str = _id()
-    path: str = _pattern(RUN_PATH, "YYYY/MM/DD/<run>")
-    html: str = _digest()
-    manifest: str = _digest()
+    run: str = identifier()
+    path: str = pattern(RUN_PATH, "YYYY/MM/DD/<run>")
+    html: str = digested()
+    manifest: str = digested()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -235,8 +198,8 @@ class RunUnrecorded(Event):
     """A run ended and its record could not be kept: said here rather than left as a gap."""
 
     kind: ClassVar[str] = "run.unrecorded"
-    run: str = _id()
-    reason: UnrecordedReason = _one_of(UnrecordedReason)
+    run: str = identifier()
+    reason: UnrecordedReason = one_of(UnrecordedReason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,11 +207,11 @@ class HostTrusted(Event):
     """Somebody trusted a host's keys. Each digest is SHA-256(salt ‖ ...): of its name, of the canonical key lines."""
 
     kind: ClassVar[str] = "host.trusted"
-    by: str = _id()
-    host: str = _digest()
-    keys: str = _digest()
-    before: str = _digest()
-    replaced: bool = _field(lambda v: isinstance(v, bool), "true or false")
+    by: str = identifier()
+    host: str = digested()
+    keys: str = digested()
+    before: str = digested()
+    replaced: bool = flag()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +219,7 @@ class SitePublished(Event):
     """The files of ``outputs/`` that belong to no run, path to SHA-256; the latest such entry holds."""
 
     kind: ClassVar[str] = "site.published"
-    files: Mapping[str, str] = _field(_site_files, "relative paths with 64 lower-case hex digits each")
+    files: Mapping[str, str] = checked(_site_files, "relative paths with 64 lower-case hex digits each")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,9 +227,9 @@ class SecretSet(Event):
     """Somebody stored a secret. ``secret`` is the id of its name; the ledger knows neither name nor value."""
 
     kind: ClassVar[str] = "secret.set"
-    secret: str = _id()
-    version: int = _number()
-    by: str = _id()
+    secret: str = identifier()
+    version: int = number()
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,9 +237,9 @@ class SecretRotated(Event):
     """Somebody gave a stored secret a new value."""
 
     kind: ClassVar[str] = "secret.rotated"
-    secret: str = _id()
-    version: int = _number()
-    by: str = _id()
+    secret: str = identifier()
+    version: int = number()
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,8 +247,8 @@ class SecretRemoved(Event):
     """Somebody deleted a stored secret, every version of it."""
 
     kind: ClassVar[str] = "secret.removed"
-    secret: str = _id()
-    by: str = _id()
+    secret: str = identifier()
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +256,8 @@ class SecretsRekeyed(Event):
     """Somebody had all ``count`` stored values encrypted anew under a new key."""
 
     kind: ClassVar[str] = "secret.rekeyed"
-    count: int = _number()
-    by: str = _id()
+    count: int = number()
+    by: str = identifier()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,20 +265,18 @@ class SecretRevealed(Event):
     """A secret was released to a run. ``version`` is 0 where its source has none."""
 
     kind: ClassVar[str] = "secret.revealed"
-    run: str = _id()
-    secret: str = _id()
-    version: int = _number()
-    purpose: Purpose = _one_of(Purpose)
+    run: str = identifier()
+    secret: str = identifier()
+    version: int = number()
+    purpose: Purpose = one_of(Purpose)
 
 
-EVENTS: dict[str, type[Event]] = {
-    event.kind: event
-    for event in (
-        LedgerOpened, RequestSealed, RequestApproved, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
-        RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
-        SecretsRekeyed, SecretRevealed,
-    )
-}  # fmt: skip
+_KINDS: tuple[type[Event], ...] = (
+    LedgerOpened, RequestSealed, RequestApproved, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
+    RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
+    SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS,
+)  # fmt: skip
+EVENTS: dict[str, type[Event]] = {event.kind: event for event in _KINDS}
 
 
 def entry_bytes(event: Event, index: int, at: str) -> bytes:
@@ -335,9 +296,3 @@ def entry_bytes(event: Event, index: int, at: str) -> bytes:
     if len(data) > MAX_ENTRY:
         raise UsageError(f"ledger event {event.kind} is {len(data)} bytes long; at most {MAX_ENTRY} are kept")
     return data
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, StrEnum):
-        return value.value
-    return dict(value) if isinstance(value, Mapping) else value

@@ -31,7 +31,8 @@ from sqlalchemy import (
 from opsnb.base.clock import stamp
 from opsnb.base.errors import AlteredError, OpsnbError, UsageError
 from opsnb.control.database import metadata
-from opsnb.control.ledger.events import Event, LedgerOpened, entry_bytes
+from opsnb.control.ledger.event import Event
+from opsnb.control.ledger.events import LedgerOpened, entry_bytes
 from opsnb.control.ledger.tree import Frontier, leaf_hash
 
 ledger_entries = Table(
