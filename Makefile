@@ -54,7 +54,8 @@ test: .venv/dev ## Everything: system packages, lint, types, contracts, all test
 	$(BIN)/python -m pytest -q $(BOTH)
 
 prove: .venv/dev ## The property tests with their full number of trials
-	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=3000 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py tests/secrets tests/hostile tests/fleet_failures tests/approvals
+	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=3000 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py tests/secrets tests/hostile tests/fleet_failures tests/approvals tests/nginx/test_access_hostile.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/access.py 5000000
 
 build/lab/ready: pyproject.toml
 	@echo "setting up a second environment with jupyterlab, to measure beside it ..."
@@ -67,6 +68,7 @@ bench: .venv/dev build/lab/ready ## The figures, each a ratio measured in one ru
 	$(BIN)/python tests/bench/run.py --lab build/lab/bin/python
 	PYTHONPATH=tests $(BIN)/python tests/bench/masker.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/inventory.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/access.py
 	$(BIN)/python tests/bench/ssh.py || echo "a figure of the fleet was missed, or this is not root"
 
 lab: .venv/lab ## JupyterLab on this workspace

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.base.errors import UsageError
-from opsnb.base.plan import CHANGE_FIELDS, Change, Plan
+from opsnb.base.plan import CHANGE_FIELDS, Change, Plan, state_lines
 
 STATE = st.none() | st.dictionaries(st.text(max_size=5), st.integers().filter(lambda n: abs(n) < 2**50), max_size=3)
 CHANGES = st.builds(
@@ -65,3 +65,18 @@ def test_a_missing_field_is_named() -> None:
     """The message names what a change lacks."""
     with pytest.raises(UsageError, match="undo"):
         Plan.from_json({"changes": [{n: "" for n in CHANGE_FIELDS if n != "undo"}]})
+
+
+def test_a_state_is_lines_for_a_reader():
+    """A file's content line by line behind what else is said of it; several files and directories by their names."""
+    assert state_lines(None) == []
+    assert state_lines("a\nb") == ["a", "b"]
+    assert state_lines({"content": "x\ny\n", "mode": "0644"}) == ['{"mode": "0644"}', "x", "y"]
+    several = {
+        "files": {"/a": {"content": "x\n"}, "/b": None, "/c": {"hidden": "1", "mode": "0600"}},
+        "directories": {"/d": {"mode": "0755"}, "/e": None}, "loaded": True,
+    }  # fmt: skip
+    assert state_lines(several) == [
+        '{"loaded": true}', '== /d/  {"mode": "0755"}', "== /a", "x", "== /c", '{"hidden": "1", "mode": "0600"}',
+    ]  # fmt: skip
+    assert state_lines({"b": 1, "a": []}) == ["{", ' "a": [],', ' "b": 1', "}"]

@@ -128,6 +128,23 @@ def test_what_changed_after_the_plan_is_not_touched(shop: Shop) -> None:
     assert config.ACTUATOR.observe(HOST, change.target) != change.before
 
 
+def test_a_retry_goes_on_from_the_middle(shop: Shop) -> None:
+    """A host that died among the renames: some files new, some old; anything else is no middle."""
+    planned = plan(shop)
+    change = planned.changes[0]
+    shop.plain.write_text(change.after["files"][str(shop.plain)]["content"])
+    shop.plain.chmod(0o644)
+    found = config.ACTUATOR.observe(HOST, change.target)
+    assert found not in (change.before, change.after)
+    assert config.ACTUATOR.partway(change.target, change.before, change.after, found)
+    config.ACTUATOR.apply(HOST, change.target, found, change.after)
+    assert config.astray(planned) == []
+    assert len(shop.reloads) == 1
+    shop.plain.write_text("something else")
+    found = config.ACTUATOR.observe(HOST, change.target)
+    assert not config.ACTUATOR.partway(change.target, change.before, change.after, found)
+
+
 def test_an_undo_leaves_a_directory_that_is_in_use(shop: Shop) -> None:
     """Something else lies in a directory that was made: nothing is removed, and it is named."""
     planned = plan(shop)
@@ -188,6 +205,43 @@ def test_a_sensitive_file_is_nowhere_in_the_plan(shop: Shop) -> None:
     hiding.use(b"one request")  # the undo is another process, which holds nothing
     carry_out(Plan.from_json(second.as_json()).inverse())
     assert shop.snapshot() == before
+
+
+def test_a_sensitive_file_without_its_kept_one_is_left(shop: Shop) -> None:
+    """Somebody tidied up: the undo says what is missing and changes nothing; so does a drift."""
+    shop.write("shop/config.yaml", SENSITIVE.format(root=shop.root, more="activate: [true]"))
+    key = shop.write("shop/prod/key", "first\n")
+    hiding.use(b"one request")
+    carry_out(plan(shop))
+    key.write_text("second\n")
+    second = plan(shop)
+    change = second.changes[0]
+    (shop.root / "key").write_text("by hand\n")
+    with pytest.raises(OpsnbError, match="no longer as planned"):
+        config.ACTUATOR.apply(HOST, change.target, change.before, change.after)
+    (shop.root / "key").write_text("first\n")
+    carry_out(second)
+    (kept,) = (path for path in shop.root.iterdir() if path.name.startswith(".key.opsnb-"))
+    assert kept.name in change.command
+    kept.unlink()
+    before = shop.snapshot()
+    hiding.use(b"one request")
+    with pytest.raises(OpsnbError, match="is not there any more"):
+        carry_out(second.inverse())
+    assert shop.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        None, [], {}, {"files": "x"}, {"files": ["x"]}, {"files": [{"path": "/x"}]}, {"files": [], "directories": "/x"},
+        {"files": [{"path": 5, "validate": [], "activate": []}]},
+    ],
+)  # fmt: skip
+def test_a_target_that_is_none_is_refused(target: object) -> None:
+    """A plan that was tampered with becomes no path and no traceback."""
+    with pytest.raises(UsageError, match=r"target of config\.files"):
+        config.ACTUATOR.observe(HOST, target)
 
 
 def test_a_program_that_quotes_a_sensitive_file_is_masked(shop: Shop) -> None:

@@ -57,8 +57,8 @@ def test_an_environment_hides_what_is_common(shop: Shop) -> None:
         ("shop/common/site.conf", "bin\0ary", "configs/shop/common/site.conf is binary"),
         ("shop/common/site.conf", "x" * 262145, "configs/shop/common/site.conf is larger than 262144"),
         ("shop/prod/variables.yaml", "port: 8080; }", r"'port' \('8080; }', from .*variables.yaml\) does not match"),
-        ("shop/prod/variables.yaml", "name: 'a; include /etc/passwd'", "'name' .* could end a word or a line"),
-        ("shop/prod/variables.yaml", 'name: "a\\nlisten 1"', "'name' .* could end a word or a line"),
+        ("shop/prod/variables.yaml", "name: 'a; include /etc/passwd'", "'name' .* could end a statement or a line"),
+        ("shop/prod/variables.yaml", 'name: "a\\nlisten 1"', "'name' .* could end a statement or a line"),
         ("shop/prod/variables.yaml", "port: [1]", "configs/shop/prod/variables.yaml:1: 'port'"),
     ],
 )
@@ -75,7 +75,7 @@ def test_what_cannot_be_rendered_is_said_with_its_file(shop: Shop, path: str, te
 def test_a_link_in_the_one_place_is_not_followed(shop: Shop) -> None:
     """A source that leads elsewhere is refused."""
     (shop.configs / "shop/prod/site.conf").symlink_to("/etc/shadow")
-    with pytest.raises(UsageError, match="configs/shop/prod/.* is a symbolic link"):
+    with pytest.raises(UsageError, match="is a symbolic link"):
         config.wanted(shop.open(), ROW)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from config.conftest import Shop
-from nearby import carry_out
+from nearby import RunOfNames, carry_out
+from opsnb import fleet
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import config
@@ -55,6 +56,20 @@ def test_a_new_service_is_made_and_is_gone_after_the_undo(shop: Shop) -> None:
     assert config.plan_distribute(HOST, service).changes == ()
     carry_out(plan.inverse())
     assert below(shop.configs) == before
+
+
+def test_a_new_entry_says_which_hosts_have_the_file(shop: Shop) -> None:
+    """Those with the host's role, so that it is not brought to every other host; or those that are selected."""
+    run = RunOfNames((HOST,))
+    run.rows = [{**run.rows[0], "labels": {"role": "app"}}]
+    fleet.of(run)
+    file = shop.root / "etc/new.conf"
+    file.write_text("new\n")
+    opened = take.opened("shop", "prod")
+    assert [one.file.hosts for one in take.look(HOST, opened, [str(file)], "refuse")] == ["role=app"]
+    assert [one.file.hosts for one in take.look(HOST, opened, [str(file)], "refuse", "web*")] == ["web*"]
+    with pytest.raises(UsageError, match="it ends here"):
+        take.look(HOST, opened, [str(file)], "refuse", "role=")
 
 
 def test_what_the_one_place_says_already_is_no_change(shop: Shop) -> None:

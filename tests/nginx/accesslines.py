@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,27 @@ FORMATS = {
 }
 ESCAPES = {"json": "json"}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
+# Plain awk, written for these three formats and nothing else: fields by quotes and blanks.
+STATUS = {
+    "combined": """BEGIN{FS="\\""} {split($3,a," "); n[a[1]]++} END{for(s in n) print s, n[s]}""",
+    "shop": """BEGIN{FS="\\""} {split($3,a," "); n[a[1]]++} END{for(s in n) print s, n[s]}""",
+    "json": """{match($0,/"status":[0-9]+/); n[substr($0,RSTART+9,RLENGTH-9)]++} END{for(s in n) print s, n[s]}""",
+}
+BYTES = {
+    "combined": """BEGIN{FS="\\""} {split($3,a," "); n+=a[2]} END{printf "bytes %d\\n", n}""",
+    "shop": """BEGIN{FS="\\""} {split($3,a," "); n+=a[2]} END{printf "bytes %d\\n", n}""",
+    "json": """{match($0,/"bytes":[0-9]+/); n+=substr($0,RSTART+8,RLENGTH-8)} END{printf "bytes %d\\n", n}""",
+}
+PATH = {
+    "combined": """{split($7,a,"?"); n[a[1]]++} END{for(p in n) print p, n[p]}""",
+    "shop": """{split($6,a,"?"); n[a[1]]++} END{for(p in n) print p, n[p]}""",
+    "json": """BEGIN{FS="\\""} {split($16,a,"?"); n[a[1]]++} END{for(p in n) print p, n[p]}""",
+}
+MINUTE = {
+    "combined": """{n[substr($4,2,17)]++} END{for(m in n) print m, n[m]}""",
+    "shop": """{n[substr($2,2,17)]++} END{for(m in n) print m, n[m]}""",
+    "json": """{n[substr($0,10,16)]++} END{for(m in n) print m, n[m]}""",
+}
 BLOCK = 100_000  # lines that are chosen at a time
 
 
@@ -123,7 +145,40 @@ def oracle(program: str, path: Path, *options: str) -> dict[str, float]:
     return found
 
 
-def head(path: Path, count: int) -> list[str]:
-    """Return the first lines of a file."""
-    with path.open(encoding="utf-8") as opened:
-        return list(islice(opened, count))
+def peak(argv: list[str], name: str) -> int:
+    """Run a command and return the largest resident size of its processes of one name, in KiB."""
+    found = [0]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE)
+
+    def watch() -> None:
+        while process.poll() is None:
+            found[0] = max(
+                found[0], *(_resident(entry, name) for entry in [str(process.pid), *_children(process.pid)]), 0
+            )
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert process.stdout
+    with process.stdout:
+        process.stdout.read()
+    assert process.wait() == 0
+    watcher.join()
+    return found[0]
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [*text.split(), *(grandchild for child in text.split() for grandchild in _children(int(child)))]
+
+
+def _resident(pid: str, name: str) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found: Any = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found.group(1)) if found and f"Name:\t{name}\n" in status else 0

@@ -18,7 +18,7 @@ from pathlib import Path
 from places import wait_for
 
 BACKEND = Path(__file__).with_name("backend.py")
-FORMAT = '$remote_addr [$time_local] "$request" $status $body_bytes_sent $request_time $upstream_addr $upstream_status'
+FORMAT = '$remote_addr [$time_local] "$request" $status $body_bytes_sent $request_time $upstream_addr $upstream_status "$http_user_agent"'
 MAIN = """\
 # The main file of a test.
 worker_processes 2;

@@ -62,17 +62,14 @@ class Nginx:
         return path
 
     def start(self) -> Nginx:
-        """Start it, and wait for its workers.
-
-        Not before the clock can tell that it began after its files were written.
-        """
-        newest = max(path.stat().st_ctime for path in (self.conf, self.root / "conf.d", *self.root.glob("conf.d/*")))
-        wait_for(lambda: time.time() > newest + 0.2, 5)
+        """Start it, and wait for its workers, until what is written from now on is clearly later than they are."""
         argv = [NGINX, "-p", str(self.root), "-c", str(self.conf), "-e", str(self.root / "error.log")]
         self.process = subprocess.Popen(
             [*argv, "-g", "daemon off;"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(lambda: bool(self.workers()), 20, self.process)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() > began + 0.1, 5)
         return self
 
     @property

@@ -133,8 +133,8 @@ def state_lines(state: JSON) -> list[str]:
     """Return a state as lines for a difference: a file's content line by line, whatever else it says in front of it.
 
     Args:
-        state: JSON; ``{"content": text, ...}`` is a file, ``{"files": {path: file}, ...}`` are several; ``None`` is
-            nothing.
+        state: JSON; ``{"content": text, ...}`` is a file, ``{"files": {path: file}, ...}`` are several, with
+            ``"directories"`` where some are made; ``None`` is nothing.
     """
     if state is None:
         return []
@@ -143,14 +143,28 @@ def state_lines(state: JSON) -> list[str]:
     if isinstance(state, Mapping) and isinstance(state.get("content"), str):
         return [*_rest(state, "content"), *state["content"].splitlines()]
     if isinstance(state, Mapping) and isinstance(state.get("files"), Mapping):
-        files = [[f"== {path}", *state_lines(file)] for path, file in state["files"].items() if file is not None]
-        return [*_rest(state, "files"), *(line for lines in files for line in lines)]
+        return [*_rest(state, "files", "directories"), *_directories(state), *_files(state["files"])]
     return json.dumps(state, ensure_ascii=False, sort_keys=True, indent=1, default=str).splitlines()
 
 
-def _rest(state: Mapping[str, Any], without: str) -> list[str]:
-    rest = {name: value for name, value in state.items() if name != without}
+def _rest(state: Mapping[str, Any], *without: str) -> list[str]:
+    rest = {name: value for name, value in state.items() if name not in without}
     return [json.dumps(rest, ensure_ascii=False, sort_keys=True)] if rest else []
+
+
+def _directories(state: Mapping[str, Any]) -> list[str]:
+    found = state.get("directories")
+    rows = found.items() if isinstance(found, Mapping) else ()
+    return [f"== {path}/  {json.dumps(value, ensure_ascii=False)}" for path, value in rows if value is not None]
+
+
+def _files(files: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for path, file in files.items():
+        if file is not None:
+            whole = isinstance(file, Mapping) and "content" not in file
+            lines += [f"== {path}", *(_rest(file) if whole else state_lines(file))]
+    return lines
 
 
 def _change(value: JSON) -> Change:

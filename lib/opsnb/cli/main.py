@@ -28,6 +28,10 @@ COMMANDS = {
     "runbook": ("opsnb.cli.runbook", "List, show, write, lint and test runbooks."),
     "rehearse": ("opsnb.cli.rehearse", "Start, show and take down hosts to try things on."),
     "secret": ("opsnb.cli.secret", "Set, list, rotate and remove secrets; no command shows a value."),
+    "user": ("opsnb.cli.user", "Add, list, show, change, deactivate and import users."),
+    "role": ("opsnb.cli.role", "Show and make roles: what people may do, and where."),
+    "department": ("opsnb.cli.department", "Keep the tree of departments and their leaders."),
+    "delegate": ("opsnb.cli.delegate", "Have somebody approve in somebody's place for a time."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import logging
 import os
 import secrets
@@ -22,6 +21,7 @@ from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.execute import execute, stop
+from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
 from opsnb.control.flows.seal import Asked
@@ -30,7 +30,7 @@ from opsnb.control.flows.submit import retry, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
-from opsnb.control.people.store import Person, known_or_new
+from opsnb.control.people.values import Actor
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
@@ -72,7 +72,8 @@ class App:
             launcher=launcher, toolkit=toolkit, policies=policies,
             secrets=_sources(database, workspace, self.settings, environment),
         )  # fmt: skip
-        self.person = self._first_person()
+        self.person = arrive(self.services)
+        self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
@@ -298,10 +299,6 @@ class App:
         for run in list(feeds)[:-200]:
             if run not in self.services.running and feeds[run].over:
                 feeds.pop(run, None)
-
-    def _first_person(self) -> Person:
-        with self.services.database.transaction() as connection:
-            return known_or_new(connection, getpass.getuser())
 
 
 def _take_lock(path: Path) -> int:

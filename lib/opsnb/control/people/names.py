@@ -16,7 +16,6 @@ import unicodedata
 from opsnb.base.errors import UsageError
 
 LOGIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9_])?")
-LOCAL = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
 ROLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 MAX_TEXT = 80  # characters of a full name or of a department's

@@ -14,7 +14,7 @@ Rules without I/O:
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -146,6 +146,11 @@ class Directory:
         holding = (d.from_ for d in self._delegates_to.get(person, ()) if d.holds(now) and d.from_ in self.persons)
         return tuple(dict.fromkeys(holding))
 
+    def stood_for_by(self, person: str, now: datetime) -> tuple[str, ...]:
+        """Return the ids of those who are a person's delegates now."""
+        there = self._delegates_from.get(person, ())
+        return tuple(dict.fromkeys(d.to for d in there if person in self.stands_for(d.to, now)))
+
     def was_delegate(self, person: str, of: str, since: datetime, now: datetime) -> bool:
         """Whether ``person`` was a delegate of ``of`` at any moment from ``since`` to ``now``.
 
@@ -181,10 +186,11 @@ class Directory:
 
     @functools.cached_property
     def _delegates_to(self) -> Mapping[str, tuple[Delegate, ...]]:
-        found: dict[str, list[Delegate]] = {}
-        for delegate in self.delegates:
-            found.setdefault(delegate.to, []).append(delegate)
-        return {person: tuple(rows) for person, rows in found.items()}
+        return _grouped((delegate.to, delegate) for delegate in self.delegates)
+
+    @functools.cached_property
+    def _delegates_from(self) -> Mapping[str, tuple[Delegate, ...]]:
+        return _grouped((delegate.from_, delegate) for delegate in self.delegates)
 
 
 def decide(directory: Directory, actor: Actor, action: Action, target: Target, now: datetime) -> Decision:
@@ -261,6 +267,13 @@ def _refusal(grants: list[tuple[Role, Grant]], target: Target, site: Site | None
     words = [f"{role.name} may {grant}; {_obstacle(grant, target, site)}" for role, grant in grants[:SAID]]
     more = [f"and {len(grants) - SAID} more grants do not cover it"] if len(grants) > SAID else []
     return " · ".join((*words, *more))
+
+
+def _grouped(pairs: Iterable[tuple[str, Delegate]]) -> Mapping[str, tuple[Delegate, ...]]:
+    found: dict[str, list[Delegate]] = {}
+    for person, delegate in pairs:
+        found.setdefault(person, []).append(delegate)
+    return {person: tuple(rows) for person, rows in found.items()}
 
 
 def _verb(action: Action) -> str:

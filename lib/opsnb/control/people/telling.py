@@ -13,11 +13,10 @@ from opsnb.control.people.values import Delegate, Department, Person, Role
 
 def user(directory: Directory, person: Person, now: datetime) -> dict[str, Any]:
     """Return a person, with whom they stand in for now and who stands in for them."""
-    for_them = [d for d in directory.delegates if d.from_ == person.id and d.holds(now)]
     return {
         **_fields(directory, person), "id": person.id, "leader": _name(directory, directory.leader_of(person.id)),
         "stands_for": [directory.name(p) for p in directory.stands_for(person.id, now)],
-        "delegates": [directory.name(d.to) for d in for_them],
+        "delegates": [directory.name(p) for p in directory.stood_for_by(person.id, now)],
     }  # fmt: skip
 
 

@@ -9,6 +9,8 @@ Rules:
   (:mod:`opsnb.kits.swap`).
 * The replaced file of a sensitive one is kept on its host beside it, with its owner and mode, under a name made of what
   it was (:func:`kept_as`): nothing else could undo it. The undo takes it away.
+* Only a host that dies among the renames leaves some files new and some old: a retry goes on from there. One that died
+  before its activation has the new files, and starts its services with them.
 * A directory that a plan made is removed by its undo, and only when nothing else lies in it.
 """
 
@@ -77,7 +79,17 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
         remove(host, removing)
 
 
-ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply))
+def partway(target: JSON, before: JSON, after: JSON, found: JSON) -> bool:
+    """Return whether every file and directory is as before or as afterwards: a host died among the renames."""
+    _target(target)
+    parts = [
+        found.get(kind, {}).get(path) in (before.get(kind, {}).get(path), state)
+        for kind in ("files", "directories") for path, state in after.get(kind, {}).items()
+    ]  # fmt: skip
+    return all(parts)
+
+
+ACTUATOR = register(Actuator(verb=VERB, observe=observe, apply=apply, partway=partway))
 
 
 def stated(row: Mapping[str, Any], state: State | None) -> State | None:

@@ -84,10 +84,10 @@ def change(path: str, content: str, *, mode: str, sensitive: bool = False) -> Ch
             hint="remove it there first; git has what was committed",
         )
     target = {"path": path, "sensitive": sensitive, "makes": _makes(path)}
-    size = len(content.encode())
+    size = "" if sensitive else f": {len(content.encode())} bytes"
     return Change(
         host=HOST, what=f"{FOLDER}/{path}", verb=VERB, target=target, before=before,
-        after=hiding.hide(after) if sensitive else after, command=f"write {FOLDER}/{path}: {size} bytes",
+        after=hiding.hide(after) if sensitive else after, command=f"write {FOLDER}/{path}{size}",
         undo=f"put {FOLDER}/{path} back" if before else f"remove {FOLDER}/{path}",
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from opsnb import fleet
 from opsnb.base.errors import UsageError
 from opsnb.base.plan import Change, Plan
+from opsnb.fleet.inventory.selector import parse
 from opsnb.kits.config import entries, reading, sources
 from opsnb.kits.config.places import Service, open_service
 from opsnb.kits.config.reading import Found
@@ -27,6 +29,7 @@ from opsnb.kits.files.states import State
 
 GUARDED = ("refuse", "hide", "show")
 OTHERS_READ = 0o004
+ROLE = re.compile(r"[\w.-]+")  # a label that a selector needs no quotes for
 MODE, SENSITIVE_MODE = "0644", "0600"  # of sources
 
 
@@ -67,7 +70,9 @@ def opened(service: str, environment: str, variables: Mapping[str, str] | None =
     return Service(root=sources.root(), name=service, environment=environment, manifest=manifest)
 
 
-def look(host: str, service: Service, paths: Sequence[str], guarded: str) -> list[Taken]:
+def look(
+    host: str, service: Service, paths: Sequence[str], guarded: str, having: str = ""
+) -> list[Taken]:  # fmt: skip
     """Return what becomes of each path; reads only.
 
     Args:
@@ -75,6 +80,7 @@ def look(host: str, service: Service, paths: Sequence[str], guarded: str) -> lis
         service: Of :func:`opened`.
         paths: Absolute paths on the host; empty for those of the manifest that the host has.
         guarded: ``refuse``, ``hide`` or ``show``: what to do with files that seem to hold a secret.
+        having: Selector of the hosts that have the files, for new entries; empty: those with this host's ``role``.
 
     Raises:
         UnreachableError: If the host cannot be reached.
@@ -82,10 +88,14 @@ def look(host: str, service: Service, paths: Sequence[str], guarded: str) -> lis
     """
     if guarded not in GUARDED:
         raise UsageError(f"guarded is {guarded!r:.40}, wanted one of: {', '.join(GUARDED)}")
+    if having:
+        parse(having)
     row = fleet.machine(host).row
+    role = str(dict(row.get("labels", {})).get("role", ""))
+    having = having or (f"role={role}" if ROLE.fullmatch(role) else "")
     wanted = [host_path(path) for path in dict.fromkeys(paths)] or [file.path for file in service.of(row)]
     found = reading.read(host, wanted)
-    return [_one(service, row, path, found[path], guarded) for path in wanted]
+    return [_one(service, row, path, found[path], guarded, having) for path in wanted]
 
 
 def plan_take(host: str, service: Service, taken: Sequence[Taken]) -> Plan:
@@ -114,7 +124,7 @@ def plan_take(host: str, service: Service, taken: Sequence[Taken]) -> Plan:
     return Plan(title=title, changes=sources.outside_in(changes), context=context)
 
 
-def _one(service: Service, row: Any, path: str, found: Found, guarded: str) -> Taken:
+def _one(service: Service, row: Any, path: str, found: Found, guarded: str, having: str) -> Taken:
     entry = service.manifest.file(path)
     file = entry or File(path=path, source=path.lstrip("/"))
     source = f"{service.name}/{service.environment}/{file.source}"
@@ -134,8 +144,9 @@ def _one(service: Service, row: Any, path: str, found: Found, guarded: str) -> T
         return became("refused", refusal)
     if entry is None:
         file = File(
-            path=path, source=file.source, mode=found.state["mode"], owner=found.state["owner"], sensitive=sensitive
-        )
+            path=path, source=file.source, hosts=having, mode=found.state["mode"], owner=found.state["owner"],
+            sensitive=sensitive,
+        )  # fmt: skip
     if entry is not None and sensitive and not entry.sensitive:
         return became("refused", f"{service.manifest.path}:{entry.line} does not say that it is sensitive")
     return became(word, why, file)

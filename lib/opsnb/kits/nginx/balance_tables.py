@@ -10,7 +10,7 @@ from opsnb.base.errors import OpsnbError
 from opsnb.base.plan import Plan
 from opsnb.kits import remote
 from opsnb.kits.linux.charts import plain_label
-from opsnb.kits.nginx.balancer import Wanted, http_upstream
+from opsnb.kits.nginx.balancer import Wanted, http_upstream, named
 from opsnb.kits.nginx.changing import observe
 from opsnb.kits.nginx.reading import read
 from opsnb.kits.nginx.spread import OTHER, Spread
@@ -29,11 +29,13 @@ def configured(hosts: Sequence[str], want: Wanted) -> pd.DataFrame:
 
     def one(host: str) -> list[tuple[str, str, str, str]]:
         try:
-            found = http_upstream(read(host, want.conf), want.tier.name)
+            seen = read(host, want.conf)
+            name = named(want, seen).tier.name
+            found = http_upstream(seen, name)
         except OpsnbError as error:
             return [(host, "", error.message, "")]
         if found is None:
-            return [(host, "", f"no upstream {want.tier.name}", "")]
+            return [(host, "", f"no upstream {name}", "")]
         rows = [(host, found.method, " ".join(s.directive.arguments), s.where) for s in found.servers]
         return rows or [(host, found.method, "no server", found.where)]
 
@@ -57,23 +59,23 @@ def direct(spreads: Mapping[str, Spread]) -> pd.DataFrame:
 
 
 def spread(spreads: Mapping[str, Spread]) -> pd.DataFrame:
-    """Return how requests spread, a row for each back end on each balancer: weight, wanted, got."""
+    """Return how requests spread, a row for each back end on each balancer: got, wanted, weight."""
     import pandas as pd
 
     rows = [row for found in spreads.values() for row in _rows(found)]
-    return pd.DataFrame(rows, columns=["balancer", "back end", "weight", "wanted", "got", "told by"])
+    return pd.DataFrame(rows, columns=["balancer", "back end", "got", "wanted", "weight", "told by"])
 
 
 def spread_chart(spreads: Mapping[str, Spread]) -> Any:
     """Return a figure: for each back end the share that weights give it, and the one that it got, %."""
     from matplotlib.figure import Figure
 
-    rows = [row for found in spreads.values() for row in _rows(found) if row[4] != ""][:MAX_BARS]
+    rows = [row for found in spreads.values() for row in _rows(found) if row[2] != ""][:MAX_BARS]
     several = len({row[0] for row in rows}) > 1
     sent = {host: max(1, found.sent) for host, found in spreads.items()}
     figure = Figure(figsize=(WIDTH, MARGIN + BAR * max(1, len(rows))), layout="constrained")
     axes = figure.subplots()
-    for place, (host, _, _, share, got, _) in enumerate(rows):
+    for place, (host, _, got, share, _, _) in enumerate(rows):
         shares = (100.0 * float(share or 0) / sent[host], 100.0 * float(got) / sent[host])
         for value, offset, colour in zip(shares, (-0.2, 0.2), (GREY, BLUE), strict=True):
             bar = axes.barh(place + offset, value, height=0.36, color=colour)
@@ -90,22 +92,21 @@ def spread_chart(spreads: Mapping[str, Spread]) -> Any:
     return figure
 
 
-def overview(plan: Plan) -> pd.DataFrame:
-    """Return what stands in a plan besides the difference: what is done, how that was tested, what proves it, notes.
+def overview(plan: Plan) -> str:
+    """Return what stands in a plan besides the difference: what is done, how it was tested, what proves it, notes.
 
-    Hosts of which the same is said share their rows; those that could not be reached come last.
+    Hosts of which the same is said stand together; those that could not be reached come last.
     """
-    import pandas as pd
-
     done = {change.host: change.command for change in plan.changes}
-    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for host, found in plan.context.get("hosts", {}).items():
-        said = (("does", done.get(host, "nothing: it is so already")), ("tested", found.get("tested", "")),
-                ("proven by", found.get("probe", "")), *(("to know", words) for words in _besides(found)))  # fmt: skip
-        groups.setdefault(said, []).append(host)
-    rows = [(", ".join(hosts), what, words) for said, hosts in groups.items() for what, words in said if words]
-    rows += [(host, "not planned", why) for host, why in plan.context.get("unreachable", {}).items()]
-    return pd.DataFrame(rows, columns=["host", "", "what"])
+        said = {"does": done.get(host, "nothing: it is so already"), "tested": found.get("tested", ""),
+                "proven by": found.get("probe", ""), "to know": "\n             ".join(_besides(found))}  # fmt: skip
+        words = "".join(f"  {what + ':':10} {text}\n" for what, text in said.items() if text)
+        groups.setdefault(words, []).append(host)
+    texts = [f"{', '.join(hosts)}\n{words}" for words, hosts in groups.items()]
+    texts += [f"{host}\n  not planned: {why}\n" for host, why in plan.context.get("unreachable", {}).items()]
+    return "".join(texts).rstrip("\n")
 
 
 def astray(plan: Plan) -> list[str]:
@@ -191,12 +192,12 @@ def _rows(found: Spread) -> list[tuple[Any, ...]]:
         return [(found.host, "", "", "", "", "nothing tells the back ends apart: name a header, or log $upstream_addr")]
     weighed = found.strategy == "round_robin"
     rows: list[tuple[Any, ...]] = [
-        (found.host, one.address, one.weight, _number(found.share(one) * found.sent) if weighed else "",
-         found.got.get(one.address, 0), found.how)
+        (found.host, one.address, found.got.get(one.address, 0),
+         _number(found.share(one) * found.sent) if weighed else "", one.weight, found.how)
         for one in found.servers
     ]  # fmt: skip
     known = {one.address for one in found.servers}
-    return rows + [(found.host, name, "", "", n, found.how) for name, n in found.got.items() if name not in known]
+    return rows + [(found.host, name, n, "", "", found.how) for name, n in found.got.items() if name not in known]
 
 
 def _number(value: float) -> int | float:

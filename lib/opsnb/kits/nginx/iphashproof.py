@@ -24,12 +24,14 @@ from opsnb.kits import remote
 from opsnb.kits.nginx import kinds, probe
 from opsnb.kits.nginx.grammar import Directive
 from opsnb.kits.nginx.reading import Configuration
+from opsnb.kits.nginx.scopes import chains, here, nearest
+from opsnb.kits.nginx.scripts import RESOLVE, SEND, TAIL
 from opsnb.kits.nginx.tokens import decode
 from opsnb.kits.nginx.upstreams import Upstream
 
 MAX_SENT = 1_000  # requests to one host
+UNTRUSTED = "nginx takes no client's address from a header of this host, and they are no loopback addresses here"
 LOG_BYTES = 8 * 1024 * 1024  # of the end of an access log
-LEVELS = ("http", "server", "location")
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
@@ -39,44 +41,6 @@ TIMES: dict[str, Callable[[str], float]] = {
     "time_local": lambda text: datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp(),
 }
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-
-# $1 the access log, $2 most bytes of it; a configuration of curl on stdin. Answers with what the requests left in it.
-SEND = (
-    probe.CURL
-    + r"""
-[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
-size=$(wc -c <"$1") lines=$3
-curl -q -K - >/dev/null 2>&1
-n=0
-while [ "$n" -lt 30 ] && [ "$(tail -c "+$((size + 1))" "$1" | grep -cF "$4")" -lt "$lines" ]; do
-  n=$((n + 1))
-  sleep 0.1 2>/dev/null || sleep 1
-done
-tail -c "+$((size + 1))" "$1" | grep -F "$4" | head -c "$2"
-exit 0
-"""
-)
-
-# $1 the access log, $2 most bytes of its end
-TAIL = r"""
-[ -e "$1" ] || [ "$(id -u)" != 0 ] || exit 0
-[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
-[ -f "$1" ] || exit 0
-tail -c "$2" "$1"
-"""
-
-# names; answers NAME ADDRESS for each of its addresses, IPv4 first as nginx takes them
-RESOLVE = r"""
-for n; do
-  for f in ahostsv4 ahostsv6; do
-    getent "$f" "$n" 2>/dev/null | while read -r a kind rest; do
-      case $f$a in ahostsv6::ffff:*.*) continue ;; esac
-      [ "$kind" != STREAM ] || echo "$n $a"
-    done
-  done
-done
-exit 0
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +102,7 @@ def routes(found: Configuration, upstream: Upstream) -> list[Route]:
     target = re.compile(rf"https?://{re.escape(upstream.name)}(?:/.*)?", re.DOTALL)
     return [
         _route(found, chain) for server in found.servers() if server.context == "http"
-        for chain in _chains((*server.around, server.directive), server.directive)
+        for chain in chains((*server.around, server.directive), server.directive)
         if target.fullmatch(chain[-1].value("proxy_pass"))
     ]  # fmt: skip
 
@@ -207,34 +171,13 @@ def variables(format_: str) -> list[str]:
     return [found[1] or found[2] for found in _VARIABLE.finditer(format_)]
 
 
-def here(listen: str) -> str:
-    """Return an address at which a host reaches one of its own ``listen`` addresses; pure."""
-    if listen.isdigit():
-        return f"127.0.0.1:{listen}"
-    for wild, own in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104  (compared only)
-        if listen == wild or listen.startswith(f"{wild}:"):
-            return own + listen.removeprefix(wild)
-    return listen
-
-
-def _chains(around: tuple[Directive, ...], block: Directive) -> Iterator[tuple[Directive, ...]]:
-    yield around
-    for inner in block.named("location"):
-        yield from _chains((*around, inner), inner)
-
-
-def _nearest(chain: tuple[Directive, ...], name: str) -> tuple[Directive, ...]:
-    """Return the directives of a name that hold in the innermost block: those of the nearest level that has any."""
-    return next((found for block in reversed(chain) if (found := block.named(name))), ())
-
-
 def _route(found: Configuration, chain: tuple[Directive, ...]) -> Route:
     formats = {d.arguments[0]: "".join(a for a in d.arguments[1:] if not a.startswith("escape="))
                for d in chain[0].named("log_format") if d.arguments}  # fmt: skip
-    header = _nearest(chain, "real_ip_header")
-    trusted = tuple(d.arguments[0] for d in _nearest(chain, "set_real_ip_from") if d.arguments)
+    header = nearest(chain, "real_ip_header")
+    trusted = tuple(d.arguments[0] for d in nearest(chain, "set_real_ip_from") if d.arguments)
     log, text = "", ""
-    for one in _nearest(chain, "access_log"):
+    for one in nearest(chain, "access_log"):
         path, name = (*one.arguments, "", "combined")[:2] if len(one.arguments) != 1 else (one.arguments[0], "combined")
         if path != "off" and not path.startswith("syslog:") and "$" not in path:
             log, text = join(found.installation.prefix, path), formats.get(name, COMBINED)
@@ -255,6 +198,8 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         given = [(address, line) for address in addresses[:MAX_SENT] if (line := _as_client(way, url, address))]
         if not given:
             continue
+        if left := len(addresses) - len(given):
+            proof.notes.append(f"no request is sent for {left} of {len(addresses)} addresses: {UNTRUSTED}")
         mark = f"{probe.AGENT}-{way.location.line}"
         parts = [probe.curl_config([(url, path, name)], body=False, agent=mark) + line for _, line in given]
         own = mark if "http_user_agent" in variables(way.format) else ""  # what our lines have in them
@@ -264,10 +209,7 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         proof.sent += [address for address, _ in given]
         proof.answered += [pair for pair in pairs(decode(said.stdout), way.format) if pair.address in asked]
         return
-    proof.notes.append(
-        "no request is sent: nginx takes a client's address from no header that this host is trusted with,"
-        " and none of the addresses is a loopback address"
-    )
+    proof.notes.append(f"no request is sent: {UNTRUSTED}")
 
 
 def _target(way: Route) -> tuple[str, str, str]:
@@ -282,6 +224,8 @@ def _target(way: Route) -> tuple[str, str, str]:
     address = kinds.address(here(address))
     words_of = way.location.arguments
     path = "/"
+    if way.location.name in {"if", "limit_except"}:
+        raise UsageError(f"its proxy_pass stands in '{way.location.name}'")
     if way.location.name == "location":
         if words_of[0] in {"~", "~*"} or words_of[0].startswith("@"):
             raise UsageError("its location is chosen by a regular expression or a name")

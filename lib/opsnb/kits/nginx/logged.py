@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from posixpath import join
 
+from opsnb.base.errors import UsageError
 from opsnb.kits import remote
+from opsnb.kits.nginx.access.formats import from_arguments
 from opsnb.kits.nginx.grammar import Directive
 from opsnb.kits.nginx.probe import Answer
 from opsnb.kits.nginx.reading import Configuration
 
 WAIT_SECONDS = 8  # for lines that are buffered
 NEEDED = ("upstream_addr", "http_user_agent")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 SEEN = r"""
 deny() { [ "$(id -u)" = 0 ] || { echo "$1 may not be read" >&2; exit 77; }; }
@@ -98,14 +99,15 @@ def answered(
 
 
 def _line(http: Directive, name: str) -> re.Pattern[str] | None:
-    formats = {d.arguments[0]: d.arguments[1:] for d in http.named("log_format") if d.arguments}
-    text = "".join(word for word in formats.get(name, ()) if not word.startswith("escape="))
-    names = [match[1] or match[2] for match in _VARIABLE.finditer(text)]
-    if not set(NEEDED) <= set(names):
+    known = {d.arguments[0]: d.arguments for d in http.named("log_format") if d.arguments}
+    try:
+        form = from_arguments(known.get(name, ()))
+    except UsageError:  # nginx's own format, which does not tell, or one that nobody can take apart
         return None
-    pattern, at = "", 0
-    for match, variable in zip(_VARIABLE.finditer(text), names, strict=True):
-        group = "(?P<upstream_addr>.*?)" if variable == "upstream_addr" and "(?P<" not in pattern else ".*?"
-        pattern += re.escape(text[at : match.start()]) + group
-        at = match.end()
-    return re.compile(pattern + re.escape(text[at:]))
+    if not set(NEEDED) <= {field.variable for field in form.fields}:
+        return None
+    pattern = re.escape(form.first)
+    for field in form.fields:
+        first = field.variable == "upstream_addr" and "(?P<" not in pattern
+        pattern += ("(?P<upstream_addr>.*?)" if first else ".*?") + re.escape(field.literal)
+    return re.compile(pattern)

@@ -4,12 +4,13 @@ Rules:
 
 * ``nginx -s reload`` answers 0 when the signal was sent. Whether the master took the configuration shows in its
   workers: a reload was taken when workers of a new generation run and no old one accepts connections any more.
-* Loaded means: the oldest worker that accepts connections began at least a twentieth of a second after each file last
-  changed (its ctime, which a rename and a change of mode move too), and for a file that is not there, after its
-  directory did. Workers' starts are counted in ticks since boot, so the clock is read beside a process that starts at
-  that moment, and every rounding goes to the safe side; the twentieth is far more than that can be wrong, so that the
-  same state is told the same way each time. What cannot be told counts as not loaded; its repair is a reload, which
-  harms nobody.
+* Loaded means: no file changed after the oldest worker that accepts connections began. A file's change is its ctime,
+  which a rename and a change of mode move too; that of a file that is not there is its directory's. Workers' starts are
+  counted in ticks since boot, so the clock is read beside a process that starts at that moment.
+* Both times are known to some milliseconds only, and the same state must be told the same way each time. Files that
+  were written and then loaded lie a few milliseconds apart, files that were not loaded usually hours: so what changed
+  less than 30 ms after the workers began counts as loaded. What cannot be told counts as not loaded; its repair is a
+  reload, which harms nobody.
 * What this cannot see: a clock that was set forward after the change, and a single worker that died and was replaced
   with the configuration that the master still holds.
 """
@@ -21,11 +22,13 @@ from collections.abc import Sequence
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 
-RELOAD_SECONDS = 20  # in which a master must have started workers of a new generation
+RELOAD_SECONDS = 45  # in which a master must have started workers of a new generation
 
 WORKERS = r"""
 workers() {  # answers PID:START of each worker of $1 that accepts connections
-  for d in /proc/[0-9]*; do
+  few=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || few=$(cd /proc && echo [0-9]*)
+  for d in $few; do
+    d=/proc/$d
     { read -r s <"$d/stat"; } 2>/dev/null || continue
     set -- "$1" ${s##*) }
     [ "$3" = "$1" ] || continue
@@ -50,13 +53,12 @@ for w in $(workers "$master"); do
   [ -n "$oldest" ] && [ "${w#*:}" -ge "$oldest" ] || oldest=${w#*:}
 done
 [ -n "$oldest" ] || unknown "no worker of the master $master can be seen"
-gap=9000000000000000000
-for n in 1 2 3 4 5 6 7 8; do
-  a=$(date +%s%N); s=$(cat /proc/self/stat); b=$(date +%s%N)
-  case $a$b in *[!0-9]*) unknown "this clock has no nanoseconds" ;; esac
-  [ $((b - a)) -lt "$gap" ] || continue
-  s=${s##*) }
-  gap=$((b - a)) began=$((a - ($(echo "$s" | cut -d' ' -f20) + 1 - oldest) * (1000000000 / tick)))
+began=0
+for n in 1 2 3 4 5 6 7 8; do  # each is at most the truth: the clock first, then a process that begins
+  a=$(date +%s%N); s=$(cat /proc/self/stat)
+  case $a in *[!0-9]*) unknown "this clock has no nanoseconds" ;; esac
+  b=$((a - ($(echo "${s##*) }" | cut -d' ' -f20) + 1 - oldest) * (1000000000 / tick)))
+  [ "$b" -le "$began" ] || began=$b
 done
 n=0
 for p; do
@@ -68,7 +70,7 @@ for p; do
     unknown "when $p changed cannot be seen" ;;
   esac
   c=${c%%.*}$(printf '%.9s' "${c#*.}000000000")
-  [ "$began" -ge $((c + 50000000)) ] || echo "$n"
+  [ $((began + 30000000)) -ge "$c" ] || echo "$n"
 done
 echo seen
 """
@@ -80,7 +82,8 @@ RELOAD = (
     WORKERS
     + r"""
 set -u
-master=$1 most=$(($2 * 10))
+master=$1 began=$(date +%s)
+end=$((began + $2))
 case $(tr '\0' ' ' <"/proc/$master/cmdline" 2>/dev/null) in
   "nginx: master process"*) ;;
   *) echo "the master that ran as process $master is gone"; exit 1 ;;
@@ -89,8 +92,7 @@ before=$(workers "$master")
 log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
 size=
 [ ! -f "$log" ] || [ ! -r "$log" ] || size=$(wc -c <"$log")
-since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -E '\[(emerg|alert|crit)\]'; }
-sleep 0.15 2>/dev/null || sleep 1  # so that a file's time and a worker's start can be told apart
+since() { [ -z "$size" ] || tail -c "+$((size + 1))" "$log" | grep -F '[emerg]'; }
 kill -HUP "$master" || { echo "the master (process $master) could not be told to reload"; exit 1; }
 taken() {
   new= old=
@@ -103,14 +105,15 @@ $w
   done
   [ -n "$new" ] && [ -z "$old" ]
 }
-n=0 bad=
-while [ "$n" -lt "$most" ]; do
-  taken && exit 0
-  [ -n "$bad" ] || [ -z "$(since)" ] || { bad=1; [ $((n + 40)) -gt "$most" ] || most=$((n + 40)); }
-  n=$((n + 1))
-  sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
+bad=
+until taken; do
+  now=$(date +%s)
+  [ "$now" -le "$end" ] || break
+  [ -n "$bad" ] || [ -z "$(since)" ] || { bad=1; [ $((now + 4)) -gt "$end" ] || end=$((now + 4)); }
+  sleep 0.1 2>/dev/null || sleep 1
 done
-echo "the master (process $master) did not take the configuration: no new workers within $((n / 10)) seconds"
+! taken || exit 0
+echo "the master (process $master) did not take the configuration: no new workers within $((now - began)) seconds"
 since | tail -n 5
 exit 1
 """
@@ -143,15 +146,15 @@ def reload_program(master: int, seconds: int = RELOAD_SECONDS) -> list[str]:
     return [remote.SHELL, "-c", RELOAD, "opsnb", str(master), str(seconds)]
 
 
-def running(host: str, pid: int | None) -> int:
-    """Return the process of a host's master.
+def running(host: str, pid: int | None, conf: str) -> int:
+    """Return the process of a host's master that runs with a configuration file.
 
     Raises:
         OpsnbError: If nginx does not run there.
     """
     if pid is None:
         raise OpsnbError(
-            f"{host}: nginx does not run; it is not started by a change of its configuration, and nothing was changed",
+            f"{host}: no nginx runs with {conf}; a change of its configuration starts none, and nothing was changed",
             hint="nginx -t, then start it the way this host does, and plan again",
         )
     return pid

@@ -1,9 +1,11 @@
-"""What is run on a host to find nginx and to read its files: ``/bin/sh`` text for dash, bash and busybox.
+"""What is run on a host to find nginx, to read its files and to see how it is: text for dash, bash and busybox's sh.
 
 Values are arguments. Nothing is written on the host and no nginx is asked to test anything.
 """
 
 from __future__ import annotations
+
+from opsnb.kits.nginx.probe import CURL
 
 # $1... the usual places
 FIND = r"""
@@ -125,4 +127,81 @@ for w in "$@"; do
   esac
 done
 echo end
+"""
+
+# $1 whether to ask again as root, $2 most bytes of a log, then triples: kind, value, another value.
+SHOWN = r"""
+PATH=$PATH:/usr/local/bin:/usr/bin:/bin LC_ALL=C
+export PATH LC_ALL
+strict=$1 most=$2 me=$(id -u) n=0
+shift 2
+printf '@ now\n| %s\n' "$(date '+%Y/%m/%d %H:%M:%S')"
+denied() {
+  [ "$strict" = 0 ] || { echo "$1 may not be read" >&2; exit 77; }
+  echo '! may not be read'
+}
+while [ $# -ge 3 ]; do
+  kind=$1 value=$2 more=$3 n=$((n + 1))
+  shift 3
+  printf '@ %s %s\n' "$kind" "$n"
+  case $kind in
+  log)
+    if [ -f "$value" ] && [ -r "$value" ]; then
+      tail -c "$most" "$value" | tr -d '\000' | grep upstream |
+        tail -n 5000 | sed 's/^/| /'
+    elif [ "$me" = 0 ]; then echo '! is not there'
+    else denied "$value"; fi ;;
+  certificate)
+    if [ -r "$value" ]; then
+      echo '| there'
+      openssl x509 -noout -enddate -in "$value" 2>/dev/null </dev/null | sed 's/^/| /'
+    elif [ "$me" = 0 ]; then echo '! is not there'
+    else denied "$value"; fi ;;
+  status)
+    if command -v curl >/dev/null; then curl -q -s -k -m 5 --noproxy '*' -H "Host: $more" "$value" 2>/dev/null
+    elif command -v wget >/dev/null; then wget -q -T 5 -O - --header "Host: $more" "$value" 2>/dev/null
+    else echo 'no curl and no wget'; fi | head -c 2000 | tr -d '\000' | sed 's/^/| /' ;;
+  limits) sed -n 's/^Max open files *\([0-9]*\).*/| \1/p' "/proc/$value/limits" 2>/dev/null ;;
+  esac
+  echo
+done
+echo '@ end'
+"""
+
+# $1 the access log, $2 most bytes of it; a configuration of curl on stdin. Answers with what the requests left in it.
+SEND = (
+    CURL
+    + r"""
+[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
+size=$(wc -c <"$1") lines=$3
+curl -q -K - >/dev/null 2>&1
+n=0
+while [ "$n" -lt 30 ] && [ "$(tail -c "+$((size + 1))" "$1" | grep -cF "$4")" -lt "$lines" ]; do
+  n=$((n + 1))
+  sleep 0.1 2>/dev/null || sleep 1
+done
+tail -c "+$((size + 1))" "$1" | grep -F "$4" | head -c "$2"
+exit 0
+"""
+)
+
+# $1 the access log, $2 most bytes of its end
+TAIL = r"""
+[ -e "$1" ] || [ "$(id -u)" != 0 ] || exit 0
+[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
+[ -f "$1" ] || exit 0
+tail -c "$2" "$1"
+"""
+
+# names; answers NAME ADDRESS for each of its addresses, IPv4 first as nginx takes them
+RESOLVE = r"""
+for n; do
+  for f in ahostsv4 ahostsv6; do
+    getent "$f" "$n" 2>/dev/null | while read -r a kind rest; do
+      case $f$a in ahostsv6::ffff:*.*) continue ;; esac
+      [ "$kind" != STREAM ] || echo "$n $a"
+    done
+  done
+done
+exit 0
 """

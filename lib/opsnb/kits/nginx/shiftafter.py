@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import shift, shiftlog, shiftwatch
-from opsnb.kits.nginx.reading import read
 from opsnb.kits.nginx.shiftlog import Seen
 from opsnb.kits.nginx.shiftrules import Names, Wanted
 from opsnb.kits.nginx.shiftwatch import Waited
@@ -101,6 +100,7 @@ def watched_table(seen: Mapping[str, Seen | str]) -> pd.DataFrame:
             rows.append((host, None, None, None, one))
         else:
             counted = "tries at it" if one.told else "all requests: the log does not tell back ends apart"
+            counted = counted if one.requests else "nothing was seen, which tells nothing"
             rows.append((host, one.requests, one.errors, one.percent, counted))
     return pd.DataFrame(rows, columns=["balancer", "requests", "errors", "errors (%)", "counted"])
 
@@ -127,8 +127,3 @@ def upstream_of(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = N
         except OpsnbError:
             continue
     return address, wanted.upstream
-
-
-__all__ = [
-    "connections", "read", "too_many", "undrained", "upstream_of", "wait", "watch", "watched_table",
-]  # fmt: skip

@@ -20,14 +20,15 @@ from posixpath import join
 from opsnb.base.canonical import JSON
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import remote
-from opsnb.kits.nginx.access.formats import Format, from_arguments, parse_format
-from opsnb.kits.nginx.grammar import Directive, walk
+from opsnb.kits.nginx.access.formats import LISTS, Format, from_arguments, parse_format
+from opsnb.kits.nginx.grammar import walk
 from opsnb.kits.nginx.reading import Configuration
 from opsnb.kits.nginx.shifthealth import passes
 
 MOST_BYTES = 4 * 1024 * 1024  # of what was appended
 TELL_SECONDS = 1.0
 ERROR = 500
+LIST = r'[^\s,"]*(?:(?:, | : )[^\s,"]+)*'  # a value for each try, as nginx writes it
 LISTED = re.compile(r"\s*(?:,|\s:\s)\s*")
 
 # $1 path; answers inode and size
@@ -101,6 +102,8 @@ class Seen:
 
     def words(self, address: str) -> str:
         """Return it as a sentence."""
+        if not self.requests:
+            return f"no request to {address} was seen, which tells nothing"
         of = f"tries at {address}" if self.told else "requests (the log does not tell back ends apart)"
         return f"{self.errors} errors in {self.requests} {of}"
 
@@ -185,8 +188,8 @@ def pattern_of(form: Format) -> re.Pattern[str]:
     parts = [re.escape(form.first)]
     for field in form.fields:
         role = named.pop(field.variable, "")
-        value = r"\d{3}" if role == "status" else ".*?"
-        parts.append((f"(?P<{role}>{value})" if role else ".*?") + re.escape(field.literal))
+        value = r"\d{3}" if role == "status" else LIST if LISTS.fullmatch(field.variable) else ".*?"
+        parts.append((f"(?P<{role}>{value})" if role else f"(?:{value})") + re.escape(field.literal))
     return re.compile("".join(parts))
 
 
@@ -205,4 +208,4 @@ def ensure(seen: Seen, address: str, most: float, what: str) -> None:
         raise OpsnbError(f"{what} was not begun: {words}", hint="look at that back end; the undo goes back")
 
 
-__all__ = ["Directive", "Log", "Seen", "count", "ensure", "log_of", "pattern_of", "watch"]
+__all__ = ["Log", "Seen", "count", "ensure", "log_of", "pattern_of", "watch"]

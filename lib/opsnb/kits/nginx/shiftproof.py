@@ -3,8 +3,8 @@
 Rules:
 
 * Requests are sent on the balancer, to the address on which the upstream's server listens, a few and one after the
-  other; they call themselves by a name of their own, and only lines with that name are counted where the log has it.
-* The log says who answered (``$upstream_addr``). Where it does not, nothing is claimed: the reason is told.
+  other; they call themselves by a name of their own, by which their lines are found (:mod:`opsnb.kits.nginx.logged`).
+* The log says who answered. Where it does not, nothing is claimed: the reason is told.
 """
 
 from __future__ import annotations
@@ -15,21 +15,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import probe
-from opsnb.kits.nginx.reading import Configuration, read
-from opsnb.kits.nginx.shifthealth import passes
-from opsnb.kits.nginx.shiftlog import APPENDED, LISTED, MARK, MOST_BYTES, Log, log_of, pattern_of
+from opsnb.kits.nginx.doors import doors
+from opsnb.kits.nginx.logged import answered, log_of
+from opsnb.kits.nginx.reading import read
 from opsnb.kits.nginx.shiftrules import KEEPS_PLACES
 from opsnb.kits.nginx.shiftshares import shares
-from opsnb.kits.nginx.upstreams import Upstream
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ANYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  (as nginx writes them)
-AGENT = "http_user_agent"
+NO_LOG = "its access log does not say who answered: $upstream_addr and $http_user_agent are wanted in its log_format"
 ENOUGH = 5.0  # answers that a back end is to give on the average, before none means something
 
 
@@ -71,47 +69,21 @@ def prove(host: str, upstream: str, path: str, count: int, *, conf: str = "") ->
     configuration = read(host, conf)
     found = configuration.upstream(upstream)
     expected = shares(found.servers)
-    try:
-        log, target = log_of(configuration, upstream), front_of(configuration, upstream)
-        _telling(found, log)
-    except UsageError as error:
-        return Proof(asked=0, answered={}, expected=expected, why=error.message)
-    agent = f"{probe.AGENT}-{secrets.token_hex(6)}"
-    inode, size = remote.look(host, MARK, log.path).text.split()
-    probe.ask(host, [(target[0], path, target[1])] * count, agent=agent)
-    data = remote.look(host, APPENDED, log.path, inode, size, str(MOST_BYTES)).stdout
-    answered = who_answered(data.decode("utf-8", "surrogateescape"), log, agent)
-    return Proof(asked=count, answered=answered, expected=expected)
+    if found.method in KEEPS_PLACES:
+        why = f"under {found.method} one client meets one back end, so its requests tell nothing: NGX-012"
+        return Proof(asked=0, answered={}, expected=expected, why=why)
+    ways = doors(configuration, upstream)
+    log = log_of(configuration, ways[0].chain) if ways else None
+    if log is None:
+        why = NO_LOG if ways else f"no server that speaks HTTP passes requests to {upstream}"
+        return Proof(asked=0, answered={}, expected=expected, why=why)
+    agent, door = f"{probe.AGENT}/{secrets.token_hex(8)}", ways[0]
 
+    def send() -> list[probe.Answer]:
+        return probe.ask(host, [(door.url, path, door.name)] * count, agent=agent)
 
-def who_answered(text: str, log: Log, agent: str) -> dict[str, int]:
-    """Return how many requests each back end answered: the last one of each line's list; pure."""
-    pattern = pattern_of(log.format)
-    mine = any(field.variable == AGENT for field in log.format.fields)
-    found: Counter[str] = Counter()
-    for line in text.splitlines():
-        if mine and agent not in line:
-            continue
-        match = pattern.fullmatch(line)
-        if match and match["uaddr"] not in {"-", ""}:
-            found[LISTED.split(match["uaddr"])[-1]] += 1
-    return dict(found)
-
-
-def front_of(configuration: Configuration, upstream: str) -> tuple[str, str]:
-    """Return where the server that passes requests to an upstream listens, and its name for the ``Host`` header; pure.
-
-    Raises:
-        UsageError: If none speaks HTTP.
-    """
-    for chain in passes(configuration.main, upstream):
-        server = next((one for one in chain if one.name == "server"), None)
-        if server is None or chain[0].name != "http":
-            continue
-        words = next((d.arguments for d in server.named("listen") if d.arguments), ("80",))
-        names = [n for d in server.named("server_name") for n in d.arguments if n[:1].isalnum() and "*" not in n]
-        return _url(words), (names or [""])[0]
-    raise UsageError(f"no server that speaks HTTP passes requests to {upstream}")
+    _, addresses = answered(host, log, agent, send)
+    return Proof(asked=count, answered=dict(Counter(a for a in addresses if a not in {"-", ""})), expected=expected)
 
 
 def prove_all(
@@ -151,25 +123,3 @@ def proof_table(found: Mapping[str, Proof]) -> pd.DataFrame:
             share = 100 * got / total if total else None
             rows.append((host, address, got, share, 100 * one.expected.get(address, 0.0), ""))
     return pd.DataFrame(rows, columns=["balancer", "server", "answers", "share (%)", "by weights (%)", "why not"])
-
-
-def _telling(upstream: Upstream, log: Log) -> None:
-    if upstream.method in KEEPS_PLACES:
-        raise UsageError(
-            f"under {upstream.method} one client meets one back end, so its requests tell nothing: NGX-012"
-        )
-    if "uaddr" not in log.format.roles:
-        raise UsageError(f"the log {log.path} does not say who answered", hint="$upstream_addr in its log_format")
-
-
-def _url(listen: Sequence[str]) -> str:
-    """Return the address of a ``listen`` as the host itself reaches it."""
-    where = listen[0]
-    if where.startswith("unix:"):
-        return where
-    if where.isdigit():
-        where = f"*:{where}"
-    elif where.endswith("]") or not where.rpartition(":")[2].isdigit():
-        where = f"{where}:80"
-    host, _, port = where.rpartition(":")
-    return f"{'https' if 'ssl' in listen else 'http'}://{ANYWHERE.get(host, host)}:{port}"

@@ -74,10 +74,10 @@ def shares_table(found: Mapping[str, Sharing]) -> pd.DataFrame:
         for address in dict.fromkeys([*before, *after]):
             was, will = before.get(address, 0.0), after.get(address, 0.0)
             rows.append((
-                hosts, one.upstream, address, state_of([s for s in one.before if s.address == address]), 100 * was,
+                hosts, address, state_of([s for s in one.before if s.address == address]), 100 * was,
                 state_of([s for s in one.after if s.address == address]), 100 * will, _times(was, will),
             ))  # fmt: skip
-    head = ["balancer", "upstream", "server", "now", "share now (%)", "then", "share then (%)", "load"]
+    head = ["balancer", "server", "now", "share now (%)", "then", "share then (%)", "load"]
     return pd.DataFrame(rows, columns=head)
 
 
@@ -103,7 +103,7 @@ def shares_chart(found: Mapping[str, Sharing]) -> Any:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_title(plain_label(f"Share of requests, %, on {hosts}"), loc="left", fontsize=11)
+    axes.set_title(f"Share of requests, % ({plain_label(hosts)})", loc="left", fontsize=11)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from opsnb.base.errors import OpsnbError, UnreachableError, UsageError
 from opsnb.kits import remote
+from opsnb.kits.nginx import kinds
 from opsnb.kits.nginx.finding import find
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def resolved(host: str, name: str) -> list[str]:
     try:
         return [str(ipaddress.ip_address(name))]
     except ValueError:
-        found = remote.look(host, RESOLVE, name).text.split()
+        found = remote.look(host, RESOLVE, kinds.address(name)).text.split()
     if not found:
         raise UsageError(f"{host}: {name} has no address there", hint=f"getent ahosts {name}")
     return list(dict.fromkeys(found))
@@ -226,7 +227,7 @@ def wait_drained(
                 continue
             most[host] = max(most[host], sight.connections)
             left[host] = left[host] + 1 if sight.drained or (shared and not sight.leaving) else 0
-            if left[host] > 1 or passed >= seconds:
+            if left[host] > 1 or (passed >= seconds and not left[host]):  # what looks drained is looked at once more
                 ended[host] = Waited(sight=sight, seconds=passed, most=most[host], drained=left[host] > 1)
         left = {host: times for host, times in left.items() if host not in ended}
         if tell:

@@ -6,7 +6,7 @@ Lines of fields with tabs between; a name stands in a field of its own, without 
 ``now``    the host's clock and zone
 ``awk``    what counted
 ``total``  bytes of all files
-``open``   which pattern, size: a file begins
+``open``   which pattern, size, where reading begins: a file
 ``at``     bytes that were counted of it so far: progress
 ``file``   name, lines, counted, not of the format, outside the window, cut off at its end, bytes, whether time was
            over, first and last second, its zone in seconds, busiest second's requests, when
@@ -60,6 +60,7 @@ class LogFile:
         number: Which of the patterns it belongs to.
         name: Its path.
         size: Bytes on the disk.
+        before: Bytes at its beginning that were passed over: they lie before the window.
         lines: Whole lines that were read.
         counted: Lines that were counted.
         odd: Lines that are not of the format.
@@ -85,6 +86,7 @@ class LogFile:
 
     number: int
     size: int
+    before: int = 0
     name: str = ""
     lines: int = 0
     counted: int = 0
@@ -190,7 +192,7 @@ def _none(found: Answer, rest: list[bytes]) -> None:
 
 
 def _open(found: Answer, rest: list[bytes]) -> None:
-    found.files.append(LogFile(number=int(rest[0]), size=int(rest[1])))
+    found.files.append(LogFile(number=int(rest[0]), size=int(rest[1]), before=int(rest[2])))
 
 
 WHOLE = {"end": _end, "now": _now, "awk": _awk, "total": _total, "none": _none, "open": _open}

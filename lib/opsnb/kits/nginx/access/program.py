@@ -27,7 +27,7 @@ BEGIN {
   for (i = 1; i <= FIELDS; i++) {
     a = index(P[i+1], "\t"); role = substr(P[i+1], 1, a - 1); rest = substr(P[i+1], a + 1)
     a = index(rest, "\t"); KIND[i] = substr(rest, 1, a - 1); LIT[i] = substr(rest, a + 1); LEN[i] = length(LIT[i])
-    WANTED[i] = role != ""
+    WAY[i] = !LEN[i] ? 3 : KIND[i] != "" ? 2 : role != ""  # 0 is passed over, 1 is kept, 2 may hold its end, 3 has none
     if (role != "") AT[role] = i
   }
   TIME = AT["local"] + AT["iso"] + AT["msec"]; FORM = AT["local"] ? 1 : AT["iso"] ? 2 : 3
@@ -37,6 +37,8 @@ BEGIN {
   LIMIT = ENVIRON["OPSNB_LIMIT"] + 0; DEADLINE = ENVIRON["OPSNB_DEADLINE"] + 0
   SINCE = ENVIRON["OPSNB_SINCE"]; UNTIL = ENVIRON["OPSNB_UNTIL"]; WALL = ENVIRON["OPSNB_WALL"] + 0
   ZONE = ENVIRON["OPSNB_ZONE"]; NORMAL = ENVIRON["OPSNB_NORMAL"] + 0; STEPS = ENVIRON["OPSNB_STEPS"] + 0
+  PROBE = ENVIRON["OPSNB_PROBE"] + 0; PART = ENVIRON["OPSNB_PART"] + PROBE  # the first line may be part of one
+  if (PROBE) SINCE = UNTIL = ""
   WINDOW = (SINCE != "" || UNTIL != ""); SINCE += 0; UNTIL = UNTIL == "" ? 1e15 : UNTIL + 0
   CAP["p"] = ENVIRON["OPSNB_PATHS"] + 0; CAP["h"] = CAP["u"] = ENVIRON["OPSNB_NAMES"] + 0
   EDGE[0] = 1
@@ -51,11 +53,13 @@ BEGIN {
 {
   bytes += length($0) + 1
   if (LIMIT && bytes > LIMIT) { bytes--; cut++; next }
-  line()
+  if (PART && NR == 1) next
+  if (line() && PROBE) exit
   if (!(NR % 50000)) tick()
 }
 
 END {
+  if (PROBE) { if (matched) print WALL ? epoch + offset : epoch; exit }
   seconds(); settle(); report()
 }
 
@@ -65,23 +69,27 @@ function tick(  now) {
   if (now + 0 >= DEADLINE) { stopped = 1; exit }
 }
 
-function line(  rest, i, p, v, method, path, ms, b, size, st, u) {
+function line(  way, rest, i, p, v, method, path, ms, b, size, st, u) {
   rest = $0
   if (FIRSTLEN) {
     if (substr(rest, 1, FIRSTLEN) != FIRST) return odd()
     rest = substr(rest, FIRSTLEN + 1)
   }
   for (i = 1; i <= FIELDS; i++) {
-    if (LEN[i]) {
-      p = index(rest, LIT[i])
-      if (p && KIND[i] != "") p = further(KIND[i], rest, LIT[i], LEN[i], p)
-      if (!p) return odd()
-      if (WANTED[i]) V[i] = substr(rest, 1, p - 1)
+    if (!(way = WAY[i])) {
+      if (!(p = index(rest, LIT[i]))) return odd()
+      rest = substr(rest, p + LEN[i])
+    } else if (way == 1) {
+      if (!(p = index(rest, LIT[i]))) return odd()
+      V[i] = substr(rest, 1, p - 1)
+      rest = substr(rest, p + LEN[i])
+    } else if (way == 2) {
+      if (!(p = index(rest, LIT[i])) || !(p = further(KIND[i], rest, LIT[i], LEN[i], p))) return odd()
+      V[i] = substr(rest, 1, p - 1)
       rest = substr(rest, p + LEN[i])
     } else if (i == FIELDS) { V[i] = rest; rest = "" }
     else {
-      p = index(rest, "/")
-      if (!p) return odd()
+      if (!(p = index(rest, "/"))) return odd()
       V[i] = substr(rest, 1, p - 1); rest = substr(rest, p)
     }
   }

@@ -51,7 +51,8 @@ def latencies_table(seen: Traffic) -> pd.DataFrame:
 def files_table(seen: Traffic) -> pd.DataFrame:
     """Return one row for each file that was counted: lines, what became of them, its time, its format."""
     rows = [{
-        "node": host, "file": visible(file.name), "MB": file.read / MB, "lines": file.lines, "counted": file.counted,
+        "node": host, "file": visible(file.name), "MB": file.read / MB, "MB_before": file.before / MB,
+        "lines": file.lines, "counted": file.counted,
         "not_of_format": file.odd, "outside": file.outside, "unfinished": file.cut,
         "first": moment(file.first, file.zone), "last": moment(file.last, file.zone),
         "format": visible(node.logs[file.number].format.name),

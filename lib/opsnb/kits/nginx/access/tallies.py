@@ -113,18 +113,25 @@ function fold(k, to,  n, i, L) {
 
 function upstream(addresses, times, states, size,  n, i, A, S, Z, t, ms, was) {
   was = class
-  n = index(addresses, ", ") || index(addresses, " : ") ? split(addresses, A, /, | : /) : 1
-  if (n == 1) { A[1] = addresses; S[1] = times; Z[1] = states }
-  else {
-    split(times, S, /, | : /); split(states, Z, /, | : /)
-    if (!USTATUS) { for (i = 1; i < n; i++) Z[i] = ""; Z[n] = states }
+  if (!index(addresses, ", ") && !index(addresses, " : ")) {
+    ms = times ~ /^[0-9]+\.?[0-9]*$/ ? int(times * 1000 + 0.5) : -1
+    if (USTATUS) class = failed(states)
+    count("u" substr(addresses, 1, 255), size, ms, ms < 4096 ? BUCKET[ms] : searched(ms))
+    class = was
+    return
   }
+  n = split(addresses, A, /, | : /); split(times, S, /, | : /); split(states, Z, /, | : /)
+  if (!USTATUS) { for (i = 1; i < n; i++) Z[i] = ""; Z[n] = states }
   for (i = 1; i <= n; i++) {
     t = S[i]; ms = t ~ /^[0-9]+\.?[0-9]*$/ ? int(t * 1000 + 0.5) : -1
-    class = Z[i] == "499" ? 9 : Z[i] ~ /^5[0-9][0-9]$/ ? 5 : Z[i] ~ /^4[0-9][0-9]$/ ? 4 : 0
+    class = failed(Z[i])
     count("u" substr(A[i], 1, 255), i == n ? size : 0, ms, ms < 4096 ? BUCKET[ms] : searched(ms))
   }
   class = was
+}
+
+function failed(state) {
+  return state == "499" ? 9 : state ~ /^5[0-9][0-9]$/ ? 5 : state ~ /^4[0-9][0-9]$/ ? 4 : 0
 }
 
 function cached(v) {
@@ -175,7 +182,8 @@ function row(a, b, c, d, e, f, g) {
 function report(  k, s, i) {
   for (s in IN) if (IN[s] > busiest) { busiest = IN[s]; busiestat = s }
   if (MOST < 0) LEAST = MOST = ""
-  print "file\t" plain(ENVIRON["OPSNB_LOG"]) "\t" row(NR - cut, matched, unmatched, outside, cut, bytes, stopped) "\t" \
+  i = NR - cut - (PART && NR > 0)
+  print "file\t" plain(ENVIRON["OPSNB_LOG"]) "\t" row(i, matched, unmatched, outside, cut, bytes, stopped) "\t" \
     LEAST "\t" MOST "\t" offset + 0 "\t" busiest + 0 "\t" busiestat
   for (i = 1; i <= samples; i++) print "sample\t" plain(SAMPLE[i])
   print "width\t" WIDTH

@@ -246,10 +246,10 @@ class _Meter:
     def reader(self, host: str) -> Callable[[str, bytes], None]:
         """Return what takes a host's output as it comes."""
         kept = b""
-        before = current = 0
+        before = current = start = 0
 
         def take(stream: str, piece: bytes) -> None:
-            nonlocal kept, before, current
+            nonlocal kept, before, current, start
             if stream != "stdout":
                 return
             *lines, kept = (kept + piece).split(b"\n")
@@ -258,10 +258,10 @@ class _Meter:
                 if word == b"total":
                     self._sizes[host] = int(rest)
                 elif word == b"open":
-                    before, current = before + current, int(rest.split(b"\t")[1])
-                    self._tell(host, before)
+                    before, current, start = before + current, *(int(value) for value in rest.split(b"\t")[1:])
+                    self._tell(host, before + start)
                 elif word == b"at":
-                    self._tell(host, before + min(current, int(rest)))
+                    self._tell(host, before + min(current, start + int(rest)))
                 elif word == b"end":
                     self._tell(host, self._sizes.get(host, 0), whole=True)
 

@@ -1,0 +1,53 @@
+"""A change about people, written down: its row, and its entry of the ledger, in the caller's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from opsnb.base.clock import stamp
+from opsnb.control.ledger import events_people as events
+from opsnb.control.ledger.event import Event
+from opsnb.control.ledger.store import append
+from opsnb.control.people import changes as made
+from opsnb.control.people import store
+
+
+def record(connection: Connection, change: made.Change, by: str) -> None:
+    """Write a change that the rules have let through, and its entry of the ledger. ``by`` is an id."""
+    append(connection, _event(change, by, store.write(connection, change)))
+
+
+def _event(change: made.Change, by: str, digest: str) -> Event:
+    match change:
+        case made.AddPerson(person=p):
+            account = events.Account(p.kind.value)
+            return events.PersonAdded(person=p.id, account=account, by=by, digest=digest)
+        case made.ChangePerson(person=p):
+            return events.PersonChanged(person=p.id, by=by, digest=digest)
+        case made.SetActive(person=who, active=active):
+            kind = events.PersonActivated if active else events.PersonDeactivated
+            return kind(person=who, by=by)
+        case made.GiveRole(person=who, role=role) | made.TakeRole(person=who, role=role):
+            given = isinstance(change, made.GiveRole)
+            return (events.RoleGiven if given else events.RoleTaken)(person=who, role=role, by=by)
+        case _:
+            return _other_event(change, by, digest)
+
+
+def _other_event(change: made.Change, by: str, digest: str) -> Event:
+    match change:
+        case made.SetRole(role=r):
+            return events.RoleSet(role=r.id, by=by, digest=digest)
+        case made.DropRole(role=role):
+            return events.RoleRemoved(role=role, by=by)
+        case made.SetDepartment(department=d):
+            return events.DepartmentSet(department=d.id, by=by, digest=digest)
+        case made.DropDepartment(department=department):
+            return events.DepartmentRemoved(department=department, by=by)
+        case made.AddDelegate(delegate=d):
+            return events.DelegateAdded(
+                delegate=d.id, principal=d.from_, person=d.to, begin=stamp(d.begin), end=stamp(d.end), by=by
+            )
+        case made.EndDelegate(delegate=delegate):
+            return events.DelegateRemoved(delegate=delegate, by=by)
+    raise AssertionError(change)
