@@ -177,6 +177,14 @@ def test_all():
     assert status(flow, [*acts, act(person="erin")]) is Status.APPROVED
 
 
+def test_all_waits_for_whom_nobody_is():
+    """A leader whom the department does not have, a role that nobody holds: all of them are not there."""
+    for handler in (Handler(kind=HandlerKind.LEADER, name="empty"), Handler(kind=HandlerKind.ROLE, name="empty")):
+        flow = Flow(steps=(Step(name="approve", handlers=(*OPS, handler), need=Need.ALL),))
+        state = fold(flow, subject(), [act(), act(person="bob")], EVERYBODY, LATER)
+        assert (state.status, state.steps[0].needed) == (Status.OPEN, 3)
+
+
 def test_all_of_nobody_is_not_nobody():
     """A step that means only the requester, or nobody at all, is never done by itself."""
     for handler in (Handler(kind=HandlerKind.PERSON, name="carol"), Handler(kind=HandlerKind.ROLE, name="empty")):

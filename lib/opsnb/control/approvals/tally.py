@@ -173,7 +173,9 @@ class Tally:
         if step.need is not Need.ALL:
             return step.count if step.need is Need.SOME else 1
         people = meant(step.handlers, self.subject, self.who)[0]
-        return max(1, sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people))
+        able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
+        nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
+        return max(1, able + nobody)  # who is named and is not there does not make it fewer
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""
