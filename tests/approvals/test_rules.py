@@ -255,6 +255,24 @@ def test_a_delegate_uses_the_right_of_another():
     assert why(flow, [], replace(lent, at=LATER), people) == "erin is not a delegate of alice"
 
 
+def test_one_person_counts_once_whoever_they_act_for():
+    """Erin approves for alice, for bob and for herself: that is one person, at the door and in the sum."""
+    lent = tuple(Standing(person="erin", stands_for=o, begin=ASKED, end=LATER) for o in ("alice", "bob"))
+    people = replace(EVERYBODY, delegates=lent)
+    acts = [act(person="erin", on_behalf_of=o, at=SOON + timedelta(seconds=n)) for n, o in enumerate(("alice", ""))]
+    late = act(person="erin", on_behalf_of="bob", at=SOON + timedelta(minutes=1))
+    assert why(TWO, acts[:1], late, people) == "erin approved it already, and a person counts once"
+    assert fold(TWO, subject(), [*acts, late], people, late.at).approvals == (acts[0],)
+
+
+def test_one_right_counts_once_whoever_uses_it():
+    """Alice approves, and erin does on behalf of alice: that is one right, in either order."""
+    lent = act(person="erin", on_behalf_of="alice", at=SOON + timedelta(minutes=1))
+    for acts in ([act(), lent], [replace(lent, at=SOON), act(at=lent.at)]):
+        state = fold(TWO, subject(), acts, delegate("erin", "alice"), lent.at)
+        assert (state.status, state.approvals) == (Status.OPEN, (acts[0],))
+
+
 def test_a_delegate_of_the_requester_is_out():
     """Whoever stood for the requester since the asking approves nothing of theirs, also when that is over."""
     people = delegate("alice", "carol", end=ASKED + timedelta(minutes=1))
