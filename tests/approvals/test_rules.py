@@ -400,6 +400,15 @@ def test_nobody_is_asked():
     assert status(FREE, [], now=ASKED + timedelta(days=1)) is Status.EXPIRED
 
 
+def test_a_review_is_owed_when_the_person_on_call_is_another():
+    """What went without an approval has to be reviewed, also when its flow has steps by now."""
+    due_at = ASKED + timedelta(hours=12)
+    late = act(ActKind.REVIEW, step="", at=ASKED + timedelta(days=1), comment="fine")
+    assert why(ONE, [], late, review_due=due_at) == ""
+    state = fold(ONE, subject(review_due=due_at), [late], EVERYBODY, late.at)
+    assert (state.status, state.review_due, state.reviewed) == (Status.OPEN, due_at, True)
+
+
 def test_words_are_always_welcome():
     """Anybody active may comment, also when it is over."""
     assert why(ONE, VETOED, act(ActKind.COMMENT, "carol", step="", at=LATER, comment="a pity")) == ""

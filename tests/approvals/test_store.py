@@ -133,6 +133,9 @@ def test_what_waits_for_a_review(database):
         store.ask(connection, subject(request="R1"), due)
         store.ask(connection, subject(request="R2"), OPEN)
         assert [r.request for r in store.unreviewed(connection)] == ["R1"]
+        assert store.subject_of(store.row(connection, "R1")).review_due == ASKED + timedelta(days=1)
+        store.settle(connection, "R1", OPEN)  # the flow has steps by now
+        assert [r.request for r in store.unreviewed(connection)] == ["R1"]
         store.settle(connection, "R1", replace(due, reviewed=True))
         assert store.unreviewed(connection) == []
 

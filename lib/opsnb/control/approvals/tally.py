@@ -51,12 +51,11 @@ class Tally:
         steps = self._steps()
         until = self._until(steps)
         status, reason = self._status(steps, until)
-        review = self.flow.review if not self.flow.steps else 0.0
         return State(
             status=status, reason=reason, steps=steps,
             until=until if status in {Status.OPEN, Status.APPROVED} else None,
             own=any(a.person == self.subject.requester for s in steps for a in s.approvals),
-            review_due=self.subject.asked + timedelta(seconds=review) if review else None,
+            review_due=self.review_due,
             reviewed=any(a.kind is ActKind.REVIEW for a in self.of_plan),
         )  # fmt: skip
 
@@ -64,6 +63,13 @@ class Tally:
     def of_plan(self) -> tuple[Act, ...]:
         """The acts about the plan that counts now."""
         return tuple(a for a in self.acts if a.plan == self.subject.plan)
+
+    @property
+    def review_due(self) -> datetime | None:
+        """When what went without an approval has to be reviewed: as kept then, else as the flow says."""
+        if self.subject.review_due or self.flow.steps or not self.flow.review:
+            return self.subject.review_due
+        return self.subject.asked + timedelta(seconds=self.flow.review)
 
     @property
     def closes(self) -> datetime:
