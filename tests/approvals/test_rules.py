@@ -387,6 +387,7 @@ def test_a_clock_that_goes_back_undoes_nothing():
     """An act with an earlier time is judged after all that was let in."""
     acts = [act(ActKind.VETO, "bob", step="", at=LATER, comment="no")]
     assert why(ONE, acts, act(at=SOON)) == "the request is over: bob vetoed it"
+    assert why(TWO, [act(at=LATER)], act(at=SOON)) == "alice approved it already, and a person counts once"
 
 
 def test_nobody_is_asked():
