@@ -143,6 +143,10 @@ def test_includes_are_followed(server: Nginx) -> None:
     names = [path.removeprefix(f"{server.root}/") for path in found.files]
     assert names[:4] == ["nginx.conf", "conf.d/all.conf", "parts/10.conf", "parts/9.conf"]
     assert "parts/.hidden.conf" not in names
+    matched = {one.arguments[0]: paths for one, paths in found.includes}
+    assert matched["parts/*.conf"] == (f"{server.root}/parts/10.conf", f"{server.root}/parts/9.conf"), (
+        "by bytes, as glob does"
+    )
     (a,) = found.upstreams()
     assert (a.name, a.zone, a.where) == ("a", "z", f"{server.root}/parts/10.conf:1")
     first, second = a.servers
