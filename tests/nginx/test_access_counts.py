@@ -139,7 +139,7 @@ def test_more_paths_than_are_kept(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     """Four times the lines with ever new paths take at most a fifth more memory, and less than 64 MiB."""
     sizes = []
-    for lines in (50_000, 200_000):
+    for lines in (30_000, 120_000):
         path = tmp_path / f"{lines}.log"
         write(path, "shop", lines, seed=2, paths=lines)
         sizes.append(peak(command([(str(path), format_of("shop"))], awk="mawk")))

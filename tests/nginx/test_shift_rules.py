@@ -166,7 +166,6 @@ def test_the_table_of_shares_says_what_becomes_of_whom():
     table = shiftshares.shares_table({"web1": sharing, "web2": sharing})
     assert table.to_dict("list") == {
         "balancer": ["web1, web2"] * 3,
-        "upstream": ["shop"] * 3,
         "server": ["10.0.0.1:8000", "10.0.0.2:8000", "10.0.0.9:8000"],
         "now": ["weight 3", "weight 1", "backup"],
         "share now (%)": [75.0, 25.0, 0.0],

@@ -10,7 +10,7 @@ from opsnb.base.errors import OpsnbError
 from opsnb.base.plan import Plan
 from opsnb.kits import remote
 from opsnb.kits.linux.charts import plain_label
-from opsnb.kits.nginx.balancer import Wanted, http_upstream
+from opsnb.kits.nginx.balancer import Wanted, http_upstream, named
 from opsnb.kits.nginx.changing import observe
 from opsnb.kits.nginx.reading import read
 from opsnb.kits.nginx.spread import OTHER, Spread
@@ -29,11 +29,13 @@ def configured(hosts: Sequence[str], want: Wanted) -> pd.DataFrame:
 
     def one(host: str) -> list[tuple[str, str, str, str]]:
         try:
-            found = http_upstream(read(host, want.conf), want.tier.name)
+            seen = read(host, want.conf)
+            name = named(want, seen).tier.name
+            found = http_upstream(seen, name)
         except OpsnbError as error:
             return [(host, "", error.message, "")]
         if found is None:
-            return [(host, "", f"no upstream {want.tier.name}", "")]
+            return [(host, "", f"no upstream {name}", "")]
         rows = [(host, found.method, " ".join(s.directive.arguments), s.where) for s in found.servers]
         return rows or [(host, found.method, "no server", found.where)]
 

@@ -146,15 +146,15 @@ def reload_program(master: int, seconds: int = RELOAD_SECONDS) -> list[str]:
     return [remote.SHELL, "-c", RELOAD, "opsnb", str(master), str(seconds)]
 
 
-def running(host: str, pid: int | None) -> int:
-    """Return the process of a host's master.
+def running(host: str, pid: int | None, conf: str) -> int:
+    """Return the process of a host's master that runs with a configuration file.
 
     Raises:
         OpsnbError: If nginx does not run there.
     """
     if pid is None:
         raise OpsnbError(
-            f"{host}: nginx does not run; it is not started by a change of its configuration, and nothing was changed",
+            f"{host}: no nginx runs with {conf}; a change of its configuration starts none, and nothing was changed",
             hint="nginx -t, then start it the way this host does, and plan again",
         )
     return pid

@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from opsnb.base.canonical import JSON
+from opsnb.base.canonical import JSON, sha256
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote, swap
 from opsnb.kits.files.states import DEFAULT_MODE, State
 from opsnb.kits.supervisor.config import Section, group_of, parse_sections
 from opsnb.kits.supervisor.health import checked_url, url_of
-from opsnb.kits.supervisor.program import HEAD, NAME, Program, processes, render
+from opsnb.kits.supervisor.program import NAME, Program, processes, render
 from opsnb.kits.supervisor.reading import Reading, required
 from opsnb.kits.supervisor.scripts import ACTIVATE, PROVE, VALIDATE
 from opsnb.runbook.actuators import Actuator, register
@@ -61,7 +61,7 @@ def plan_program(
         target = {
             "program": program.name, "path": path, "conf": reading.conf, "url": url_of(host, url), "seconds": wait,
             "processes": processes(program), "wanted": "up" if program.autostart else "known",
-            "stop": program.stopwaitsecs,
+            "stop": program.stopwaitsecs, "proof": sha256(content.encode()),
         }  # fmt: skip
         before = _state(host, reading, program.name, path)
         _loaded(host, program.name, before, content)
@@ -136,14 +136,13 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
         return
     if not NAME.fullmatch(name):
         raise UsageError(f"the program is called {name!r:.80}")
-    url, seconds = checked_url(str(target["url"])), int(target["seconds"])
-    prove: list[str] = []
+    seconds, prove = int(target["seconds"]), list[str]()
     if after is not None:
-        # Of a state that was there before opsnb, only that it is known again is promised.
-        ours = str(after["content"]).startswith(HEAD)
-        words = (str(target["wanted"]) if ours else "known", str(seconds), url if ours else "", path)
-        known = [str(process) for process in target["processes"]] if ours else []
-        prove = [*SHELL, PROVE, "opsnb", conf, name, *words, *known]
+        # Of what was there before, an undo promises that supervisord has it again, not that it runs.
+        proven = target["proof"] == sha256(str(after["content"]).encode())
+        words = (str(target["wanted"]), str(seconds), checked_url(str(target["url"]))) if proven else ("known", "1", "")
+        known = [str(process) for process in target["processes"]] if proven else []
+        prove = [*SHELL, PROVE, "opsnb", conf, name, *words, path, *known]
     swap.replace(
         host, {path: _file(before)}, {path: _file(after)}, validate=[*SHELL, VALIDATE, "opsnb", conf],
         activate=[*SHELL, ACTIVATE, "opsnb", conf, name], prove=prove,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:,\d+)? (?P<level>[A-Z]+) (?P<said>.*)")
 SPAWNED = re.compile(r"spawned: u?(?P<quote>['\"])(?P<name>.+)(?P=quote) with pid (?P<pid>\d+)")
-EXITED = re.compile(r"exited: (?P<name>.+) \((?P<how>.*?); (?P<expected>not expected|expected)\)")
-STOPPED = re.compile(r"stopped: (?P<name>.+) \((?P<how>.*)\)")
+EXITED = re.compile(r"exited: (?P<name>.+?) \((?P<how>.*); (?P<expected>not expected|expected)\)")
+STOPPED = re.compile(r"stopped: (?P<name>.+?) \((?P<how>.*)\)")
 GAVE_UP = re.compile(r"gave up: (?P<name>.+) entered FATAL state")
 USUAL = ("Supervisor ", "Server 'unix_http_server' running without")  # so with every configuration that Debian has
 BEGAN = re.compile(r"supervisord started with pid \d+")

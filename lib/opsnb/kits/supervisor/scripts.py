@@ -3,6 +3,7 @@ r"""The scripts that ask a host's Supervisor and change what it runs. Values are
 ``LOOK`` answers with named texts: a line ``NAME LENGTH``, then so many bytes, then a line feed. What it is asked for:
 
 * ``s`` status of every process, and when each was started;
+* ``v`` the version of supervisord;
 * ``c`` the configuration files, and what of them does not run yet (``reread`` parses, it starts and stops nothing);
 * ``l`` what the log of supervisord says about starts and ends, rotated logs too;
 * ``t`` the last words of processes that do not run.
@@ -39,9 +40,9 @@ daemon() {  # the supervisord of this host: its pid, its program and its configu
       }
       print $1, $at, (file == "" ? "-" : file) }' |
   while read -r pid program file; do
-    [ ! -e "/proc/$pid/root/." ] || [ "/proc/$pid/root/." -ef /. ] || continue  # of a container
-    case $file in /* | -) ;; *) file=$(readlink "/proc/$pid/cwd")/$file ;; esac
-    printf '%s %s %s\n' "$pid" "$program" "$file"
+    [ ! -e "/proc/$pid/root" ] || [ "/proc/$pid/root" -ef / ] || continue  # of a container
+    case $file in /*) ;; *) cwd=$(readlink "/proc/$pid/cwd") && [ "$file" = - ] || file=${cwd:+$cwd/$file} ;; esac
+    printf '%s %s %s\n' "$pid" "$program" "${file:-?}"
     break
   done
 }
@@ -53,6 +54,10 @@ END
   ctl=$(command -v supervisorctl) || ctl=${program%/*}/supervisorctl
   [ -x "$ctl" ] || ctl=
   conf=$wanted
+  case $conf$file in
+    '?') end 77 "where supervisord was started may not be read" ;;
+    /*) [ -n "$conf" ] || [ -e "$file" ] || [ "$(id -u)" = 0 ] || end 77 "$file may not be read" ;;
+  esac
   if [ -z "$conf" ]; then
     for place in "$file" /etc/supervisord.conf /etc/supervisor/supervisord.conf /usr/local/etc/supervisord.conf; do
       [ ! -e "$place" ] || { conf=$place; break; }
@@ -76,6 +81,8 @@ say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 [ -n "$ctl" ] && [ -n "$conf" ] || { say end ""; exit 0; }
 [ -e "$conf" ] || end 78 "$conf is not there"
 
+socket=$(option unix_http_server file); socket=${socket%% *}
+[ -z "$socket" ] || [ ! -S "$socket" ] || [ -w "$socket" ] || end 77 "supervisorctl may not connect to supervisord"
 status=$(ask status)
 case $status in
   *'Permission denied'* | *PermissionError*) end 77 "supervisorctl may not connect to supervisord" ;;
@@ -89,7 +96,8 @@ case $status in
   error:* | *' error: <class'* | Sorry,*) up= ;;
   *) up=yes ;;
 esac
-[ -z "$up" ] || ! wants c || { say version "$(ask version)"; say reread "$(ask reread)"; }
+[ -z "$up" ] || ! wants v || say version "$(ask version)"
+[ -z "$up" ] || ! wants c || say reread "$(ask reread)"
 
 if wants c; then
   patterns=$(option include files)

@@ -19,9 +19,9 @@ PROBLEMS = (  # what supervisorctl says where it cannot ask, and what it means
     (r"expects to talk to a server with API version", "supervisorctl and supervisord are of different versions"),
     (r"did not recognize the supervisor namespace", "[rpcinterface:supervisor] is missing in the configuration"),
     (r"(?:could not|cannot|can't) (?:find|read) config file (?P<at>\S+)", "the configuration file {at} cannot be read"),
-    (r"(?P<at>(?:Permission denied|PermissionError).*)", "supervisorctl may not connect: {at:.100}"),
-    (r"error: (?P<at>.*)", "supervisorctl failed: {at:.200}"),
-    (r"Error: (?P<at>.*)", "supervisorctl refuses its configuration: {at:.200}"),
+    (r"Permission denied|PermissionError", "supervisorctl may not connect to supervisord: permission denied"),
+    (r"^error: (?P<at>.*)", "supervisorctl failed: {at:.200}"),
+    (r"^Error: (?P<at>.*)", "supervisorctl refuses its configuration: {at:.200}"),
 )
 
 
