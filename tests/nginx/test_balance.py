@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +97,8 @@ def test_weights_are_exact_with_one_worker(tier: Tier) -> None:
     found = spread.measure([HOST], tier.want("weight=3", "", ""), requests=1_000)[HOST]
     assert dict(found.got) == dict(zip(tier.servers("", "", ""), (600, 200, 200), strict=True))
     assert balance_tables.uneven({HOST: found}, 0.0) == []
+    bars = balance_tables.spread_chart({HOST: found}).axes[0].patches
+    assert [round(bar.get_width()) for bar in bars] == [60, 60, 20, 20, 20, 20]
 
 
 def test_weights_are_exact_with_several_workers_that_share_a_zone(wide: Tier) -> None:
@@ -132,6 +135,7 @@ def test_ip_hash_keeps_one_client_at_one_back_end(tier: Tier) -> None:
     assert len(tier.counts(30)) == 1
     found = spread.measure([HOST], tier.want("", "", "", strategy="ip_hash"), requests=20)
     assert sum(1 for n in found[HOST].got.values() if n) == 1
+    assert [bar.get_width() for bar in balance_tables.spread_chart(found).axes[0].patches].count(100.0) == 1
     assert balance_tables.uneven(found, 0.0) == []
 
 
@@ -195,6 +199,19 @@ def test_what_stands_in_the_way_is_named_with_file_and_line(
     assert tier.balancer.files() == before
 
 
+def test_the_only_upstream_is_meant_when_none_is_named(tier: Tier) -> None:
+    """With several, it asks which; with none, a new one is made; what belongs to a server block is not dropped silently."""
+    lines = tier.servers("weight=2", "")
+    path = tier.balancer.add("a.conf", f"upstream shop {{ server {tier.servers('')[0]}; }}\n")
+    plan = plan_balancer(HOST, wanted("", lines, conf=tier.conf))
+    assert list(plan.changes[0].after["files"]) == [str(path)]
+    tier.balancer.add("b.conf", "upstream api { server 127.0.0.1:9; }\n")
+    with pytest.raises(UsageError, match=r"which upstream is meant: api, shop\?"):
+        plan_balancer(HOST, wanted("", lines, conf=tier.conf))
+    with pytest.raises(UsageError, match="gzip say what a new server block is like"):
+        wanted("shop", lines, gzip=True)
+
+
 def test_without_an_include_that_fits_it_says_which_to_add(tier: Tier) -> None:
     """A new file would be read by nobody."""
     tier.balancer.conf.write_text(tier.balancer.conf.read_text().replace("*.conf", "x.conf"))
@@ -205,14 +222,15 @@ def test_without_an_include_that_fits_it_says_which_to_add(tier: Tier) -> None:
 
 
 def test_back_ends_that_do_not_answer_roll_the_change_back(tier: Tier) -> None:
-    """The probe sees 502: the files are as before, byte for byte, and what was served is served."""
+    """Asked before: nothing is touched. Not asked: nginx says 502, and the files are as before, byte for byte."""
     carry_out(plan_balancer(HOST, tier.want("", "", "")))
     before = tier.balancer.files()
     (dead,) = free_ports(1)
-    want = wanted("shop", [f"127.0.0.1:{dead}"], conf=tier.conf)
-    with pytest.raises(OpsnbError, match="answered 502 502 502"):
-        carry_out(plan_balancer(HOST, want))
-    assert tier.balancer.files() == before
+    for answering, words in ((True, f"nothing was changed.*127.0.0.1:{dead} 000"), (False, "put back.* 502, .* 502")):
+        want = wanted("shop", [f"127.0.0.1:{dead}"], conf=tier.conf, answering=answering)
+        with pytest.raises(OpsnbError, match=re.compile(words, re.DOTALL)):
+            carry_out(plan_balancer(HOST, want))
+        assert tier.balancer.files() == before
     assert set(tier.counts(6)) == {"node1", "node2", "node3"}
 
 
@@ -287,7 +305,7 @@ def test_this_machine_is_refused_and_an_nginx_that_does_not_run_is_named(tier: T
     """The first question of the runbook."""
     assert suits([HOST], tier.conf) == (True, "nginx runs on 1 host(s), or they are named below")
     tier.balancer.stop()
-    assert suits([HOST], tier.conf) == (False, f"{HOST}: nginx is there and does not run")
+    assert suits([HOST], tier.conf) == (False, f"{HOST}: no nginx runs with {tier.conf}")
 
 
 def _tried(values: dict[str, Any]) -> int:

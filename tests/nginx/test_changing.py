@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hostile.values import executed
 from nearby import carry_out, nearby
 from nginx.tiers import Nginx, fetch, free_ports
 from opsnb.base.errors import OpsnbError, UsageError
@@ -88,6 +89,18 @@ def test_a_new_file_and_its_removal(site: Site) -> None:
         fetch(port)
 
 
+def test_a_name_that_a_shell_would_carry_out_is_a_name(site: Site) -> None:
+    """As a file's name, on its way through plan, test, swap and undo; nothing is carried out."""
+    (port,) = free_ports(1)
+    path = str(Path(site.path).with_name("a b;$(touch opsnb_pwned)`id`'\\*.conf"))
+    plan = plan_files(HOST, {path: SITE.format(port=port, word="odd", status=200)}, conf=site.conf)
+    carry_out(plan)
+    assert fetch(port) == "odd\n"
+    carry_out(plan.inverse())
+    assert executed(site.nginx.root, Path.cwd()) == []
+    assert sorted(p.name for p in Path(site.path).parent.iterdir()) == ["site.conf"]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -145,12 +158,29 @@ def test_a_probe_that_fails_restores_the_old_configuration(site: Site) -> None:
     """Byte for byte, mode, owner and time; what serves is the old configuration again; the error says what was answered."""
     files = site.nginx.files()
     plan = plan_files(HOST, {site.path: site.text("new", 503)}, conf=site.conf, probe=site.probe())
-    with pytest.raises(OpsnbError, match="answered 503 503 503") as caught:
+    with pytest.raises(OpsnbError, match=r"answered wrong .*: http://127\.0\.0\.1:\d+ 503, .* 0 right") as caught:
         carry_out(plan)
     assert "put back" in str(caught.value)
     assert site.nginx.files() == files
     assert fetch(site.port) == "old\n"
     assert observe(HOST, plan.changes[0].target) == plan.changes[0].before
+
+
+def test_a_back_end_that_must_answer_is_asked_before_anything_is_changed(site: Site) -> None:
+    """One that does not answer, or not as wanted, ends the change with its name: nothing is replaced or reloaded."""
+    (dead,) = free_ports(1)
+    files, workers = site.nginx.files(), site.nginx.workers()
+    for direct, statuses, why in (
+        (f"http://127.0.0.1:{dead}", (), "000"),
+        (f"http://127.0.0.1:{site.port}", (204,), "200"),
+    ):
+        probe = site.probe(direct=(f"http://127.0.0.1:{site.port}", direct), statuses=statuses)
+        plan = plan_files(HOST, {site.path: site.text("new")}, conf=site.conf, probe=probe)
+        with pytest.raises(OpsnbError, match="nothing was changed") as caught:
+            carry_out(plan)
+        assert f"{direct} {why}" in str(caught.value)
+    assert site.nginx.files() == files
+    assert site.nginx.workers() == workers
 
 
 def test_an_edit_between_plan_and_change_is_drift(site: Site) -> None:
@@ -199,10 +229,10 @@ def test_an_nginx_that_does_not_run_is_not_started(site: Site) -> None:
     plan = plan_files(HOST, {site.path: site.text("new")}, conf=site.conf)
     site.nginx.stop()
     files = site.nginx.files()
-    with pytest.raises(OpsnbError, match="does not run"):
+    with pytest.raises(OpsnbError, match="no nginx runs with"):
         plan_files(HOST, {site.path: site.text("new")}, conf=site.conf)
     change = plan.changes[0]
-    with pytest.raises(OpsnbError, match="does not run"):
+    with pytest.raises(OpsnbError, match="no nginx runs with"):
         apply(HOST, change.target, change.before, change.after)
     assert site.nginx.files() == files
 

@@ -16,7 +16,7 @@ from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx
 from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.kits import nginx
-from opsnb.kits.nginx.finding import Process, Sight, installation, parse_command, parse_version
+from opsnb.kits.nginx.finding import Process, Sight, installation, parse_command, parse_sight, parse_version
 from opsnb.kits.nginx.grammar import walk
 from opsnb.kits.nginx.scripts import FIND, READ
 from places import wait_for
@@ -143,6 +143,10 @@ def test_includes_are_followed(server: Nginx) -> None:
     names = [path.removeprefix(f"{server.root}/") for path in found.files]
     assert names[:4] == ["nginx.conf", "conf.d/all.conf", "parts/10.conf", "parts/9.conf"]
     assert "parts/.hidden.conf" not in names
+    matched = {one.arguments[0]: paths for one, paths in found.includes}
+    assert matched["parts/*.conf"] == (f"{server.root}/parts/10.conf", f"{server.root}/parts/9.conf"), (
+        "by bytes, as glob does"
+    )
     (a,) = found.upstreams()
     assert (a.name, a.zone, a.where) == ("a", "z", f"{server.root}/parts/10.conf:1")
     first, second = a.servers
@@ -237,6 +241,27 @@ def test_the_scripts_run_in_any_shell(tmp_path: Path, shell: str) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("btime ")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_running_one_is_found_in_any_shell(server: Nginx, tmp_path: Path, shell: str) -> None:
+    """The master's number, its file, its workers and what -V says, with busybox's own programs too."""
+    if not Path(SHELLS[shell][0]).exists():
+        pytest.skip(f"there is no {SHELLS[shell][0]} here")
+    path = os.environ["PATH"]
+    if shell == "busybox":
+        (tmp_path / "tools").mkdir()
+        subprocess.run(["/bin/busybox", "--install", "-s", str(tmp_path / "tools")], check=True)
+        path = str(tmp_path / "tools")
+    server.start()
+    wait_for(lambda: len(server.workers()) == 2, 10)
+    run = [*SHELLS[shell], "-c", FIND, "opsnb"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, env={"PATH": path})
+    assert (done.returncode, done.stderr) == (0, "")
+    found = installation("h", parse_sight(done.stdout), str(server.conf))
+    assert (found.pid, len(found.workers), found.name) == (server.pid, 2, "nginx")
+    assert found.version
+    assert found.loaded
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="another user is needed")

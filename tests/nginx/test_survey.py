@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsnb.kits.nginx import survey, surveytables
+from opsnb.kits.nginx import survey, surveytables, surveytext
 from opsnb.kits.nginx.finding import Installation, Worker
 from opsnb.kits.nginx.grammar import parse
 from opsnb.kits.nginx.reading import Configuration, Stored
@@ -224,6 +224,13 @@ def test_hosts_differ_in_what_runs() -> None:
     assert [(r["what"], r["hosts"]) for r in survey.differences(seen)] == [("workers", "c")]
 
 
+def test_hosts_of_one_role_are_compared() -> None:
+    """A balancer and a cache are no odd ones of each other."""
+    seen = survey_of(a=case("gzip on;"), b=case("gzip off;"), c=case("gzip off;"))
+    assert [row["hosts"] for row in survey.differences(seen)] == ["a"]
+    assert survey.differences(replace(seen, roles={"a": "web", "b": "cache", "c": "cache"})) == []
+
+
 def test_equal_rows_of_several_hosts_stand_once() -> None:
     """Each table names the hosts at the end of a row; findings too."""
     seen = survey_of(a=case(up(TWO)), b=case(up(TWO)))
@@ -231,8 +238,8 @@ def test_equal_rows_of_several_hosts_stand_once() -> None:
     assert list(table["server"]) == ["10.0.0.1:80", "10.0.0.2:80"]
     assert set(table["hosts"]) == {"a, b"}
     assert all(hosts == ("a", "b") for hosts, _ in seen.findings())
-    assert surveytables.findings_text(seen).count("on:   a, b") == len(seen.findings())
-    assert "web" not in surveytables.findings_text(survey_of())
+    assert surveytext.findings_text(seen).count("on:   a, b") == len(seen.findings())
+    assert "web" not in surveytext.findings_text(survey_of())
 
 
 @pytest.mark.parametrize(

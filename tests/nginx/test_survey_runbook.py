@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -100,3 +102,15 @@ def test_a_wrong_file_is_refused(webtier: Hosts) -> None:
     done = webtier.opsnb("run", "NGX-001", "-p", "conf=nginx.conf")
     assert done.returncode == 2
     assert "parameter 'conf'" in done.stderr
+
+
+def test_a_host_that_is_gone_is_named_and_the_others_go_on(webtier: Hosts) -> None:
+    """It lost its power: unreachable, with the reason; the others are surveyed."""
+    os.kill(webtier.process("web3").pid, signal.SIGKILL)
+    try:
+        result = run(webtier, "--hosts", "web*")
+        assert result["verdict"] == "FAILED"
+        assert result["evidence"]["unread"]["web3"].startswith("unreachable: ")
+        assert set(result["evidence"]["hosts"]) == {"web1", "web2"}
+    finally:
+        webtier.restore()

@@ -12,16 +12,15 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from posixpath import basename, dirname, join
-from typing import Any
 
 from opsnb import fleet
 from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import remote
-from opsnb.kits.nginx import kinds, values
+from opsnb.kits.nginx import values
 from opsnb.kits.nginx.changing import plan_files
 from opsnb.kits.nginx.doors import Door, doors, url_of_listen
 from opsnb.kits.nginx.finding import find
@@ -30,75 +29,24 @@ from opsnb.kits.nginx.probe import Probe
 from opsnb.kits.nginx.reading import WILD, Configuration, read
 from opsnb.kits.nginx.render import HEAD, Site, Tier, new_file, replaced_upstream
 from opsnb.kits.nginx.upstreams import Upstream
+from opsnb.kits.nginx.wanted import Wanted, named, wanted
+
+__all__ = [
+    "Wanted",
+    "door_of",
+    "http_upstream",
+    "named",
+    "new_texts",
+    "notes",
+    "own_path",
+    "plan_balancer",
+    "plan_one",
+    "suits",
+    "urls_of",
+    "wanted",
+]
 
 ZONE, KEEPALIVE = "64k", 16  # of a new upstream, when nothing else is said
-AS_IT_IS = -1
-NOT_SERVED = range(100, 500)  # answers that prove that a back end was reached, when none are named
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What NGX-010 was asked for, validated.
-
-    Args:
-        tier: The upstream.
-        site: The server block in front of it; ``None`` when that is there already or is not to be.
-        path: Path of the requests that prove it; empty for the location's own.
-        statuses: Answers that are right.
-        conf: The main configuration file, when several nginx run.
-    """
-
-    tier: Tier
-    site: Site | None = None
-    path: str = ""
-    statuses: tuple[int, ...] = field(default=tuple(NOT_SERVED))
-    conf: str = ""
-
-
-def wanted(
-    upstream: str,
-    servers: Sequence[str],
-    strategy: str = "round_robin",
-    *,
-    zone: str = "",
-    keepalive: int = AS_IT_IS,
-    path: str = "",
-    statuses: Sequence[int] = (),
-    conf: str = "",
-    **site: Any,
-) -> Wanted:
-    """Return what is wanted from the parameters of NGX-010.
-
-    Args:
-        upstream: Name of the upstream.
-        servers: nginx server lines.
-        strategy: One of ``values.STRATEGIES``.
-        zone: Size of its shared memory; empty as it is (64k for a new one), ``none`` for none.
-        keepalive: Idle connections that each worker keeps; -1 as it is (16 for a new one), 0 for none.
-        path: Path of the requests that prove it.
-        statuses: Answers that are right; none for any below 500.
-        conf: The main configuration file; empty for the running one's.
-        site: Of :class:`opsnb.kits.nginx.render.Site`; without ``listen`` there is none.
-
-    Raises:
-        UsageError: If a value is none of its type, or values do not go together.
-    """
-    tier = Tier(
-        name=upstream, servers=values.servers(servers), strategy=strategy,
-        zone={"": None, "none": ""}.get(zone, zone), keepalive=None if keepalive == AS_IT_IS else keepalive,
-    )  # fmt: skip
-    if conf and (not conf.startswith("/") or not conf.isprintable()):
-        raise UsageError(f"the configuration file is {conf!r:.200}; it is absolute", hint="/etc/nginx/nginx.conf")
-    if path:
-        kinds.path(path, query=True)
-    for status in statuses:
-        kinds.count(status, "the status", least=100, most=599)
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in site.items()}
-    listens = bool(given.get("listen"))
-    block = Site(**(given if listens else {**given, "listen": "80"}))  # what is not used is validated too
-    return Wanted(
-        tier=tier, site=block if listens else None, path=path, conf=conf, statuses=tuple(statuses) or tuple(NOT_SERVED)
-    )
 
 
 def suits(hosts: Sequence[str], conf: str = "") -> tuple[bool, str]:
@@ -109,11 +57,12 @@ def suits(hosts: Sequence[str], conf: str = "") -> tuple[bool, str]:
 
     def one(host: str) -> str:
         try:
-            return "" if find(host, conf).pid else f"{host}: nginx is there and does not run"
+            found = find(host, conf)
         except NotFoundError as error:
             return f"{error.message} (HST-010 installs packages)"
         except OpsnbError:  # named in the tables that follow
             return ""
+        return "" if found.pid else f"{host}: no nginx runs with {found.conf}"
 
     why = [reason for reason in remote.over(hosts, one).values() if reason]
     return (False, "; ".join(why)) if why else (True, f"nginx runs on {len(hosts)} host(s), or they are named below")
@@ -127,12 +76,15 @@ def plan_balancer(hosts: str | Sequence[str], want: Wanted) -> Plan:
         UsageError: If something stands in its way on a host; names file and line.
         OpsnbError: If nginx does not run on one.
     """
-    return remote.plan_each(f"balance {want.tier.name}", hosts, lambda host: plan_one(host, want))
+    return remote.plan_each(
+        "balance " + ("the only upstream" if want.only else want.tier.name), hosts, lambda host: plan_one(host, want)
+    )
 
 
 def plan_one(host: str, want: Wanted) -> Plan:
     """Return the plan of one host; see :func:`plan_balancer`."""
     seen = read(host, want.conf)
+    want = named(want, seen)
     files = new_texts(seen, want)
     probe = _probe(seen, want)
     plan = plan_files(
@@ -207,7 +159,11 @@ def notes(seen: Configuration, want: Wanted) -> list[str]:
         found.append(
             f"without a zone each of the {workers} workers counts for itself: shares are near the weights only"
         )
-    names = [s.address for s in tier.servers if any(c.isalpha() for c in s.address) and s.address[0] not in "[u"]
+    names = [
+        s.address
+        for s in tier.servers
+        if any(c.isalpha() for c in s.address) and not s.address.startswith(("[", "unix:"))
+    ]
     if names:
         found.append(f"nginx looks a name up when it loads and not again: {', '.join(names)}")
     if len(tier.servers) == 1:
@@ -262,18 +218,23 @@ def _http_includes(seen: Configuration, tree: Sequence[Directive], context: str,
                     yield from _http_includes(seen, seen.trees[path], context, past | {path})
 
 
-def _probe(seen: Configuration, want: Wanted) -> Probe | None:
-    door = door_of(seen, want)
-    if door is None:
-        return None
-    return Probe(url=door.url, path=want.path or door.path, name=door.name, statuses=want.statuses)
+def _probe(seen: Configuration, want: Wanted) -> Probe:
+    door = door_of(seen, want) or Door(url="", path="/", name="", scheme="http", where="")
+    direct = tuple(urls_of(want.tier.servers, door).values()) if want.answering else ()
+    return Probe(url=door.url, path=want.path or door.path, name=door.name, statuses=want.statuses, direct=direct)
 
 
-def _said(probe: Probe | None) -> str:
-    if probe is None:
-        return "no request: nothing passes to it"
+def urls_of(servers: Sequence[values.Server], door: Door) -> dict[str, str]:
+    """Return how servers that are not down are asked directly, by their address."""
+    up = [one.address for one in servers if not one.down]
+    return {one: one if one.startswith("unix:") else f"{door.scheme}://{one}" for one in up}
+
+
+def _said(probe: Probe) -> str:
     name = probe.name or probe.url.partition("://")[2]
-    return f"{probe.count} GET requests for {probe.url.partition(':')[0]}://{name}{probe.path}, on the host itself"
+    through = f"{probe.count} GET requests for {probe.url.partition(':')[0]}://{name}{probe.path}, on the host itself"
+    before = f"{len(probe.direct)} back end(s) that must answer before" if probe.direct else ""
+    return "; ".join(filter(None, [before, through if probe.url else "no request: nothing passes to it"]))
 
 
 def door_of(seen: Configuration, want: Wanted) -> Door | None:

@@ -7,9 +7,10 @@ Rules:
   (:mod:`opsnb.kits.nginx.running`).
 * The plan is made against the whole configuration: ``nginx -t`` reads it with the new files among the others, as the
   person who looks (:mod:`opsnb.kits.nginx.testing`). An nginx that does not run is not started.
-* The change is one script on the host (:mod:`opsnb.kits.swap`): the files are compared once more with the plan and
-  replaced, then ``nginx -t``, the reload, the proof that workers of a new generation run, the probe. When one of these
-  fails the files are put back byte for byte and nginx is reloaded with them; the reason is the change's error.
+* The change is one script on the host (:mod:`opsnb.kits.swap`): the files are compared once more with the plan, back
+  ends that must answer are asked, the files are replaced; then ``nginx -t``, the reload, the proof that workers of a
+  new generation run, the probe. When one of these fails the files are put back byte for byte and nginx is reloaded with
+  them; the reason is the change's error.
 * New files that nginx has not loaded, as a host leaves them that dies in the middle, are partway: finishing is the same
   change, which then only tests, reloads and probes.
 """
@@ -52,7 +53,7 @@ def plan_files(
         host: A host of the run.
         files: New text of each file by its absolute path (the real one, no symbolic link); ``None`` removes it.
         conf: The main configuration file, when several nginx run or another than the running one's is meant.
-        probe: Requests that must be answered right afterwards; otherwise everything is put back.
+        probe: What must answer: back ends before anything is changed, nginx afterwards, or everything is put back.
         title: One line for the reader.
         seen: The configuration, when it was read already.
 
@@ -64,7 +65,7 @@ def plan_files(
     """
     seen = seen or read_installation(find(host, conf))
     installation = seen.installation
-    running.running(host, installation.pid)
+    running.running(host, installation.pid, installation.conf)
     wanted = {str(plain(path)): None if text is None else content_of(text, path) for path, text in files.items()}
     target = target_of(wanted, conf=conf)
     before = observe(host, target)
@@ -107,14 +108,17 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
             the probe is answered wrong; the files are the old ones then, byte for byte, and loaded.
     """
     installation = find(host, _target(target)[1])
-    master = running.running(host, installation.pid)
+    master = running.running(host, installation.pid, installation.conf)
     old, new = _files(before), _files(after)
     programs: dict[str, Any] = {
         "validate": testing.program(installation),
         "activate": running.reload_program(master),
         "seconds": PROGRAM_SECONDS,
     }
-    swap.replace(host, old, new, prove=_probe(target, new), **programs)
+    probe = _probe(target, new)
+    if probe:
+        programs |= {"check": probe.before(), "prove": probe.program()}
+    swap.replace(host, old, new, **programs)
     if None in new.values():  # what swap leaves behind is removed after the reload, and moves the directory's time
         remote.act(host, running.RELOAD, *programs["activate"][4:], seconds=PROGRAM_SECONDS)
 
@@ -174,12 +178,12 @@ def _pending(seen: Configuration, installation: Installation, wanted: Mapping[st
     return [] if installation.pid is None else running.changed_since(installation.host, installation.pid, others)
 
 
-def _probe(target: JSON, files: Files) -> list[str]:
-    """Return the program of the probe: it belongs to what was planned, not to what an undo brings back."""
+def _probe(target: JSON, files: Files) -> Probe | None:
+    """Return the probe, when it is about these files: it belongs to what was planned, not to what an undo restores."""
     probe = target.get("probe")
     if not probe or probe.get("for") != digest(files):
-        return []
-    return Probe.from_json({name: value for name, value in probe.items() if name != "for"}).program()
+        return None
+    return Probe.from_json({name: value for name, value in probe.items() if name != "for"})
 
 
 def _target(target: JSON) -> tuple[list[str], str]:

@@ -17,6 +17,7 @@ from posixpath import join
 from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.kits import remote
 from opsnb.kits.nginx.scripts import FIND
+from opsnb.kits.nginx.tokens import WILD
 
 TICKS = 100.0  # clock ticks a second in /proc: USER_HZ is 100 on every architecture that Linux has left
 MASTER, WORKER = "nginx: master process", "nginx: worker process"
@@ -119,8 +120,9 @@ def find(host: str, conf: str = "") -> Installation:
         UnreachableError: If the host cannot be reached.
         OpsnbError: If it may not be looked for.
     """
-    if conf and not conf.startswith("/"):
-        raise UsageError(f"the configuration file is {conf!r:.200}; it is absolute", hint="/etc/nginx/nginx.conf")
+    if (conf and not (conf.startswith("/") and conf.isprintable())) or WILD & set(conf):
+        wanted = "it is absolute, and has no '*', '?' or '['"
+        raise UsageError(f"the configuration file is {conf!r:.200}; {wanted}", hint="/etc/nginx/nginx.conf")
     return installation(host, parse_sight(remote.look(host, FIND, *PLACES).text), conf)
 
 

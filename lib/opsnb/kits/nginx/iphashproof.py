@@ -25,10 +25,12 @@ from opsnb.kits.nginx import kinds, probe
 from opsnb.kits.nginx.grammar import Directive
 from opsnb.kits.nginx.reading import Configuration
 from opsnb.kits.nginx.scopes import chains, here, nearest
+from opsnb.kits.nginx.scripts import RESOLVE, SEND, TAIL
 from opsnb.kits.nginx.tokens import decode
 from opsnb.kits.nginx.upstreams import Upstream
 
 MAX_SENT = 1_000  # requests to one host
+UNTRUSTED = "nginx takes no client's address from a header of this host, and they are no loopback addresses here"
 LOG_BYTES = 8 * 1024 * 1024  # of the end of an access log
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
@@ -39,44 +41,6 @@ TIMES: dict[str, Callable[[str], float]] = {
     "time_local": lambda text: datetime.strptime(text, "%d/%b/%Y:%H:%M:%S %z").timestamp(),
 }
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-
-# $1 the access log, $2 most bytes of it; a configuration of curl on stdin. Answers with what the requests left in it.
-SEND = (
-    probe.CURL
-    + r"""
-[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
-size=$(wc -c <"$1") lines=$3
-curl -q -K - >/dev/null 2>&1
-n=0
-while [ "$n" -lt 30 ] && [ "$(tail -c "+$((size + 1))" "$1" | grep -cF "$4")" -lt "$lines" ]; do
-  n=$((n + 1))
-  sleep 0.1 2>/dev/null || sleep 1
-done
-tail -c "+$((size + 1))" "$1" | grep -F "$4" | head -c "$2"
-exit 0
-"""
-)
-
-# $1 the access log, $2 most bytes of its end
-TAIL = r"""
-[ -e "$1" ] || [ "$(id -u)" != 0 ] || exit 0
-[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
-[ -f "$1" ] || exit 0
-tail -c "$2" "$1"
-"""
-
-# names; answers NAME ADDRESS for each of its addresses, IPv4 first as nginx takes them
-RESOLVE = r"""
-for n; do
-  for f in ahostsv4 ahostsv6; do
-    getent "$f" "$n" 2>/dev/null | while read -r a kind rest; do
-      case $f$a in ahostsv6::ffff:*.*) continue ;; esac
-      [ "$kind" != STREAM ] || echo "$n $a"
-    done
-  done
-done
-exit 0
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +198,8 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         given = [(address, line) for address in addresses[:MAX_SENT] if (line := _as_client(way, url, address))]
         if not given:
             continue
+        if left := len(addresses) - len(given):
+            proof.notes.append(f"no request is sent for {left} of {len(addresses)} addresses: {UNTRUSTED}")
         mark = f"{probe.AGENT}-{way.location.line}"
         parts = [probe.curl_config([(url, path, name)], body=False, agent=mark) + line for _, line in given]
         own = mark if "http_user_agent" in variables(way.format) else ""  # what our lines have in them
@@ -243,10 +209,7 @@ def _send(host: str, ways: Sequence[Route], addresses: Sequence[str], proof: Pro
         proof.sent += [address for address, _ in given]
         proof.answered += [pair for pair in pairs(decode(said.stdout), way.format) if pair.address in asked]
         return
-    proof.notes.append(
-        "no request is sent: nginx takes a client's address from no header that this host is trusted with,"
-        " and none of the addresses is a loopback address"
-    )
+    proof.notes.append(f"no request is sent: {UNTRUSTED}")
 
 
 def _target(way: Route) -> tuple[str, str, str]:

@@ -30,16 +30,24 @@ command -v curl >/dev/null || { echo "there is no curl, which asks" >&2; exit 78
 """
 ASK = CURL + "curl -q -K - 2>/dev/null\nexit 0\n"  # an answer that does not come is a result too
 
-# $1 a configuration of curl, $2 the statuses that are right, with blanks around each
+# $1 a configuration of curl, $2 the statuses that are right, with blanks around each, or nothing for any below 500;
+# then what each request is called
 PROVE = (
     CURL
     + r"""
-right=0 wrong=
-for code in $(printf '%s\n' "$1" | curl -q -K - | sed -n 's/^opsnb-end \([0-9]*\) .*/\1/p'); do
-  case $2 in *" $code "*) right=$((right + 1)) ;; *) wrong="$wrong $code" ;; esac
+config=$1 statuses=$2 wrong= right=0
+shift 2
+for code in $(printf '%s\n' "$config" | curl -q -K - | sed -n 's/^opsnb-end \([0-9]*\) .*/\1/p'); do
+  case $statuses in
+    "") case $code in [1-4]??) good=1 ;; *) good= ;; esac ;;
+    *" $code "*) good=1 ;;
+    *) good= ;;
+  esac
+  if [ -n "$good" ]; then right=$((right + 1)); else wrong="$wrong, $1 $code"; fi
+  shift
 done
-[ -z "$wrong" ] && [ "$right" -gt 0 ] && exit 0
-echo "the probe was answered$wrong (000 is no answer), wanted one of$2; $right right"
+[ -z "$wrong" ] && [ $# = 0 ] && exit 0
+echo "answered wrong (000 is no answer):${wrong#,}; wanted ${statuses:-any below 500}; $right right, $# not asked"
 exit 1
 """
 )
@@ -47,14 +55,15 @@ exit 1
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """How it is found out on the host whether nginx serves.
+    """How it is found out on the host whether nginx serves, and whether its back ends answer.
 
     Args:
-        url: ``http://ADDRESS[:PORT]``, as the host itself reaches it.
+        url: ``http://ADDRESS[:PORT]`` of nginx, as the host itself reaches it; empty when nothing is asked there.
         path: Path of the request, with a query where one is needed.
         name: The name in the ``Host`` header; empty for the address.
-        statuses: The answers that are right.
-        count: How many requests are sent.
+        statuses: The answers that are right; none for any below 500.
+        count: How many requests are sent to nginx.
+        direct: Back ends that must answer before anything is changed: ``http://ADDRESS:PORT`` or ``unix:PATH``.
     """
 
     url: str
@@ -62,12 +71,11 @@ class Probe:
     name: str = ""
     statuses: tuple[int, ...] = (200,)
     count: int = 3
+    direct: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        match = _SCHEME.fullmatch(self.url)
-        if not match:
-            raise UsageError(f"the probe's address is {self.url!r:.80}; wanted http://ADDRESS:PORT")
-        kinds.address(match[2])
+        for url in (*([self.url] if self.url else []), *self.direct):
+            _checked(url)
         kinds.path(self.path, query=True)
         if self.name:
             kinds.address(self.name)
@@ -77,20 +85,29 @@ class Probe:
 
     def as_json(self) -> dict[str, JSON]:
         """Return it as a JSON object."""
-        return {**asdict(self), "statuses": list(self.statuses)}
+        return {**asdict(self), "statuses": list(self.statuses), "direct": list(self.direct)}
 
     @classmethod
     def from_json(cls, value: JSON) -> Probe:
         """Read it back."""
         if not isinstance(value, dict):
             raise UsageError(f"a probe is an object, found {value!r:.80}")
-        return cls(**{**value, "statuses": tuple(value["statuses"])})
+        return cls(**{**value, "statuses": tuple(value["statuses"]), "direct": tuple(value.get("direct", ()))})
 
     def program(self) -> list[str]:
-        """Return the program that sends the requests and ends with 0 when every answer is right."""
-        config = curl_config([(self.url, self.path, self.name)] * self.count, body=False)
-        statuses = "".join(f" {status}" for status in self.statuses) + " "
-        return [remote.SHELL, "-c", PROVE, "opsnb", config, statuses]
+        """Return the program that asks nginx and ends with 0 when every answer is right; none without an address."""
+        return self._asking([self.url] * self.count if self.url else [])
+
+    def before(self) -> list[str]:
+        """Return the program that asks the back ends directly, in the same way; none where none is asked."""
+        return self._asking(self.direct)
+
+    def _asking(self, urls: Sequence[str]) -> list[str]:
+        if not urls:
+            return []
+        config = curl_config([(url, self.path, self.name) for url in urls], body=False)
+        statuses = f" {' '.join(map(str, self.statuses))} " if self.statuses else ""
+        return [remote.SHELL, "-c", PROVE, "opsnb", config, statuses, *urls]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,13 +183,16 @@ def parse_answers(said: str) -> list[Answer]:
 
 
 def _one(url: str, path: str, name: str) -> str:
-    lines = ""
+    lines = f'header = "Host: {kinds.address(name)}"\n' if name else ""
+    _checked(url)
     if url.startswith("unix:"):
-        lines, url = f'unix-socket = "{kinds.address(url).removeprefix("unix:")}"\n', "http://localhost"
-    match = _SCHEME.fullmatch(url)
-    if not match:
-        raise UsageError(f"the address is {url!r:.80}; wanted http://ADDRESS:PORT")
-    kinds.address(match[2])
-    if name:
-        lines += f'header = "Host: {kinds.address(name)}"\n'
+        lines += f'unix-socket = "{url.removeprefix("unix:")}"\n'
+        url = "http://localhost"
     return f'{lines}url = "{url}{kinds.path(path, query=True)}"\n'
+
+
+def _checked(url: str) -> None:
+    match = _SCHEME.fullmatch(url)
+    if not match and not url.startswith("unix:"):
+        raise UsageError(f"the address is {url!r:.80}; wanted http://ADDRESS:PORT")
+    kinds.address(match[2] if match else url)

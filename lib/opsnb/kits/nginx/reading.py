@@ -21,7 +21,7 @@ from opsnb.kits import remote
 from opsnb.kits.nginx.finding import Installation, find
 from opsnb.kits.nginx.grammar import MAX_DEPTH, Directive, parse, walk
 from opsnb.kits.nginx.scripts import READ
-from opsnb.kits.nginx.tokens import decode, encode, shown
+from opsnb.kits.nginx.tokens import WILD, decode, encode, shown
 from opsnb.kits.nginx.upstreams import Upstream, VirtualServer, servers_of, upstreams_of
 
 MAX_BYTES = 8 * 1024 * 1024  # of one file
@@ -29,7 +29,6 @@ MAX_TOTAL = 24 * 1024 * 1024  # of all files of one round trip; a machine's outp
 MAX_FILES = 2_000
 MAX_LEVELS = 16  # includes within includes
 MAX_DIRECTIVES = 1_000_000  # a file that is included twice counts twice
-WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,3 +260,6 @@ def _take(found: _Found, wanted: Sequence[str], answer: bytes) -> None:
         at += int(size)
     for pattern, paths in rows.items():
         found.matched[pattern] = tuple(sorted((p for p in paths if p in found.texts or p in found.why), key=encode))
+
+
+__all__ = ["WILD", "Configuration", "Stored", "assembled", "patterns", "read", "read_installation"]

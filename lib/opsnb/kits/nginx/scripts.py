@@ -5,6 +5,8 @@ Values are arguments. Nothing is written on the host and no nginx is asked to te
 
 from __future__ import annotations
 
+from opsnb.kits.nginx.probe import CURL
+
 # $1... the usual places
 FIND = r"""
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin LC_ALL=C
@@ -164,4 +166,42 @@ while [ $# -ge 3 ]; do
   echo
 done
 echo '@ end'
+"""
+
+# $1 the access log, $2 most bytes of it; a configuration of curl on stdin. Answers with what the requests left in it.
+SEND = (
+    CURL
+    + r"""
+[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
+size=$(wc -c <"$1") lines=$3
+curl -q -K - >/dev/null 2>&1
+n=0
+while [ "$n" -lt 30 ] && [ "$(tail -c "+$((size + 1))" "$1" | grep -cF "$4")" -lt "$lines" ]; do
+  n=$((n + 1))
+  sleep 0.1 2>/dev/null || sleep 1
+done
+tail -c "+$((size + 1))" "$1" | grep -F "$4" | head -c "$2"
+exit 0
+"""
+)
+
+# $1 the access log, $2 most bytes of its end
+TAIL = r"""
+[ -e "$1" ] || [ "$(id -u)" != 0 ] || exit 0
+[ -r "$1" ] || { echo "$1 may not be read" >&2; exit 77; }
+[ -f "$1" ] || exit 0
+tail -c "$2" "$1"
+"""
+
+# names; answers NAME ADDRESS for each of its addresses, IPv4 first as nginx takes them
+RESOLVE = r"""
+for n; do
+  for f in ahostsv4 ahostsv6; do
+    getent "$f" "$n" 2>/dev/null | while read -r a kind rest; do
+      case $f$a in ahostsv6::ffff:*.*) continue ;; esac
+      [ "$kind" != STREAM ] || echo "$n $a"
+    done
+  done
+done
+exit 0
 """

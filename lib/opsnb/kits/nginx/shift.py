@@ -26,21 +26,15 @@ from opsnb.kits.nginx.shifthealth import Answer, answers_table
 from opsnb.kits.nginx.shiftlog import Seen
 from opsnb.kits.nginx.shiftrules import Chosen, Names, Wanted
 from opsnb.kits.nginx.shiftshares import Sharing, shares_chart, shares_table, state_of
-from opsnb.kits.nginx.shiftview import astray, diffs, notes, overview
+from opsnb.kits.nginx.shiftview import astray, notes, overview
 from opsnb.kits.nginx.shiftwatch import Waited, waiting_table
+from opsnb.kits.nginx.shiftwords import moved, notes_of, said_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AGAIN = "the plan that was approved counts, whatever is there now"
 TITLE = {"drain": "drain {0}", "weight": "shift the weight of {0}", "return": "return {0}"}
-NOTE_IP_HASH = (
-    "{0} keeps its place under {1}: clients of the other servers stay where they are, its own are spread over them"
-)
-NOTE_REMAP = "under {1} a new weight moves clients of every server to another one"
-NOTE_ELSEWHERE = "{0} is in the upstream {1} too ({2}), which this does not change"
-NOTE_SHARED = "the line is a part of the upstream {1} too ({2}): both change"
-NOTE_DOWN = "{0} is down, so its new weight counts once it is returned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +201,7 @@ def _plan_one(
         raise UsageError(f"{host}: {error.message}", hint=error.hint) from None
     if edits and wanted.action == "return":
         _answers(found, path)
-    changes, context = chain(found, conf, title, edits)
+    changes, context = chain(found, conf, title, edits, said_of(found.chosen, wanted, len(edits)))
     if pause and len(changes) > 1:
         log = shiftlog.log_of(found.configuration, found.chosen.upstream.name)
         address, weights = found.chosen.address, wanted.weights[-len(changes) :]
@@ -215,13 +209,23 @@ def _plan_one(
             shiftact.after_watch(change, log, address, pause, errors, f"the step to weight {weight}: {change.command}")
             for change, weight in zip(changes[1:], weights[1:], strict=True)
         ]  # fmt: skip
-    return Plan(title=title, changes=tuple(changes), context={**context, "notes": notes_of(found, wanted)})
+    said = [*notes_of(found.chosen, wanted), *moved(found.chosen.upstream, _sharing(found, wanted).after)]
+    return Plan(title=title, changes=tuple(changes), context={**context, "notes": said})
 
 
 def chain(
-    found: Found, conf: str, title: str, edits: Sequence[Mapping[str, str]]
+    found: Found, conf: str, title: str, edits: Sequence[Mapping[str, str]], said: Sequence[str]
 ) -> tuple[list[Change], dict[str, Any]]:  # fmt: skip
-    """Return one change for each step, each beginning where the one before it ends, and what the reader should know."""
+    """Return one change for each step, each beginning where the one before it ends, and what the reader should know.
+
+    Args:
+        found: The back end on a balancer.
+        conf: The main configuration file, when it is not the running nginx's.
+        title: Of the plan.
+        edits: The new texts of each step; without any, what lies there is loaded where it is not.
+        said: What each step does, for the reader.
+    """
+    where = ", ".join(line.where for line in found.chosen.lines) or found.chosen.upstream.where
     real = {path: found.configuration.stored[path].real for path in found.configuration.files}
     paths = sorted({path for edit in edits for path in edit} or {line.file for line in found.chosen.lines})
     now = {path: found.configuration.files[path] for path in paths}
@@ -233,8 +237,8 @@ def chain(
         planned = changing.plan_files(found.host, texts, conf=conf, title=title, seen=found.configuration)
         context = context or planned.context
         for change in planned.changes:
-            before = changes[-1].after if changes else change.before
-            changes.append(replace(change, before=before))
+            before, undo = (changes[-1].after, changes[-1].command) if changes else (change.before, change.undo)
+            changes.append(replace(change, before=before, undo=undo, what=f"{said[len(changes)]} ({where})"))
     return changes, context
 
 
@@ -246,22 +250,6 @@ def _answers(found: Found, path: str) -> None:
     if not answer.ok:
         raise UsageError(f"{found.host}: {address} does not answer {path} as a back end that may return: {answer}",
                          hint="look at it first; a status from 200 to 399 is wanted")  # fmt: skip
-
-
-def notes_of(found: Found, wanted: Wanted) -> list[str]:
-    """Return what a reader should know beside the plan, as sentences."""
-    chosen, upstream = found.chosen, found.chosen.upstream
-    said = []
-    if upstream.method in shiftrules.KEEPS_PLACES:
-        note = NOTE_REMAP if wanted.weights else NOTE_IP_HASH
-        said.append(note.format(chosen.address, upstream.method))
-    starts = {(line.file, line.directive.start) for line in chosen.lines}
-    for other in chosen.elsewhere:
-        shared = any((s.file, s.directive.start) in starts for s in other.servers)
-        said.append((NOTE_SHARED if shared else NOTE_ELSEWHERE).format(chosen.address, other.name, other.where))
-    if wanted.action == "weight" and chosen.down:
-        said.append(NOTE_DOWN.format(chosen.address))
-    return said
 
 
 def _sharing(found: Found, wanted: Wanted) -> Sharing:
@@ -282,6 +270,6 @@ def _sharing(found: Found, wanted: Wanted) -> Sharing:
 
 __all__ = [
     "AGAIN", "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers",
-    "chain", "diffs", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan",
+    "chain", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan",
     "shares_chart", "shares_table", "sharing", "shiftwatch", "suits", "telling", "waiting_table",
 ]  # fmt: skip

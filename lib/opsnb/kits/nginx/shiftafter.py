@@ -100,6 +100,7 @@ def watched_table(seen: Mapping[str, Seen | str]) -> pd.DataFrame:
             rows.append((host, None, None, None, one))
         else:
             counted = "tries at it" if one.told else "all requests: the log does not tell back ends apart"
+            counted = counted if one.requests else "nothing was seen, which tells nothing"
             rows.append((host, one.requests, one.errors, one.percent, counted))
     return pd.DataFrame(rows, columns=["balancer", "requests", "errors", "errors (%)", "counted"])
 

@@ -102,6 +102,8 @@ class Seen:
 
     def words(self, address: str) -> str:
         """Return it as a sentence."""
+        if not self.requests:
+            return f"no request to {address} was seen, which tells nothing"
         of = f"tries at {address}" if self.told else "requests (the log does not tell back ends apart)"
         return f"{self.errors} errors in {self.requests} {of}"
 

@@ -74,10 +74,10 @@ def shares_table(found: Mapping[str, Sharing]) -> pd.DataFrame:
         for address in dict.fromkeys([*before, *after]):
             was, will = before.get(address, 0.0), after.get(address, 0.0)
             rows.append((
-                hosts, one.upstream, address, state_of([s for s in one.before if s.address == address]), 100 * was,
+                hosts, address, state_of([s for s in one.before if s.address == address]), 100 * was,
                 state_of([s for s in one.after if s.address == address]), 100 * will, _times(was, will),
             ))  # fmt: skip
-    head = ["balancer", "upstream", "server", "now", "share now (%)", "then", "share then (%)", "load"]
+    head = ["balancer", "server", "now", "share now (%)", "then", "share then (%)", "load"]
     return pd.DataFrame(rows, columns=head)
 
 

@@ -8,7 +8,6 @@ from opsnb.base.canonical import same
 from opsnb.base.errors import OpsnbError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote
-from opsnb.kits.nginx import changing
 from opsnb.runbook.actuators import find
 
 if TYPE_CHECKING:
@@ -29,22 +28,17 @@ def notes(plan: Plan) -> pd.DataFrame:
 
 
 def overview(plan: Plan) -> pd.DataFrame:
-    """Return a plan as a table, a row a change: balancer, what is done, how it is undone."""
+    """Return a plan as a table, a row a step: what it does, where, and what has to be true before it begins."""
     import pandas as pd
 
-    rows = [(c.host, number, c.command, c.undo) for number, c in enumerate(plan.changes, 1)]
-    return pd.DataFrame(rows, columns=["balancer", "step", "does", "undone by"])
-
-
-def diffs(plan: Plan) -> str:
-    """Return what changes in the files as text; balancers that change alike are named together."""
-    said: dict[str, list[str]] = {}
+    steps: dict[tuple[int, str, str], list[str]] = {}
+    counted: dict[str, int] = {}
     for change in plan.changes:
-        words = changing.diff(change.before["files"], change.after["files"])
-        said.setdefault(words, [])
-        if change.host not in said[words]:
-            said[words].append(change.host)
-    return "\n".join(f"on {', '.join(hosts)}:\n{words}" for words, hosts in said.items())
+        counted[change.host] = counted.get(change.host, 0) + 1
+        first = change.command.partition("; then ")[0] if change.target.get("first") else ""
+        steps.setdefault((counted[change.host], change.what, first), []).append(change.host)
+    rows = [(number, what, first, ", ".join(hosts)) for (number, what, first), hosts in steps.items()]
+    return pd.DataFrame(rows, columns=["step", "what", "first", "balancers"])
 
 
 def astray(plan: Plan) -> list[str]:

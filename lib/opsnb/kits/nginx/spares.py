@@ -25,7 +25,7 @@ from opsnb.kits.nginx.shifthealth import Answer, answers_table
 from opsnb.kits.nginx.shiftproof import Proof, proof_table, prove_all, silent
 from opsnb.kits.nginx.shiftrules import Chosen, Edits, Names
 from opsnb.kits.nginx.shiftshares import Sharing, shares_chart, shares_table, state_of
-from opsnb.kits.nginx.shiftview import astray, diffs, notes, overview
+from opsnb.kits.nginx.shiftview import astray, notes, overview
 from opsnb.kits.nginx.sparesrules import Spare
 from opsnb.kits.nginx.upstreams import Upstream
 
@@ -36,6 +36,7 @@ TITLE = {"in": "bring {0} in", "out": "take {0} out"}
 NOTE_MOVES = "under {1} one server more moves clients of every server to another one"
 NOTE_BACKUP = "{0} was a backup, which serves only when every other has failed; from now on it serves like the others"
 NOTE_OTHER = "{0} answers {1} otherwise than {2} does ({3}; {4}): it may be another release"
+GONE = {"remove": "line removed", "comment": "line made a comment"}
 HIDDEN = "not in the upstream"
 
 
@@ -186,7 +187,8 @@ def _plan_in(host: str, title: str, spare: Spare, names: Names | None, conf: str
     if edits:
         said += _compared(host, address, path, _answers(host, configuration, upstream, address, path), same=same)
     found = Found(host=host, configuration=configuration, chosen=Chosen(upstream=upstream, lines=lines))
-    changes, context = shift.chain(found, conf, title, edits)
+    words = "in" if edits else "as it is in the file, which nginx has not loaded"
+    changes, context = shift.chain(found, conf, title, edits, [f"{address} in {upstream.name}: {words}"])
     return Plan(title=title, changes=tuple(changes), context={**context, "notes": said})
 
 
@@ -198,12 +200,13 @@ def _plan_out(host: str, title: str, spare: Spare, names: Names | None, conf: st
     edits = _edits(host, configuration, upstream, address, spare, names)
     chosen = shiftrules.choose(configuration.upstreams(), spare.as_shift, names)
     found = Found(host=host, configuration=configuration, chosen=chosen)
-    changes, context = shift.chain(found, conf, title, edits)
+    steps = ["down", *([] if spare.how == "down" else [GONE[spare.how]])][-max(len(edits), 1) :]
+    said = [f"{address} in {upstream.name}: {words}" for words in steps]
+    changes, context = shift.chain(found, conf, title, edits, said)
     if changes and spare.how != "down":
-        words = "remove its line" if spare.how == "remove" else "make its line a comment"
-        changes[-1] = shiftact.after_drain(changes[-1], address, wait, f"{words}: {changes[-1].command}")
+        changes[-1] = shiftact.after_drain(changes[-1], address, wait, changes[-1].command)
     return Plan(
-        title=title, changes=tuple(changes), context={**context, "notes": shift.notes_of(found, spare.as_shift)}
+        title=title, changes=tuple(changes), context={**context, "notes": shift.notes_of(chosen, spare.as_shift)}
     )
 
 
@@ -252,7 +255,7 @@ def _sharing(
 
 
 __all__ = [
-    "Proof", "Spare", "answers_table", "ask", "astray", "balancers", "diffs", "look", "meant", "names_of", "notes",
+    "Proof", "Spare", "answers_table", "ask", "astray", "balancers", "look", "meant", "names_of", "notes",
     "overview", "plan", "proof_table", "prove_all", "shares_chart", "shares_table", "sharing", "silent", "suits",
     "telling",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from opsnb.base.errors import OpsnbError
 from opsnb.kits import remote
 from opsnb.kits.nginx import kinds
-from opsnb.kits.nginx.balancer import Wanted, door_of, http_upstream
+from opsnb.kits.nginx.balancer import Wanted, door_of, http_upstream, named, urls_of
 from opsnb.kits.nginx.doors import Door
 from opsnb.kits.nginx.logged import answered, log_of
 from opsnb.kits.nginx.probe import AGENT, MAX_REQUESTS, SIGNATURE_BYTES, Answer, ask
@@ -136,25 +136,39 @@ def tell(direct: Mapping[str, Answer], header: str) -> tuple[dict[str, str], str
 
 def _measured(host: str, want: Wanted, requests: int, header: str) -> Spread:
     seen = read(host, want.conf)
+    want = named(want, seen)
     upstream = http_upstream(seen, want.tier.name)
     if upstream is None:
         return Spread(host=host, why=f"{host} has no upstream {want.tier.name}")
     servers = server_of(upstream)
     found = Spread(host=host, strategy=upstream.method, servers=servers)
     door = door_of(seen, replace(want, site=None))
-    direct = _asked(host, found, door, want.path)
+    direct = _asked(host, servers, door, want.path)
     found = replace(found, direct=direct)
     if door is None:
         return replace(found, why=f"no location passes to {want.tier.name}")
     return _through(seen, found, door, want, rounded(requests, sum(one.weight for one in found.serving)), header)
 
 
-def _asked(host: str, found: Spread, door: Door | None, path: str) -> dict[str, Answer]:
-    name, scheme, where = (door.name, door.scheme, door.path) if door else ("", "http", "/")
-    asked = [one for one in found.servers if not one.down]
-    urls = [one.address if one.address.startswith("unix:") else f"{scheme}://{one.address}" for one in asked]
-    answers = ask(host, [(url, path or where, name) for url in urls], body=True)
-    return {one.address: answer for one, answer in zip(asked, answers, strict=True)}
+def asked(hosts: Sequence[str], want: Wanted) -> dict[str, Spread]:
+    """Ask the back ends that an upstream is to have directly, on every balancer; nothing goes through nginx."""
+
+    def one(host: str) -> Spread:
+        try:
+            seen = read(host, want.conf)
+            door = door_of(seen, named(want, seen))
+            return Spread(host=host, servers=want.tier.servers, direct=_asked(host, want.tier.servers, door, want.path))
+        except OpsnbError as error:
+            return Spread(host=host, why=error.message)
+
+    return remote.over(hosts, one)
+
+
+def _asked(host: str, servers: Sequence[Server], door: Door | None, path: str) -> dict[str, Answer]:
+    door = door or Door(url="", path="/", name="", scheme="http", where="")
+    urls = urls_of(servers, door)
+    answers = ask(host, [(url, path or door.path, door.name) for url in urls.values()], body=True)
+    return dict(zip(urls, answers, strict=True))
 
 
 def _through(seen: Configuration, found: Spread, door: Door, want: Wanted, requests: int, header: str) -> Spread:

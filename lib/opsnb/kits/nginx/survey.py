@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -40,12 +40,14 @@ class Survey:
         absent: Hosts without nginx.
         unread: Host to what became of it, and why; a configuration that nginx could not read is among them.
         addresses: Host to its own address, by which hosts may differ.
+        roles: Host to its role in the inventory: hosts of one role are compared.
     """
 
     cases: dict[str, Case]
     absent: tuple[str, ...] = ()
     unread: dict[str, tuple[str, str]]
     addresses: dict[str, str]
+    roles: dict[str, str] = field(default_factory=dict)
 
     @property
     def hosts(self) -> list[str]:
@@ -90,6 +92,7 @@ def survey(
             found[waiting[done]] = done.result()
             if progress:
                 progress(number, len(hosts), waiting[done])
+    rows = {host: fleet.machine(host).row for host in hosts}
     errors = {host: error for host in hosts if isinstance(error := found[host], OpsnbError)}
     return Survey(
         cases={host: case for host in hosts if isinstance(case := found[host], Case)},
@@ -99,7 +102,8 @@ def survey(
             for host, error in errors.items()
             if not isinstance(error, NotFoundError)
         },
-        addresses={host: str(fleet.machine(host).row.get("address", "")) for host in hosts},
+        addresses={host: str(rows[host].get("address", "")) for host in hosts},
+        roles={host: str(dict(rows[host].get("labels") or {}).get("role", "")) for host in hosts},
     )
 
 
@@ -122,16 +126,14 @@ def differences(seen: Survey) -> list[dict[str, str]]:
     """Return where hosts differ: ``what``, ``hosts``, ``says``, ``others``, ``other hosts``; none on a single host.
 
     A host's own address and name count as the same words everywhere. Of a file, directives are compared and not
-    comments. Where nginx runs on several hosts, those where it does not run are left out: that is a finding of its own.
+    comments. Hosts of one role are compared; where nginx runs on several of them, those where it does not run are
+    left out: that is a finding of its own.
     """
-    cases = {host: case for host, case in seen.cases.items() if case.found.installation.pid is not None}
-    if len(cases) < 2:  # noqa: PLR2004  (nothing to compare)
-        cases = seen.cases
     rows: list[dict[str, str]] = []
-    for name, values in _facts(cases).items():
-        rows += _odd(name, values)
-    for path in sorted({path for case in cases.values() for path in case.found.files}):
-        rows += _files(seen, cases, path)
+    for role in dict.fromkeys(seen.roles.get(host, "") for host in seen.cases):
+        alike = {host: case for host, case in seen.cases.items() if seen.roles.get(host, "") == role}
+        running = {host: case for host, case in alike.items() if case.found.installation.pid is not None}
+        rows += _among(seen, running if len(running) > 1 else alike)
     return rows
 
 
@@ -178,6 +180,16 @@ def _by_time(found: Configuration) -> tuple[str, ...]:
 
 def _became(error: OpsnbError) -> str:
     return "refused" if isinstance(error, UsageError) else became(error)
+
+
+def _among(seen: Survey, cases: dict[str, Case]) -> list[dict[str, str]]:
+    """Return where hosts of one role differ."""
+    rows: list[dict[str, str]] = []
+    for name, values in _facts(cases).items():
+        rows += _odd(name, values)
+    for path in sorted({path for case in cases.values() for path in case.found.files}):
+        rows += _files(seen, cases, path)
+    return rows
 
 
 def _facts(cases: dict[str, Case]) -> dict[str, dict[str, str]]:

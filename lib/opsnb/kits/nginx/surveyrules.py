@@ -10,10 +10,11 @@ from datetime import timedelta
 
 from opsnb.kits.linux.findings import Severity
 from opsnb.kits.nginx.grammar import PLAIN, Directive, walk
-from opsnb.kits.nginx.reading import WILD, Configuration
+from opsnb.kits.nginx.reading import Configuration
 from opsnb.kits.nginx.scopes import Chain, chains, nearest, target
 from opsnb.kits.nginx.surveylook import Shown
 from opsnb.kits.nginx.surveywords import Finding, finding
+from opsnb.kits.nginx.tokens import WILD
 from opsnb.kits.nginx.tokens import shown as quoted
 from opsnb.kits.nginx.values import WITHOUT_BACKUP
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from opsnb.kits.nginx.iphash import endpoint
 from opsnb.kits.nginx.scopes import chains
 from opsnb.kits.nginx.survey import Survey, differences, matching, said
 from opsnb.kits.nginx.surveyrules import PASSES, Case
-from opsnb.kits.nginx.surveywords import Finding
 from opsnb.runbook.show import visible
 
 ANSWERS = (
@@ -49,8 +47,6 @@ SETTINGS = (
     "resolver",
 )
 MAX_EVIDENCE = 500
-MAX_PARAGRAPHS, HOSTS_NAMED = 40, 8  # findings that are told, hosts that are named in one
-PHONE = 46  # characters that a phone shows in one line of a record
 
 
 def overview(seen: Survey) -> pd.DataFrame:
@@ -105,16 +101,6 @@ def findings_table(seen: Survey) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["severity", "what", "where", "why", "next", "hosts"])
 
 
-def findings_text(seen: Survey) -> str:
-    """Return what stands out as short paragraphs that read well on a phone, worst first; says so when there is none."""
-    rows = seen.findings()
-    if not rows:
-        return "Nothing stands out."
-    told = [_paragraph(number, hosts, f) for number, (hosts, f) in enumerate(rows[:MAX_PARAGRAPHS], 1)]
-    more = len(rows) - len(told)
-    return "\n".join(told) + (f"\n... and {more} more, in the record's evidence" if more > 0 else "")
-
-
 def differences_table(seen: Survey) -> pd.DataFrame:
     """Return where hosts differ: ``what``, ``hosts``, ``says``, ``others``, ``other hosts``."""
     return pd.DataFrame(differences(seen), columns=["what", "hosts", "says", "others", "other hosts"])
@@ -160,32 +146,24 @@ def locations_table(seen: Survey) -> pd.DataFrame:
 def upstreams_table(seen: Survey) -> pd.DataFrame:
     """Return every server of every upstream with what the configuration says and what was seen.
 
-    Columns: ``upstream``, ``method``, ``server``, ``weight``, ``state``, ``fails``, ``errors``, ``last error``,
-    ``where``, ``hosts``. ``errors`` are the log's of this address, ``fails`` is max_fails in fail_timeout.
+    Columns: ``upstream``, ``server``, ``weight``, ``state``, ``errors`` (the error log's, of this address), ``where``,
+    ``hosts``, ``method``, ``fails`` (max_fails in fail_timeout), ``other`` words.
     """
 
     def rows(case: Case) -> Iterator[tuple[Any, ...]]:
         for u in case.found.upstreams():
+            method = u.method + (" zone" if u.zone else "")
             for s in u.servers:
-                errors = [e for e in case.shown.errors if e.address == endpoint(s.address)]
+                errors = sum(e.count for e in case.shown.errors if e.address == endpoint(s.address))
                 state = "down" if s.down else "backup" if s.backup else "up"
-                last = max((e.last for e in errors), default=None)
-                yield (
-                    visible(u.name),
-                    u.method + (" zone" if u.zone else ""),
-                    s.address,
-                    s.weight,
-                    state,
-                    f"{s.max_fails} in {s.fail_timeout}",
-                    sum(e.count for e in errors),
-                    _clock(last),
-                    s.where,
-                )
+                fails, other = f"{s.max_fails} in {s.fail_timeout}", visible(" ".join(s.other)) or "-"
+                yield visible(u.name), s.address, s.weight, state, errors, s.where, method, fails, other
             if not u.servers:
-                yield visible(u.name), u.method, "-", 0, "-", "-", 0, "-", u.where
+                yield visible(u.name), "-", 0, "-", 0, u.where, method, "-", "-"
 
-    columns = ["upstream", "method", "server", "weight", "state", "fails", "errors", "last error", "where"]
-    return _grouped(seen, rows, columns)
+    columns = ["upstream", "server", "weight", "state", "errors", "where", "method", "fails", "other"]
+    table = _grouped(seen, rows, columns)
+    return table[["upstream", "server", "weight", "state", "errors", "where", "hosts", "method", "fails", "other"]]
 
 
 def errors_table(seen: Survey) -> pd.DataFrame:
@@ -301,16 +279,6 @@ def _whole(text: str, tree: tuple[Directive, ...]) -> bool:
     ends = [0, *(d.end for d in tree)]
     gaps = [text[a:b] for a, b in zip(ends, [*(d.start for d in tree), len(text)], strict=True)]
     return all(not line.split("#")[0].strip() for gap in gaps for line in gap.split("\n"))
-
-
-def _paragraph(number: int, hosts: tuple[str, ...], f: Finding) -> str:
-    more = len(hosts) - HOSTS_NAMED
-    names = ", ".join(hosts[:HOSTS_NAMED]) + (f" and {more} more" if more > 0 else "")
-    lines = textwrap.wrap(f"{number}. {f.severity.upper()}  {f.what}", PHONE, subsequent_indent="   ")
-    lines += [f"   at:   {f.where}"] * bool(f.where)
-    lines += textwrap.wrap(f.why, PHONE, initial_indent="   why:  ", subsequent_indent="         ")
-    lines += textwrap.wrap(f.next, PHONE, initial_indent="   next: ", subsequent_indent="         ")
-    return "\n".join([*lines, *textwrap.wrap(names, PHONE, initial_indent="   on:   ", subsequent_indent="         ")])
 
 
 def _grouped(seen: Survey, rows: Any, columns: list[str]) -> pd.DataFrame:

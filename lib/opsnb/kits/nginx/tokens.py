@@ -21,6 +21,7 @@ from bisect import bisect_left
 
 from opsnb.base.errors import UsageError
 
+WILD = frozenset("*?[")  # what makes a path a pattern
 MAX_WORD = 4096  # bytes: NGX_CONF_BUFFER
 
 Span = tuple[int, int]
