@@ -97,6 +97,8 @@ def test_weights_are_exact_with_one_worker(tier: Tier) -> None:
     found = spread.measure([HOST], tier.want("weight=3", "", ""), requests=1_000)[HOST]
     assert dict(found.got) == dict(zip(tier.servers("", "", ""), (600, 200, 200), strict=True))
     assert balance_tables.uneven({HOST: found}, 0.0) == []
+    bars = balance_tables.spread_chart({HOST: found}).axes[0].patches
+    assert [round(bar.get_width()) for bar in bars] == [60, 60, 20, 20, 20, 20]
 
 
 def test_weights_are_exact_with_several_workers_that_share_a_zone(wide: Tier) -> None:
@@ -133,6 +135,7 @@ def test_ip_hash_keeps_one_client_at_one_back_end(tier: Tier) -> None:
     assert len(tier.counts(30)) == 1
     found = spread.measure([HOST], tier.want("", "", "", strategy="ip_hash"), requests=20)
     assert sum(1 for n in found[HOST].got.values() if n) == 1
+    assert [bar.get_width() for bar in balance_tables.spread_chart(found).axes[0].patches].count(100.0) == 1
     assert balance_tables.uneven(found, 0.0) == []
 
 
@@ -302,7 +305,7 @@ def test_this_machine_is_refused_and_an_nginx_that_does_not_run_is_named(tier: T
     """The first question of the runbook."""
     assert suits([HOST], tier.conf) == (True, "nginx runs on 1 host(s), or they are named below")
     tier.balancer.stop()
-    assert suits([HOST], tier.conf) == (False, f"{HOST}: nginx is there and does not run")
+    assert suits([HOST], tier.conf) == (False, f"{HOST}: no nginx runs with {tier.conf}")
 
 
 def _tried(values: dict[str, Any]) -> int:

@@ -101,7 +101,9 @@ def unread(survey: Survey) -> pd.DataFrame:
 
 
 def picture(cells: Sequence[Cell]) -> Any:
-    """Return a figure: files by hosts, each cell the same, different, missing or refused."""
+    """Return a figure: files by hosts, each cell the same, different, missing or refused; words where there is none."""
+    if not cells:
+        return "(none)"
     from opsnb.kits.config.charts import grid
 
     return grid(cells)
