@@ -286,6 +286,18 @@ def test_the_access_log_tells_who_answered_when_answers_do_not(tier: Tier) -> No
     assert dict(by_log.got) == dict(zip(tier.servers("", "", ""), (20, 10, 10), strict=True))
 
 
+def test_answers_of_nginx_itself_are_not_counted_as_a_spread(tier: Tier) -> None:
+    """A location that lets nobody in answers 403: no back end is credited or blamed, and that is said."""
+    text = EXISTING.format(*tier.ports, port=tier.port).replace("proxy_pass", "deny all; proxy_pass")
+    tier.balancer.add("site.conf", text)
+    tier.balancer.stop()
+    tier.balancer.start()
+    found = spread.measure([HOST], tier.want("", "", ""), requests=10)
+    assert dict(found[HOST].statuses) == {403: 10}
+    assert balance_tables.counts(found) == {HOST: {}}
+    assert "nothing tells the back ends apart" in balance_tables.spread(found)["told by"][0]
+
+
 def test_hostile_values_are_refused_or_are_data(tier: Tier) -> None:
     """Through every value of the kit: what is let through is in a plan that nginx itself takes; nothing is changed."""
     before = tier.balancer.files()
