@@ -15,7 +15,7 @@ from opsnb.kits.linux.findings import Severity
 from opsnb.kits.nginx.access import evidence, findings, latency_chart, read_text, traffic_chart, window
 from opsnb.kits.nginx.access import tables as shown
 from opsnb.kits.nginx.access.answer import Answer, LogFile, Slow, parse_answer
-from opsnb.kits.nginx.access.charts import DASHES
+from opsnb.kits.nginx.access.charts import DASHES, NOTHING
 from opsnb.kits.nginx.access.counts import GROWTH, WIDTHS, Count, Series, Table, middle
 from opsnb.kits.nginx.access.formats import Escape, parse_format
 from opsnb.kits.nginx.access.logs import Log, configured_logs, with_rotated
@@ -291,3 +291,9 @@ def test_an_answer_that_was_cut_is_not_whole() -> None:
         b"motd\nopsnb-access\t1\nnow\t1\t+0000\nopen\t0\t10\t0\nat\t5\nfile\t/x\t1\t", [Escape.DEFAULT]
     )
     assert (answer.whole, answer.files) == (False, [])
+
+
+def test_without_a_request_words_stand_where_a_plot_would() -> None:
+    """An empty window is said; no plot has axes of 1970."""
+    seen = Traffic(nodes={}, failed={}, window=Window(), seconds=1.0)
+    assert (traffic_chart(seen), latency_chart(seen)) == (NOTHING, NOTHING)
