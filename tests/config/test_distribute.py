@@ -207,6 +207,43 @@ def test_a_sensitive_file_is_nowhere_in_the_plan(shop: Shop) -> None:
     assert shop.snapshot() == before
 
 
+def test_a_sensitive_file_without_its_kept_one_is_left(shop: Shop) -> None:
+    """Somebody tidied up: the undo says what is missing and changes nothing; so does a drift."""
+    shop.write("shop/config.yaml", SENSITIVE.format(root=shop.root, more="activate: [true]"))
+    key = shop.write("shop/prod/key", "first\n")
+    hiding.use(b"one request")
+    carry_out(plan(shop))
+    key.write_text("second\n")
+    second = plan(shop)
+    change = second.changes[0]
+    (shop.root / "key").write_text("by hand\n")
+    with pytest.raises(OpsnbError, match="no longer as planned"):
+        config.ACTUATOR.apply(HOST, change.target, change.before, change.after)
+    (shop.root / "key").write_text("first\n")
+    carry_out(second)
+    (kept,) = (path for path in shop.root.iterdir() if path.name.startswith(".key.opsnb-"))
+    assert kept.name in change.command
+    kept.unlink()
+    before = shop.snapshot()
+    hiding.use(b"one request")
+    with pytest.raises(OpsnbError, match="is not there any more"):
+        carry_out(second.inverse())
+    assert shop.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        None, [], {}, {"files": "x"}, {"files": ["x"]}, {"files": [{"path": "/x"}]}, {"files": [], "directories": "/x"},
+        {"files": [{"path": 5, "validate": [], "activate": []}]},
+    ],
+)  # fmt: skip
+def test_a_target_that_is_none_is_refused(target: object) -> None:
+    """A plan that was tampered with becomes no path and no traceback."""
+    with pytest.raises(UsageError, match=r"target of config\.files"):
+        config.ACTUATOR.observe(HOST, target)
+
+
 def test_a_program_that_quotes_a_sensitive_file_is_masked(shop: Shop) -> None:
     """What a validation command prints of it does not reach the record."""
     more = """validate: [/bin/sh, -c, 'cat "$1"; exit 1', x, "%s"]"""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsnb.base.errors import AlteredError
+from opsnb.base.errors import AlteredError, UnavailableError
 from opsnb.control.secrets import request_key
 from opsnb.kits.config import hiding
 
@@ -58,3 +58,10 @@ def test_what_a_program_quotes_is_masked() -> None:
     """Words of the content, however they are quoted; what is too short to be one is left."""
     said = 'line 1: "hunter2secret" near password=hunter2secret; a b'
     assert hiding.masked(said, ["password = hunter2secret\na b\n"]) == 'line 1: "***" near ***=***; a b'
+
+
+def test_a_key_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """A full disk, a file in the way: words, not a traceback."""
+    (tmp_path / "keys").write_text("in the way")
+    with pytest.raises(UnavailableError, match="hiding"):
+        request_key(tmp_path, "one")

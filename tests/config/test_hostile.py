@@ -61,7 +61,7 @@ def test_a_variable_is_data_or_refused(shop: Shop) -> None:
     shop.write("shop/config.yaml", manifest.read_text().replace('  name: {pattern: "(?s).*"}\n', ""))
     for value in VALUES:
         if not PLAIN_VALUE.fullmatch(value):
-            with pytest.raises(UsageError, match="could end a word"):
+            with pytest.raises(UsageError, match="could end a statement"):
                 config.wanted(shop.open(name=value), {"name": HOST})
 
 

@@ -113,8 +113,8 @@ def test_a_guarded_file_moves_unseen(shop: Shop) -> None:
         ("near1", ["etc/x"], {}, "the path is"),
         ("near1", ["/etc"], {}, "not a regular file"),
         ("near1", ["/etc/hostname"], {"": "x"}, "is not a text to look for"),
-        ("near1", ["/etc/hostname"], {"x": "a; include /etc/passwd;"}, "could end a word or a line"),
-        ("near1", ["/etc/hostname"], {"x": "a\nb"}, "could end a word or a line"),
+        ("near1", ["/etc/hostname"], {"x": "a; include /etc/passwd;"}, "could end a statement or a line"),
+        ("near1", ["/etc/hostname"], {"x": "a\nb"}, "could end a statement or a line"),
     ],
 )
 def test_what_cannot_be_moved_is_said(shop: Shop, source: str, paths: list[str], substitute: Any, says: str) -> None:

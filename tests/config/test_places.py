@@ -57,8 +57,8 @@ def test_an_environment_hides_what_is_common(shop: Shop) -> None:
         ("shop/common/site.conf", "bin\0ary", "configs/shop/common/site.conf is binary"),
         ("shop/common/site.conf", "x" * 262145, "configs/shop/common/site.conf is larger than 262144"),
         ("shop/prod/variables.yaml", "port: 8080; }", r"'port' \('8080; }', from .*variables.yaml\) does not match"),
-        ("shop/prod/variables.yaml", "name: 'a; include /etc/passwd'", "'name' .* could end a word or a line"),
-        ("shop/prod/variables.yaml", 'name: "a\\nlisten 1"', "'name' .* could end a word or a line"),
+        ("shop/prod/variables.yaml", "name: 'a; include /etc/passwd'", "'name' .* could end a statement or a line"),
+        ("shop/prod/variables.yaml", 'name: "a\\nlisten 1"', "'name' .* could end a statement or a line"),
         ("shop/prod/variables.yaml", "port: [1]", "configs/shop/prod/variables.yaml:1: 'port'"),
     ],
 )

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nginx.running import Nginx, free_port
 
 from nearby import RunOfNames
 from nginx.accesslines import AWKS, START, command, format_of, one, scanned, write
+from nginx.tiers import Nginx, free_ports
 from opsnb import fleet
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.access.answer import UNREAD, parse_answer
@@ -224,8 +224,8 @@ def test_time_that_is_over_says_what_was_read(tmp_path: Path) -> None:
     write(tmp_path / "a.log", "shop", 120_000)
     (tmp_path / "b.log").write_text(line())
     pairs = [(str(tmp_path / "a.log"), format_of("shop")), (str(tmp_path / "b.log"), SIMPLE)]
-    slow = renaming(tmp_path, "sleep 1.1")
-    answer = scanned(pairs, awk=slow, seconds=1)
+    slow = renaming(tmp_path, "while [ $(date +%s) -lt $OPSNB_DEADLINE ]; do sleep 0.05; done")
+    answer = scanned(pairs, awk=slow, seconds=3)
     assert answer.whole
     [file] = answer.files
     assert file.stopped
@@ -329,13 +329,13 @@ def hosts() -> fleet.Fleet:
 
 def test_counts_of_hosts_add_up_and_progress_is_told(hosts: fleet.Fleet, tmp_path: Path) -> None:
     """Three hosts with the same log: three times its requests, histograms too; bytes done grow to bytes in all."""
-    write(tmp_path / "x.log", "shop", 110_000)
+    write(tmp_path / "x.log", "shop", 55_000)
     told: list[tuple[int, int, str]] = []
     seen = traffic(hosts, window=Window(), logs=[str(tmp_path / "x.log")], format=FORMAT,
                    progress=lambda *row: told.append(row))  # fmt: skip
     alone = one(tmp_path / "x.log", parse_format(FORMAT)).series.total
     assert seen.failed == {}
-    assert seen.total.requests == 3 * alone.requests == 330_000
+    assert seen.total.requests == 3 * alone.requests == 165_000
     assert seen.total.bytes == 3 * alone.bytes
     assert seen.total.quantile(0.99) == alone.quantile(0.99)
     assert seen.total.histogram == Counter({b: 3 * n for b, n in alone.histogram.items()})
@@ -370,15 +370,18 @@ def test_lines_of_the_real_nginx(nginx: Nginx, escape: str, hosts: fleet.Fleet) 
 
     The format is read from its configuration.
     """
-    port, dead = free_port(), free_port()
+    port, dead = free_ports(2)
     text = ('$remote_addr - $remote_user [$time_local] $host "$request" $status $bytes_sent "$http_user_agent" '
             "$request_time $upstream_addr $upstream_status $upstream_response_time")  # fmt: skip
-    nginx.write(f"""log_format all escape={escape} '{text[:40]}' '{text[40:]}';
-        access_log logs/all.log all;
+    log = nginx.root / "all.log"
+    nginx.add(
+        "all.conf",
+        f"""log_format all escape={escape} '{text[:40]}' '{text[40:]}';
         upstream two {{ server 127.0.0.1:{dead} max_fails=0; server 127.0.0.1:{port} max_fails=0; }}
-        server {{ listen 127.0.0.1:{port}; server_name one.example;
+        server {{ listen 127.0.0.1:{port}; server_name one.example; access_log {log} all;
           location / {{ return 200 "well"; }} location /gone {{ return 404; }} location /up {{ proxy_pass http://two/; }} }}
-        """)
+        """,
+    )
     nginx.start()
     for agent in (
         'say "hello"' if escape != "none" else "say",
@@ -395,7 +398,6 @@ def test_lines_of_the_real_nginx(nginx: Nginx, escape: str, hosts: fleet.Fleet) 
         raw.settimeout(5)
         while raw.recv(4096):
             pass
-    log = nginx.folder / "logs" / "all.log"
     inner = 2  # the proxied requests come to the same server
     wait_for(lambda: log.read_bytes().count(b"\n") == 4 + 1 + 2 + inner + 1, 10)
     seen = traffic(hosts, window=Window(), conf=str(nginx.conf), normalise=False)

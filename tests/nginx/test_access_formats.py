@@ -143,6 +143,19 @@ def test_escapes_are_taken_back(value: str, how: Escape) -> None:
     assert unescaped(escaped(value, how).encode(), how) == value
 
 
+@pytest.mark.parametrize(
+    "agent", ['say "hi" 500 "x" y', 'say "hi", x', 'a"', '"', "back\\", 'x\\"', '","s":500,"', "", "-", 'é"é']
+)
+def test_a_quoted_json_value_ends_where_json_says(agent: str, tmp_path: Path) -> None:
+    """Quotes and backslashes in a value, also right before the text that follows it, do not end it."""
+    quoted = [json.dumps(value, ensure_ascii=False) for value in (agent, f"/{agent}")]
+    (tmp_path / "x.log").write_text(f"{quoted[0]} 200 {quoted[1]}\n", encoding="utf-8")
+    file = one(tmp_path / "x.log", parse_format('"$http_user_agent" $status "$request_uri"', escape="json"))
+    assert (file.counted, file.odd) == (1, 0)
+    assert list(file.status) == [("200", "-")]
+    assert list(file.paths.rows) == [f"/{agent}"]
+
+
 LISTS = '$status "$request" $upstream_addr $upstream_status $upstream_response_time $upstream_cache_status'
 
 

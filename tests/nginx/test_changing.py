@@ -229,10 +229,10 @@ def test_an_nginx_that_does_not_run_is_not_started(site: Site) -> None:
     plan = plan_files(HOST, {site.path: site.text("new")}, conf=site.conf)
     site.nginx.stop()
     files = site.nginx.files()
-    with pytest.raises(OpsnbError, match="does not run"):
+    with pytest.raises(OpsnbError, match="no nginx runs with"):
         plan_files(HOST, {site.path: site.text("new")}, conf=site.conf)
     change = plan.changes[0]
-    with pytest.raises(OpsnbError, match="does not run"):
+    with pytest.raises(OpsnbError, match="no nginx runs with"):
         apply(HOST, change.target, change.before, change.after)
     assert site.nginx.files() == files
 

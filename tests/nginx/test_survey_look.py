@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +15,18 @@ import pytest
 from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx, fetch
 from opsnb.kits import nginx
-from opsnb.kits.nginx import survey
+from opsnb.kits.nginx import survey, surveytables, surveytext
+from opsnb.kits.nginx.finding import Installation
+from opsnb.kits.nginx.reading import read_installation
 from opsnb.kits.nginx.scripts import SHOWN
 from opsnb.kits.nginx.surveylook import look, taken
+from opsnb.kits.nginx.surveyrules import Case
 from places import wait_for
 
+CONFIGS = Path(__file__).with_name("configs")
+TAKEN = sorted(
+    p.parent.name for p in CONFIGS.glob("*/expected.json") if "refused" not in json.loads(p.read_text("utf-8"))
+)
 needs_nginx = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed here")
 SITE = """
 upstream gone {{ server 127.0.0.1:{closed} max_fails=1 fail_timeout=60s; }}
@@ -106,6 +115,21 @@ def test_a_file_that_changed_after_the_load_is_named(running: tuple[Nginx, int, 
     os.kill(one.pid, 1)
     wait_for(lambda: bool(one.workers()) and not set(one.workers()) & set(before), 20)
     wait_for(lambda: newer() == (), 10)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_shape_is_surveyed(name: str) -> None:
+    """Findings and all tables of each configuration that people write, whatever stands in it."""
+    installation = Installation(host="localhost", binary="", conf=str(CONFIGS / name / "nginx.conf"), prefix="/nowhere")
+    found = read_installation(installation)
+    case = Case(found=found, shown=look(found))
+    seen = survey.Survey(cases={"localhost": case}, unread={}, addresses={"localhost": ""})
+    tables = [getattr(surveytables, table)(seen) for table in dir(surveytables) if table.endswith("_table")]
+    text = "".join(frame.to_string() for frame in tables) + surveytext.findings_text(seen)
+    assert not {c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs"}} - {"\n"}
+    assert len(surveytables.servers_table(seen)) <= len(case.found.servers())
+    assert surveytables.lost(seen) == {}
+    json.dumps(surveytables.evidence(seen)).encode()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import secrets
 import threading
 from pathlib import Path
 
-from opsnb.base.errors import AlteredError
+from opsnb.base.errors import AlteredError, UnavailableError
 from opsnb.control.files import write_atomic
 
 KEY_FILE = "keys/hiding.key"
@@ -30,9 +30,13 @@ def request_key(state: Path, request: str) -> str:
 
     Raises:
         AlteredError: If the key file is not one.
+        UnavailableError: If it cannot be read or made: a full disk, as a rule.
     """
-    with _MAKING:
-        key = _key(state / KEY_FILE)
+    try:
+        with _MAKING:
+            key = _key(state / KEY_FILE)
+    except OSError as error:
+        raise UnavailableError(f"{state / KEY_FILE}: {error.strerror}") from error
     return hmac.new(key, request.encode(), "sha256").hexdigest()
 
 

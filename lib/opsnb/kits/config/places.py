@@ -186,7 +186,7 @@ def allow(name: str, given: Given, rule: Rule | None, *, hidden: bool = False) -
             raise UsageError(f"{where} does not match {rule.pattern!r}")
     elif not (rule and rule.choices) and not PLAIN_VALUE.fullmatch(given.value):
         hint = f"let it hold more in config.yaml: variables: {{{name}: {{pattern: ...}}}}"
-        raise UsageError(f"{where} holds what could end a word or a line of a configuration", hint=hint)
+        raise UsageError(f"{where} holds what could end a statement or a line of a configuration", hint=hint)
 
 
 def chooses(selector: str, row: Row) -> bool:

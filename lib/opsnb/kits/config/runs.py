@@ -1,16 +1,19 @@
 """What the runbooks about a service's files say, one call a cell.
 
 In mode ``undo`` nothing is looked for in the one place, and every plan is empty: what was applied is undone from
-its own plan, whatever became of the manifest, the sources or the source host since. Opened by hand where there is no
+its own plan, whatever became of the manifest, the sources or the source host since. In mode ``retry`` the approved plan
+counts too, but the contents of sensitive files stand nowhere else: what can be read is read, and what cannot is left
+out. Opened by hand where there is no
 one place, or for nothing that fits, a runbook has nothing to show and ends normally.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from opsnb import fleet
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits.config import migrate, sources, take
 from opsnb.kits.config.compare import Survey
@@ -22,6 +25,10 @@ from opsnb.kits.config.take import Taken
 from opsnb.kits.config.values import COMMON, Manifest
 from opsnb.runbook import Run
 
+T = TypeVar("T")
+NO_PLAN = Plan(title="nothing", changes=())
+GOES_ON = "what was approved is carried out"
+
 
 def open_for(run: Run, service: str, environment: str, variables: Mapping[str, str] | None = None) -> Service:
     """Read a service of the one place for a run; in an undo an empty one.
@@ -30,9 +37,10 @@ def open_for(run: Run, service: str, environment: str, variables: Mapping[str, s
         UsageError: If a name, the manifest or a variables' file is wrong; with file and line.
     """
     sources.use(run)
-    if run.mode == "undo" or _nowhere(run):
-        return _empty(run, service, environment)
-    return open_service(run.configs, service, environment, variables)
+    empty = _empty(run, service, environment)
+    if _nowhere(run):
+        return empty
+    return _read(run, lambda: open_service(run.configs, service, environment, variables), empty)
 
 
 def opened_for(
@@ -40,9 +48,8 @@ def opened_for(
 ) -> Service:  # fmt: skip
     """The same, for a service that may be new to the one place."""
     sources.use(run)
-    if run.mode == "undo":
-        return _empty(run, service, environment)
-    return take.opened(service, environment, variables)
+    empty = _empty(run, service, environment)
+    return _read(run, lambda: take.opened(service, environment, variables), empty)
 
 
 def maybe_for(run: Run, service: str, environment: str) -> Service | None:
@@ -61,8 +68,8 @@ def maybe_for(run: Run, service: str, environment: str) -> Service | None:
 
 def suits(run: Run, service: Service) -> tuple[bool, str]:
     """Return whether a service's files can be brought to the run's hosts, and why, as a sentence."""
-    if run.mode == "undo":
-        return True, "what was applied is undone"
+    if run.mode in {"undo", "retry"}:
+        return True, GOES_ON
     if why := _unsuitable(run, service.environment):
         return False, why
     having = _having(run, service)
@@ -99,8 +106,8 @@ def other_for(run: Run, service: Service | None, against: str) -> Service | None
 
 def suits_migration(run: Run, service: Service, source: str, from_environment: str) -> tuple[bool, str]:
     """Return whether files can be moved as asked, and why, as a sentence."""
-    if run.mode == "undo":
-        return True, "what was applied is undone"
+    if run.mode in {"undo", "retry"}:
+        return True, GOES_ON
     if bool(source) == bool(from_environment):
         return False, "the files come from a host (source) or from an environment (from_environment): name one of them"
     if source and source not in run.hosts:
@@ -115,8 +122,8 @@ def suits_migration(run: Run, service: Service, source: str, from_environment: s
 
 def suits_taking(run: Run, environment: str) -> tuple[bool, str]:
     """Return whether files can be taken from the run's host, and why, as a sentence."""
-    if run.mode == "undo":
-        return True, "what was applied is undone"
+    if run.mode in {"undo", "retry"}:
+        return True, GOES_ON
     if len(run.hosts) != 1:
         return False, f"files are taken from one host, and {len(run.hosts)} were chosen"
     why = _unsuitable(run, environment)
@@ -132,32 +139,31 @@ def survey_for(run: Run, paths: Sequence[str], service: Service | None) -> Surve
 
 def survey_of(run: Run, service: Service) -> Survey:
     """Read a service's files on the run's hosts, beside what the one place says; in an undo nothing."""
-    having = [] if run.mode == "undo" else _having(run, service)
-    return survey(having, [], service, run.progress) if having else Survey(found={})
+    having = _having(run, service)
+    nothing = Survey(found={})
+    return _read(run, lambda: survey(having, [], service, run.progress), nothing) if having else nothing
 
 
 def plan_for(run: Run, service: Service) -> Plan:
     """Return the plan that gives the run's hosts a service's files; see :func:`plan_distribute`."""
-    if run.mode == "undo":
-        return Plan(title="undo", changes=())
-    return plan_distribute(_having(run, service), service)
+    return _read(run, lambda: plan_distribute(_having(run, service), service), NO_PLAN)
 
 
 def look_for(run: Run, service: Service, paths: Sequence[str], guarded: str, having: str = "") -> list[Taken]:
     """Return what becomes of each path of the run's host; see :func:`opsnb.kits.config.take.look`."""
-    return [] if run.mode == "undo" else take.look(run.hosts[0], service, paths, guarded, having)
+    return _read(run, lambda: take.look(run.hosts[0], service, paths, guarded, having), [])
 
 
 def plan_taken(run: Run, service: Service, taken: Sequence[Taken]) -> Plan:
     """Return the plan that writes it into the one place."""
-    return Plan(title="undo", changes=()) if run.mode == "undo" else take.plan_take(run.hosts[0], service, taken)
+    return _read(run, lambda: take.plan_take(run.hosts[0], service, taken), NO_PLAN)
 
 
 def taken_again(
     run: Run, service: str, environment: str, paths: Sequence[str], guarded: str
 ) -> tuple[Change, ...]:  # fmt: skip
     """Return what a second taking would change, after an application; the manifest is read anew."""
-    if run.mode == "undo":
+    if run.mode != "apply":
         return ()
     place = take.opened(service, environment)
     return take.plan_take(run.hosts[0], place, take.look(run.hosts[0], place, paths, guarded)).changes
@@ -171,21 +177,35 @@ def migration_for(
     Raises:
         UsageError: If paths or substitutes are given where files come from an environment.
     """
-    if run.mode == "undo" or bool(source) == bool(from_environment):
-        return Migration(targets=(), files={}, why="nothing is moved")
+    nothing = Migration(targets=(), files={}, why="nothing is moved")
+    if bool(source) == bool(from_environment):
+        return nothing
     if source:
-        return migrate.from_host(run.hosts, source, service, paths, substitute)
+        return _read(run, lambda: migrate.from_host(run.hosts, source, service, paths, substitute), nothing)
     if paths or substitute:
         raise UsageError("paths and substitute are for files that come from a host", hint="leave them out")
-    old = open_service(run.configs, service.name, from_environment)
-    return migrate.from_environment(run.hosts, old, service)
+
+    def moved() -> Migration:
+        return migrate.from_environment(run.hosts, open_service(run.configs, service.name, from_environment), service)
+
+    return _read(run, moved, nothing)
 
 
 def plan_migration(run: Run, migration: Migration) -> Plan:
     """Return the plan that moves them."""
+    return _read(run, lambda: migrate.plan_migrate(migration, migration.why), NO_PLAN)
+
+
+def _read(run: Run, call: Callable[[], T], nothing: T) -> T:
+    """Return what a call reads; nothing in an undo, and in a retry where it cannot be read."""
     if run.mode == "undo":
-        return Plan(title="undo", changes=())
-    return migrate.plan_migrate(migration, migration.why)
+        return nothing
+    try:
+        return call()
+    except OpsnbError:
+        if run.mode != "retry":
+            raise
+        return nothing
 
 
 def _unsuitable(run: Run, environment: str, hosts: Sequence[str] = ()) -> str:

@@ -18,8 +18,8 @@ MAX_FILES = 100  # of one service: so many are replaced together (kits/swap)
 MAX_PATH = 1024  # characters
 STAGED = "%s"  # in a validation command: the staged file
 PLAIN_VALUE = re.compile(r"[\w .,:/@+=%*~()\[\]^-]*")
-"""What a variable may hold where the manifest gives it no pattern: nothing that ends a word, a line or a block in any
-configuration language that we know of."""
+"""What a variable may hold where the manifest gives it no pattern: nothing that ends a text in quotes, a statement, a
+line or a block in any configuration language that we know of."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,11 +57,12 @@ def suits(hosts: Sequence[str], conf: str = "") -> tuple[bool, str]:
 
     def one(host: str) -> str:
         try:
-            return "" if find(host, conf).pid else f"{host}: nginx is there and does not run"
+            found = find(host, conf)
         except NotFoundError as error:
             return f"{error.message} (HST-010 installs packages)"
         except OpsnbError:  # named in the tables that follow
             return ""
+        return "" if found.pid else f"{host}: no nginx runs with {found.conf}"
 
     why = [reason for reason in remote.over(hosts, one).values() if reason]
     return (False, "; ".join(why)) if why else (True, f"nginx runs on {len(hosts)} host(s), or they are named below")
@@ -75,7 +76,9 @@ def plan_balancer(hosts: str | Sequence[str], want: Wanted) -> Plan:
         UsageError: If something stands in its way on a host; names file and line.
         OpsnbError: If nginx does not run on one.
     """
-    return remote.plan_each("balance an upstream", hosts, lambda host: plan_one(host, want))
+    return remote.plan_each(
+        "balance " + ("the only upstream" if want.only else want.tier.name), hosts, lambda host: plan_one(host, want)
+    )
 
 
 def plan_one(host: str, want: Wanted) -> Plan:
@@ -156,12 +159,20 @@ def notes(seen: Configuration, want: Wanted) -> list[str]:
         found.append(
             f"without a zone each of the {workers} workers counts for itself: shares are near the weights only"
         )
-    names = [s.address for s in tier.servers if any(c.isalpha() for c in s.address) and s.address[0] not in "[u"]
+    names = [
+        s.address
+        for s in tier.servers
+        if any(c.isalpha() for c in s.address) and not s.address.startswith(("[", "unix:"))
+    ]
     if names:
         found.append(f"nginx looks a name up when it loads and not again: {', '.join(names)}")
     if len(tier.servers) == 1:
         found.append("with one server nginx never leaves it out: max_fails and fail_timeout mean nothing")
-    if not want.site and not doors(seen, tier.name):
+    ways = doors(seen, tier.name)
+    closing = [way.where for way in ways if not any(one.value("proxy_http_version") == "1.1" for one in way.chain)]
+    if tier.keepalive and closing:
+        found.append(f"keepalive does nothing without proxy_http_version 1.1 at {', '.join(closing)}")
+    if not want.site and not ways:
         found.append(f"no location passes to {tier.name} yet: give listen, or add proxy_pass http://{tier.name};")
     return found
 

@@ -65,7 +65,7 @@ def plan_files(
     """
     seen = seen or read_installation(find(host, conf))
     installation = seen.installation
-    running.running(host, installation.pid)
+    running.running(host, installation.pid, installation.conf)
     wanted = {str(plain(path)): None if text is None else content_of(text, path) for path, text in files.items()}
     target = target_of(wanted, conf=conf)
     before = observe(host, target)
@@ -108,7 +108,7 @@ def apply(host: str, target: JSON, before: JSON, after: JSON) -> None:
             the probe is answered wrong; the files are the old ones then, byte for byte, and loaded.
     """
     installation = find(host, _target(target)[1])
-    master = running.running(host, installation.pid)
+    master = running.running(host, installation.pid, installation.conf)
     old, new = _files(before), _files(after)
     programs: dict[str, Any] = {
         "validate": testing.program(installation),

@@ -191,7 +191,7 @@ def replaced_upstream(text: str, block: Directive, tier: Tier) -> str:
     if tier.keepalive:
         rows.append(f"keepalive {tier.keepalive};")
     rows += before.get(block.inside[1], [])
-    return text[: block.inside[0]] + _laid_out(text, block, rows) + text[block.inside[1] :]
+    return text[: block.inside[0]] + after.get(block.start, "") + _laid_out(text, block, rows) + text[block.inside[1] :]
 
 
 def values_of(one: Directive) -> str:
@@ -218,16 +218,16 @@ def _kept(block: Iterable[Directive], tier: Tier, *, first: bool) -> list[Direct
 def _comments(text: str, block: Directive) -> tuple[dict[int, list[str]], dict[int, str]]:
     """Return the comments before each directive of a block and behind it on its line, by the offset of the directive.
 
-    Those before the closing brace stand under its offset.
+    That behind the opening brace stands under the offset of the block, those before the closing one under its own.
     """
     assert block.block is not None
     assert block.inside is not None
     before: dict[int, list[str]] = {}
     after: dict[int, str] = {}
-    at, last = block.inside[0], -1
+    at, last = block.inside[0], block.start
     for start, end in [*((one.start, one.end) for one in block.block), (block.inside[1], -1)]:
         beside, newline, below = text[at:start].partition("\n")
-        if last >= 0 and "#" in beside:
+        if "#" in beside:
             after[last] = beside.rstrip()
         else:
             below = beside + newline + below

@@ -146,32 +146,24 @@ def locations_table(seen: Survey) -> pd.DataFrame:
 def upstreams_table(seen: Survey) -> pd.DataFrame:
     """Return every server of every upstream with what the configuration says and what was seen.
 
-    Columns: ``upstream``, ``method``, ``server``, ``weight``, ``state``, ``fails``, ``errors``, ``last error``,
-    ``where``, ``hosts``. ``errors`` are the log's of this address, ``fails`` is max_fails in fail_timeout.
+    Columns: ``upstream``, ``server``, ``weight``, ``state``, ``errors`` (the error log's, of this address), ``where``,
+    ``hosts``, ``method``, ``fails`` (max_fails in fail_timeout), ``other`` words.
     """
 
     def rows(case: Case) -> Iterator[tuple[Any, ...]]:
         for u in case.found.upstreams():
+            method = u.method + (" zone" if u.zone else "")
             for s in u.servers:
-                errors = [e for e in case.shown.errors if e.address == endpoint(s.address)]
+                errors = sum(e.count for e in case.shown.errors if e.address == endpoint(s.address))
                 state = "down" if s.down else "backup" if s.backup else "up"
-                last = max((e.last for e in errors), default=None)
-                yield (
-                    visible(u.name),
-                    u.method + (" zone" if u.zone else ""),
-                    s.address,
-                    s.weight,
-                    state,
-                    f"{s.max_fails} in {s.fail_timeout}",
-                    sum(e.count for e in errors),
-                    _clock(last),
-                    s.where,
-                )
+                fails, other = f"{s.max_fails} in {s.fail_timeout}", visible(" ".join(s.other)) or "-"
+                yield visible(u.name), s.address, s.weight, state, errors, s.where, method, fails, other
             if not u.servers:
-                yield visible(u.name), u.method, "-", 0, "-", "-", 0, "-", u.where
+                yield visible(u.name), "-", 0, "-", 0, u.where, method, "-", "-"
 
-    columns = ["upstream", "method", "server", "weight", "state", "fails", "errors", "last error", "where"]
-    return _grouped(seen, rows, columns)
+    columns = ["upstream", "server", "weight", "state", "errors", "where", "method", "fails", "other"]
+    table = _grouped(seen, rows, columns)
+    return table[["upstream", "server", "weight", "state", "errors", "where", "hosts", "method", "fails", "other"]]
 
 
 def errors_table(seen: Survey) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from opsnb.kits.supervisor.scripts import LOOK
 from opsnb.kits.supervisor.status import Process, parse_reread, parse_starts, parse_status
 
 TOKEN = 12  # hex digits that name one life of a process
+ALL_PARTS = "svclt"
 WAIT_SECONDS = 90.0  # what a host with many broken processes may take
 
 
@@ -67,13 +68,13 @@ class Reading:
         return sha256(f"{self.boot} {process.pid} {process.started}".encode())[:TOKEN]
 
 
-def read(host: str, conf: str = "", *, parts: str = "sclt") -> Reading:
+def read(host: str, conf: str = "", *, parts: str = ALL_PARTS) -> Reading:
     """Return what a host says of its Supervisor, in one round trip; a host without one is told by ``there``.
 
     Args:
         host: A host of the run.
         conf: The configuration file; found where it is empty.
-        parts: What is asked for: ``s`` status, ``c`` configuration, ``l`` log, ``t`` last words.
+        parts: What is asked for: ``s`` status, ``v`` version, ``c`` configuration, ``l`` log, ``t`` last words.
 
     Raises:
         UnreachableError: If the host cannot be reached.

@@ -3,6 +3,7 @@ r"""The scripts that ask a host's Supervisor and change what it runs. Values are
 ``LOOK`` answers with named texts: a line ``NAME LENGTH``, then so many bytes, then a line feed. What it is asked for:
 
 * ``s`` status of every process, and when each was started;
+* ``v`` the version of supervisord;
 * ``c`` the configuration files, and what of them does not run yet (``reread`` parses, it starts and stops nothing);
 * ``l`` what the log of supervisord says about starts and ends, rotated logs too;
 * ``t`` the last words of processes that do not run.
@@ -95,7 +96,8 @@ case $status in
   error:* | *' error: <class'* | Sorry,*) up= ;;
   *) up=yes ;;
 esac
-[ -z "$up" ] || ! wants c || { say version "$(ask version)"; say reread "$(ask reread)"; }
+[ -z "$up" ] || ! wants v || say version "$(ask version)"
+[ -z "$up" ] || ! wants c || say reread "$(ask reread)"
 
 if wants c; then
   patterns=$(option include files)
