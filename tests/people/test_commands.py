@@ -23,6 +23,15 @@ from places import Place
 
 pytestmark = pytest.mark.slow
 
+FRONT = """
+id: NGX-900
+title: Balance
+promise: Balances a tier.
+risk: change
+owner: web-ops
+touches: nothing
+undo: nothing to undo
+"""
 HOSTILE = ["", "a/b", "../x", "a\u202eb", "k" * 10_000, "a\x00b", "%2e%2e", "a?b=c", "<script>", "'; DROP TABLE people"]
 
 
@@ -90,6 +99,29 @@ def test_a_firm_by_hand(served: Place) -> None:
         "Operations",
         "Web-Team",
     ]
+
+
+def test_why_somebody_may(served: Place) -> None:
+    """`opsnb user may` is the decision that would be taken, with its reason; exit code 0 or 3."""
+    (served.root / "inventory.yaml").write_text(
+        "hosts:\n  w1: {address: 10.0.0.1, environment: prod}\n  w2: {address: 10.0.0.2, environment: staging}\n",
+        encoding="utf-8",
+    )
+    served.add("ngx", front=FRONT, parameters="x: int = 1  # a number")
+    served.json("role", "add", "ngx-ops", "--may", "approve NGX-* in staging")
+    served.json("user", "add", "mara", "--role", "ngx-ops")
+    no = served.opsnb("user", "may", "mara", "approve", "--runbook", "NGX-900", "--hosts", "w1,w2")
+    assert (no.returncode, no.stdout.strip()) == (3, "no  ngx-ops may approve NGX-* in staging; w1 is in prod")
+    yes = served.json("user", "may", "mara", "approve", "--runbook", "NGX-900", "--hosts", "w2")
+    assert (yes["ok"], yes["reason"], yes["hosts"]) == (True, "ngx-ops may approve this", ["w2"])
+    here = served.json("user", "may", "mara", "approve", "--runbook", "NGX-900")
+    assert here["reason"] == "ngx-ops may approve NGX-* in staging; localhost is in no environment"
+    assert (
+        served.json("user", "may", "mara", "secret")["reason"]
+        == "mara has the role ngx-ops, which may not keep secrets"
+    )
+    assert "did you mean 'approve'" in served.json("user", "may", "mara", "aprove")["error"]["hint"]
+    assert "--runbook" in served.json("user", "may", "mara", "plan")["error"]["hint"]
 
 
 def test_leaving_and_coming_back(served: Place) -> None:
