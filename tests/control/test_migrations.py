@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import opsnb.control.app  # every store registers its tables
+import opsnb.control.approvals.store
 from opsnb.control import migrations
 from opsnb.control.database import Database, metadata, wal_is_safe
 
@@ -18,6 +19,7 @@ from opsnb.control.database import Database, metadata, wal_is_safe
 def test_the_migrations_build_what_the_code_expects(tmp_path: Path) -> None:
     """Autogenerate finds nothing to add to, change in or drop from a migrated database."""
     assert opsnb.control.app
+    assert opsnb.control.approvals.store
     database = Database(tmp_path / "opsnb.db")
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []

@@ -18,7 +18,6 @@ from opsnb.control.ledger.events import (
     Isolation,
     Outcome,
     Purpose,
-    RequestApproved,
     RunFinished,
     RunRecorded,
     RunStopped,
@@ -26,8 +25,9 @@ from opsnb.control.ledger.events import (
     UnrecordedReason,
     entry_bytes,
 )
+from opsnb.control.ledger.events_approvals import RequestApproved
 from opsnb.control.ledger.events_people import Account
-from opsnb.control.records import Mode, Risk, Verdict
+from opsnb.control.records import ActKind, ApprovalStatus, Mode, Risk, Verdict
 
 AT = "2026-11-23T12:00:00.000Z"
 DIGEST = "ab" * 32
@@ -38,6 +38,8 @@ GOOD: dict[str, Any] = {
     "host": DIGEST, "keys": DIGEST, "before": DIGEST, "replaced": False,
     "change": 0, "outcome": Outcome.OK, "isolation": Isolation.NONE, "self_approved": True,
     "person": "u-1", "principal": "u-2", "account": Account.PERSON, "role": "r-1", "department": "d-1",
+    "voice": "u-2", "to": "u-3", "step": 1, "act": ActKind.VETO, "comment": DIGEST, "policy": DIGEST,
+    "status": ApprovalStatus.APPROVED,
     "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip
@@ -122,7 +124,9 @@ def test_an_entry_has_a_greatest_length() -> None:
 
 def test_self_approval_is_said() -> None:
     """Whether somebody approved their own request stands in the entry."""
-    event = RequestApproved(request="q-1", by="p-1", plan=DIGEST, self_approved=True)
+    event = RequestApproved(
+        request="q-1", by="p-1", voice="p-1", step=1, plan=DIGEST, comment=DIGEST, self_approved=True
+    )
     assert event.as_json()["self"] is True
 
 

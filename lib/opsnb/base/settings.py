@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from opsnb.base.errors import ParameterError, SettingsError
 from opsnb.base.parameters import duration_seconds
+from opsnb.base.yaml import read_yaml
 
 SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$")
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -35,6 +37,8 @@ class Settings:
         vault_role_id: The AppRole with which the control plane logs in.
         vault_secret_id: Reference of that role's secret id: a stored secret, or ``env:NAME``.
         allow_unconfined_changes: Whether risk ``change`` may run where the system cannot isolate kernels.
+        policies: Who has to approve what, as written: name to keys and values. ``control.approvals`` knows what they
+            mean.
     """
 
     name: str = "opsnb"
@@ -50,6 +54,18 @@ class Settings:
     vault_role_id: str = ""
     vault_secret_id: str = "vault/secret-id"  # noqa: S105  (a name, no secret)
     allow_unconfined_changes: bool = False
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _File:
+    """Where the text of the settings stands; makes the errors about it."""
+
+    path: Path
+
+    def error(self, message: str, *, line: int | None = None, name: str = "", hint: str = "") -> SettingsError:
+        where = f"{self.path}" + (f" line {line}" if line else "") + (f": setting '{name}'" if name else "")
+        return SettingsError(f"{where}: cannot be read: {message}", hint=hint)
 
 
 def read(path: Path) -> Settings:
@@ -58,11 +74,9 @@ def read(path: Path) -> Settings:
     Raises:
         SettingsError: Names the file, the key, what was found and what was wanted.
     """
-    import yaml
-
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        value = read_yaml(path.read_text(encoding="utf-8"), _File(path)).value or {}
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: holds a {type(value).__name__}, wanted keys and values")
@@ -127,6 +141,10 @@ def _plain(key: str, found: Any) -> Any:
         raise ValueError(f"found {found!r}, wanted text")
     if key == "vault_address" and found and not re.fullmatch(r"https?://[^\s/?#@]+/?", found):
         raise ValueError(f"found {found!r}, wanted a URL such as https://vault.example:8200")
+    if key == "policies" and not (
+        isinstance(found, dict) and all(isinstance(policy, dict) for policy in found.values())
+    ):
+        raise ValueError(f"found {found!r:.60}, wanted names with keys and values")
     if key == "allow_unconfined_changes" and not isinstance(found, bool):
         raise ValueError(f"found {found!r}, wanted true or false")
     return found

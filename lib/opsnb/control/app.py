@@ -16,6 +16,7 @@ from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import Settings
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.flows import secrets as secrets_flow
@@ -52,6 +53,7 @@ class App:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.settings = read_settings(workspace.root / SETTINGS_FILE)
+        policies = read_policies(self.settings.policies)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)
         workspace.state.chmod(0o700)
@@ -67,7 +69,7 @@ class App:
         self.services = Services(
             workspace=workspace, settings=self.settings, database=database,
             catalog=Catalog.load(workspace.root), signer=Signer.open(workspace.state, self.settings.name),
-            launcher=launcher, toolkit=toolkit,
+            launcher=launcher, toolkit=toolkit, policies=policies,
             secrets=_sources(database, workspace, self.settings, environment),
         )  # fmt: skip
         self.person = arrive(self.services)

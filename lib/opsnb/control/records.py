@@ -70,6 +70,38 @@ class CellState(StrEnum):
     TEXT = "text"  # markdown or raw: nothing to execute
 
 
+class ActKind(StrEnum):
+    """What somebody did about a request, or the clock did."""
+
+    APPROVE = "approve"  # yes to exactly this request and plan
+    RETURN = "return"  # plan anew, for the reason given
+    REJECT = "reject"  # no, by a handler of an open step: the request ends
+    VETO = "veto"  # no, by anybody entitled, whatever the others said: the request ends
+    WITHDRAW = "withdraw"  # the requester takes the request back
+    DELEGATE = "delegate"  # a handler hands their part of a step to another entitled person
+    ESCALATE = "escalate"  # the clock: the step waited too long, its further handlers join
+    EXPIRE = "expire"  # the clock: nobody can approve it any more
+    COMMENT = "comment"  # words only
+    REVIEW = "review"  # somebody looked afterwards at what went without an approval
+
+
+class ApprovalStatus(StrEnum):
+    """What the acts about a request add up to."""
+
+    OPEN = "open"  # more has to be said
+    APPROVED = "approved"  # enough was said, and it is still valid
+    RETURNED = "returned"  # the requester has to plan anew
+    REJECTED = "rejected"  # ended by a handler
+    VETOED = "vetoed"  # ended by a veto
+    WITHDRAWN = "withdrawn"  # ended by the requester
+    EXPIRED = "expired"  # the time is over
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing that is said about this request and plan changes it any more."""
+        return self not in {ApprovalStatus.OPEN, ApprovalStatus.APPROVED}
+
+
 TRANSITIONS = {
     RunState.QUEUED: {RunState.STARTING, RunState.RECORDING},
     RunState.STARTING: {RunState.RUNNING, RunState.RECORDING, RunState.QUEUED},

@@ -32,6 +32,7 @@ DEFAULT_TIMEOUT = 600.0  # seconds
 MAX_TIMEOUT = 7 * 86400.0  # seconds
 MAX_TEXT = 1000  # characters of one field
 CONFIGS = "configs"  # the one folder of the workspace that reads and writes may name without a slash in front
+MAX_BOUND = {"approvals": 20, "max_hosts": 100_000, "batch": 100_000}  # of what a notebook's policy may ask for
 MAX_PATHS = 100  # entries of reads, of writes
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -55,6 +56,8 @@ class FrontMatter:
         reads: Paths that its kernel may read besides; ``{parameter}`` is filled in when the run is sealed.
         writes: Existing directories that its kernel may write in apply.
         secrets: References of the secrets that its kernel may be given; ``{parameter}`` is filled in.
+        policy: What it wants stricter than the policies of the workspace: of ``approvals``, ``max_hosts``, ``batch``,
+            ``validity`` (seconds), ``own`` and ``free`` (both ``False``).
         constraints: The ``parameters`` block: name to constraints.
         facts: All fields as they are written, in their order.
         place: Cell and lines, for errors found later.
@@ -74,6 +77,7 @@ class FrontMatter:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    policy: dict[str, JSON] = field(default_factory=dict)
     constraints: dict[str, JSON] = field(default_factory=dict)
     facts: dict[str, JSON] = field(default_factory=dict)
     place: Place = field(default_factory=Place, compare=False, repr=False)
@@ -228,6 +232,28 @@ def _secrets(value: JSON) -> tuple[str, ...]:
     return tuple(_template(item) for item in value)
 
 
+def _policy(value: JSON) -> dict[str, JSON]:
+    """Read what a notebook wants stricter; it may only tighten, so what would loosen has no form here."""
+    if not isinstance(value, dict):
+        raise ParameterError(
+            f"found {value!r:.60}, wanted keys and values", hint="policy: {approvals: 2, max_hosts: 5}"
+        )
+    found: dict[str, JSON] = {}
+    for key, item in value.items():
+        if key in {"approvals", "max_hosts", "batch"}:
+            if type(item) is not int or not 1 <= item <= MAX_BOUND[key]:
+                raise ParameterError(f"{key}: found {item!r:.60}, wanted a number from 1 to {MAX_BOUND[key]}")
+            found[key] = item
+        elif key == "validity":
+            found[key] = _timeout(item)
+        elif (key, item) in {("self_approval", "never"), ("free", False)}:
+            found["own" if key == "self_approval" else key] = False
+        else:
+            known = ("approvals", "max_hosts", "batch", "validity", "self_approval: never", "free: false")
+            raise ParameterError(f"found {key}: {item!r:.60}, which tightens nothing", hint=did_you_mean(key, known))
+    return found
+
+
 def _constraints(value: JSON) -> dict[str, JSON]:
     if value is None:
         return {}
@@ -251,5 +277,6 @@ READERS: dict[str, Callable[[JSON], Any]] = {
     "reads": _paths,
     "writes": _paths,
     "secrets": _secrets,
+    "policy": _policy,
     "parameters": _constraints,
 }

@@ -24,6 +24,7 @@ from opsnb.base.clock import now, parse
 from opsnb.base.errors import OpsnbError
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
 from opsnb.control.runs.confine import SCOPE_ABI, landlock_abi
@@ -186,7 +187,7 @@ def _permissions(workspace: Workspace) -> Iterator[Finding]:
 
 def _settings(workspace: Workspace) -> Iterator[Finding]:
     try:
-        read_settings(workspace.root / SETTINGS_FILE)
+        read_policies(read_settings(workspace.root / SETTINGS_FILE).policies)
     except OpsnbError as error:
         yield Finding(name="settings", state=State.PROBLEM, found=error.message, mend=error.hint or "edit opsnb.yaml")
     else:

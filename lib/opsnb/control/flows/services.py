@@ -13,6 +13,7 @@ from opsnb.base.errors import UnavailableError
 from opsnb.base.masking import Masker
 from opsnb.base.settings import Settings
 from opsnb.base.workspace import Workspace
+from opsnb.control.approvals.policy import Policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.ledger.signer import Signer
@@ -39,6 +40,7 @@ class Services:
     launcher: Launcher
     toolkit: Toolkit
     secrets: Sources
+    policies: Policies = field(default_factory=Policies)
     feeds: dict[str, Feed] = field(default_factory=dict)
     running: dict[str, Launched] = field(default_factory=dict)
     terminals: dict[str, Terminal] = field(default_factory=dict)

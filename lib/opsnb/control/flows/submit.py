@@ -14,7 +14,7 @@ from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
 from opsnb.control.flows.hosts import same_hosts
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
-from opsnb.control.ledger.events import RequestApproved
+from opsnb.control.ledger.events_approvals import RequestApproved
 from opsnb.control.ledger.store import append
 from opsnb.control.people.store import Person, count
 from opsnb.control.records import Mode, Risk, RunState, Verdict
@@ -163,7 +163,13 @@ def _approve_own(connection: Connection, row: Row[Any], person: Person) -> None:
     values = {"approved_at": stamp(), "approved_by": person.id, "approved_self": True}
     connection.execute(update(store.requests).where(store.requests.c.id == row.id).values(**values))
     plan = salted(row.salts["plan"], row.plan_digest.encode())
-    append(connection, RequestApproved(request=row.id, by=person.id, plan=plan, self_approved=True))
+    append(
+        connection,
+        RequestApproved(
+            request=row.id, by=person.id, voice=person.id, step=1, plan=plan,
+            comment=salted(row.salts["plan"], b""), self_approved=True,
+        ),
+    )  # fmt: skip
 
 
 def _queue(services: Services, request: str, runbook: str, title: str, mode: Mode, undoes: str | None = None) -> str:

@@ -32,6 +32,7 @@ from opsnb.control.ledger.event import (
     one_of,
     pattern,
 )
+from opsnb.control.ledger.events_approvals import APPROVAL_EVENTS
 from opsnb.control.ledger.events_people import PEOPLE_EVENTS
 from opsnb.control.records import Mode, Risk, Verdict
 
@@ -100,17 +101,6 @@ class RequestSealed(Event):
     request: str = identifier()
     risk: Risk = one_of(Risk)
     digest: str = digested()
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestApproved(Event):
-    """Somebody approved a request with the plan they read. ``plan`` is SHA-256(salt ‖ ASCII plan digest)."""
-
-    kind: ClassVar[str] = "request.approved"
-    request: str = identifier()
-    by: str = identifier()
-    plan: str = digested()
-    self_approved: bool = flag(name="self")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,9 +262,9 @@ class SecretRevealed(Event):
 
 
 _KINDS: tuple[type[Event], ...] = (
-    LedgerOpened, RequestSealed, RequestApproved, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
+    LedgerOpened, RequestSealed, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
     RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
-    SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS,
+    SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS, *APPROVAL_EVENTS,
 )  # fmt: skip
 EVENTS: dict[str, type[Event]] = {event.kind: event for event in _KINDS}
 
