@@ -30,6 +30,8 @@ from opsnb.control.flows.submit import retry, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.store import directory
+from opsnb.control.people.telling import names
 from opsnb.control.people.values import Actor
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
@@ -205,7 +207,9 @@ class App:
                 rows = about(connection, run=run, request=store.run_row(connection, run).request)
             else:
                 rows = list(read(connection, max(0, found.size - most)))
-        return {"size": found.size, "root": found.root.hex(), "entries": [e.value for e in rows]}
+            entries = [row.value for row in rows]
+            said = names(directory(connection), entries)
+        return {"size": found.size, "root": found.root.hex(), "entries": entries, "names": said}
 
     def export(self, run: str) -> bytes:
         """Return one run as a file that anyone verifies offline."""
