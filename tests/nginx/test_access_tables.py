@@ -287,5 +287,7 @@ def test_an_answer_of_something_else_is_refused(data: bytes) -> None:
 
 def test_an_answer_that_was_cut_is_not_whole() -> None:
     """Of a file whose tables did not come to their end only what is whole stays, and it is said."""
-    answer = parse_answer(b"motd\nopsnb-access\t1\nnow\t1\t+0000\nopen\t0\t10\nat\t5\n", [Escape.DEFAULT])
+    answer = parse_answer(
+        b"motd\nopsnb-access\t1\nnow\t1\t+0000\nopen\t0\t10\t0\nat\t5\nfile\t/x\t1\t", [Escape.DEFAULT]
+    )
     assert (answer.whole, answer.files) == (False, [])

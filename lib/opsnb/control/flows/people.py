@@ -45,8 +45,7 @@ def arrive(services: Services) -> Person:
         person = there.named(name) or store.new_person(name)
         if person.name != name:
             raise RefusedError(f"this machine's user '{name}' would be taken for the user '{person.name}'")
-        for change in first_person(there, person):
-            record(connection, change, person.id)
+        record(connection, first_person(there, person), person.id)
     return person
 
 
@@ -263,8 +262,7 @@ def _carried_out(
     want(wanted)
     after = wanted.draft.finish()
     if not dry:
-        for one in wanted.changes:
-            record(connection, one, actor.person.id)
+        record(connection, wanted.changes, actor.person.id)
     return after
 
 

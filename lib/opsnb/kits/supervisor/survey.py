@@ -81,27 +81,31 @@ def survey(hosts: Sequence[str], conf: str = "", *, parts: str = ALL_PARTS) -> S
 
 
 def hosts_table(seen: Survey) -> pd.DataFrame:
-    """Return a row a host: ``host``, ``supervisord``, ``processes``, ``running``, ``configuration``, ``log since``."""
+    """Return a row a host.
+
+    Columns: ``host``, ``supervisord`` (its version, or what became of it), ``processes``, ``running``,
+    ``configuration``, ``log since``, ``why`` (there is no more known).
+    """
     rows = [(host, *_host_row(r)) for host, r in seen.readings.items()]
-    rows += [(host, f"{status}: {why}", "", "", "", "") for host, (status, why) in seen.unread.items()]
-    columns = ["host", "supervisord", "processes", "running", "configuration", "log since"]
+    rows += [(host, status, "", "", "", "", why) for host, (status, why) in seen.unread.items()]
+    columns = ["host", "supervisord", "processes", "running", "configuration", "log since", "why"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def processes_table(seen: Survey) -> pd.DataFrame:
     """Return a row a process, worst first.
 
-    Columns: ``host``, ``process``, ``state``, ``uptime``, ``restarts`` (by Supervisor, after it ended by itself),
-    ``starts``, ``last end``, ``pid``, ``says`` (file and line of its program).
+    Columns: ``host``, ``process``, ``state``, ``restarts`` (by Supervisor, after it ended by itself), ``uptime``,
+    ``last end``, ``starts``, ``pid``, ``says`` (file and line of its program).
     """
     rows = [
         (
-            host, visible(process.name), process.state, uptime_text(process), life.restarts, life.starts,
-            _end(process, life), process.pid or "", place(seen.readings[host], process),
+            host, visible(process.name), process.state, life.restarts, uptime_text(process), _end(process, life),
+            life.starts, process.pid or "", place(seen.readings[host], process),
         )
         for host, process, life in seen.processes()
     ]  # fmt: skip
-    columns = ["host", "process", "state", "uptime", "restarts", "starts", "last end", "pid", "says"]
+    columns = ["host", "process", "state", "restarts", "uptime", "last end", "starts", "pid", "says"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -221,14 +225,15 @@ def _own(host: str) -> tuple[str, ...]:
     return tuple(word for word in (address, host) if word)
 
 
-def _host_row(r: Reading) -> tuple[str, str, str, str, str]:
+def _host_row(r: Reading) -> tuple[str, str, str, str, str, str]:
+    since = r.log.since if r.log else ""
     if not r.there:
-        return "no Supervisor", "", "", "", ""
+        return "no Supervisor", "", "", "", "", ""
     if r.problem:
-        return visible(r.problem), "", "", "", (r.log.since if r.log else "")
+        return "does not answer", "", "", "", since, visible(r.problem)
     running = sum(process.state == "RUNNING" for process in r.processes)
     on_disk = f"{len(r.differs)} group(s) differ" if r.differs else "cannot be read" if r.unread else "runs"
-    return r.version or "answers", str(len(r.processes)), str(running), on_disk, (r.log.since if r.log else "")
+    return r.version or "answers", str(len(r.processes)), str(running), on_disk, since, ""
 
 
 def _end(process: Process, life: Life) -> str:
