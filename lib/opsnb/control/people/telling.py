@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,18 @@ def differences(before: Directory, after: Directory) -> list[dict[str, Any]]:
     """
     old, new = _view(before), _view(after)
     return [_row(key[0], old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def names(directory: Directory, entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names behind the ids that entries of the ledger hold: of people, roles and departments."""
+    known: dict[str, Person | Role | Department] = {
+        **directory.departments,
+        **directory.roles,
+        **ROLES,
+        **directory.people,
+    }
+    said = {value for entry in entries for value in entry.values() if isinstance(value, str)}
+    return {value: known[value].name for value in sorted(said & known.keys())}
 
 
 def _view(directory: Directory) -> dict[tuple[str, str], dict[str, Any]]:
