@@ -113,7 +113,7 @@ def needs(step, flow, subject, people, now):
     if str(step.need) == "all":
         everybody = means(step.handlers, subject, people)
         absent = [h for h in step.handlers if not means([h], subject, people)]
-        return max(1, len([p for p in everybody if not never(p, flow, subject, people, now)]) + len(absent))
+        return max(step.count, len([p for p in everybody if not never(p, flow, subject, people, now)]) + len(absent))
     return step.count if str(step.need) == "some" else 1
 
 

@@ -125,7 +125,10 @@ def test_the_same_people_are_asked_once_for_the_most():
     assert (step.count, len(step.escalate_to), step.within) == (3, 1, 3600.0)
     assert [s.count for s in both({"approvals": 3}, {**ops, "approvals": 2}).steps] == [2, 1]
     assert [s.count for s in both({"approvals": 2}, {**ops, "approvals": 2}).steps] == [2]
-    assert [s.need for s in both({**ops, "approvals": "all"}, ops).steps] == [Need.ALL, Need.SOME]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": "all"}, ops).steps] == [(Need.ALL, 1)]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": 3}, {**ops, "approvals": "all"}).steps] == [
+        (Need.ALL, 3)
+    ]
 
 
 def test_order_is_kept_where_one_has_an_order():

@@ -191,7 +191,7 @@ class Tally:
         people = meant(step.handlers, self.subject, self.who)[0]
         able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
         nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
-        return max(1, able + nobody)  # who is named and is not there does not make it fewer
+        return max(step.count, able + nobody)  # who is named and is not there does not make it fewer
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""
