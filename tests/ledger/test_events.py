@@ -26,6 +26,7 @@ from opsnb.control.ledger.events import (
     entry_bytes,
 )
 from opsnb.control.ledger.events_approvals import RequestApproved
+from opsnb.control.ledger.events_isolation import Attempt
 from opsnb.control.ledger.events_people import Account
 from opsnb.control.records import ActKind, ApprovalStatus, Mode, Risk, Verdict
 
@@ -39,7 +40,7 @@ GOOD: dict[str, Any] = {
     "change": 0, "outcome": Outcome.OK, "isolation": Isolation.NONE, "self_approved": True,
     "person": "u-1", "principal": "u-2", "account": Account.PERSON, "role": "r-1", "department": "d-1",
     "voice": "u-2", "to": "u-3", "step": 1, "act": ActKind.VETO, "comment": DIGEST, "policy": DIGEST,
-    "status": ApprovalStatus.APPROVED,
+    "status": ApprovalStatus.APPROVED, "attempt": Attempt.INTENT,
     "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip
