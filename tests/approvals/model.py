@@ -112,7 +112,8 @@ def needs(step, flow, subject, people, now):
     """How many people a step needs."""
     if str(step.need) == "all":
         everybody = means(step.handlers, subject, people)
-        return max(1, len([p for p in everybody if not never(p, flow, subject, people, now)]))
+        absent = [h for h in step.handlers if not means([h], subject, people)]
+        return max(1, len([p for p in everybody if not never(p, flow, subject, people, now)]) + len(absent))
     return step.count if str(step.need) == "some" else 1
 
 

@@ -194,7 +194,7 @@ def _plain(value: Any) -> JSON:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value)
     return value if value is None or isinstance(value, int) else str(value)
 
 

@@ -55,7 +55,7 @@ def judge(flow: Flow, subject: Subject, acts: Sequence[Act], act: Act, who: Who)
     now = max((act.at, *(a.at for a in acts)))  # a clock that went back does not undo what was said
     tally = Tally(flow=flow, subject=subject, acts=in_time(acts, subject), who=who, now=now)
     state = tally.state()
-    why = _meant(act, subject, who) or _over(act, state) or RULES[act.kind](tally, state, act)
+    why = _meant(act, subject) or _done_by(act, who) or _over(act, state) or RULES[act.kind](tally, state, act)
     return Decision(ok=not why, reason=why)
 
 
@@ -90,21 +90,22 @@ def chosen_step(
     return open_steps[0] if open_steps else ""
 
 
-def _meant(act: Act, subject: Subject, who: Who) -> str:
-    """Whether the act means what counts now, and somebody did it."""
+def _meant(act: Act, subject: Subject) -> str:
+    """Whether the act means what counts now."""
     if act.request != subject.digest:
         return f"request {subject.request} is not what they read: its digest is another"
     if act.plan != subject.plan:
         return f"request {subject.request} has another plan than the one they read"
-    if act.at < subject.asked:
-        return "it was not asked for yet: what they read is older"
+    return "it was not asked for yet: what they read is older" if act.at < subject.asked else ""
+
+
+def _done_by(act: Act, who: Who) -> str:
+    """Whether somebody did it who may do anything, and said why where that is needed."""
     if (act.kind in CLOCK) != (not act.person):
         return "only the clock escalates and expires, and it does nothing else"
     if act.person and not who.active(act.person):
         return f"{who.name(act.person)} is not an active person of this workspace"
-    if act.kind in COMMENTED and not act.comment.strip():
-        return "it needs a comment that says why"
-    return ""
+    return "it needs a comment that says why" if act.kind in COMMENTED and not act.comment.strip() else ""
 
 
 def _over(act: Act, state: State) -> str:

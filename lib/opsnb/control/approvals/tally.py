@@ -51,12 +51,11 @@ class Tally:
         steps = self._steps()
         until = self._until(steps)
         status, reason = self._status(steps, until)
-        review = self.flow.review if not self.flow.steps else 0.0
         return State(
             status=status, reason=reason, steps=steps,
             until=until if status in {Status.OPEN, Status.APPROVED} else None,
             own=any(a.person == self.subject.requester for s in steps for a in s.approvals),
-            review_due=self.subject.asked + timedelta(seconds=review) if review else None,
+            review_due=self.review_due,
             reviewed=any(a.kind is ActKind.REVIEW for a in self.of_plan),
         )  # fmt: skip
 
@@ -64,6 +63,13 @@ class Tally:
     def of_plan(self) -> tuple[Act, ...]:
         """The acts about the plan that counts now."""
         return tuple(a for a in self.acts if a.plan == self.subject.plan)
+
+    @property
+    def review_due(self) -> datetime | None:
+        """When what went without an approval has to be reviewed: as kept then, else as the flow says."""
+        if self.subject.review_due or self.flow.steps or not self.flow.review:
+            return self.subject.review_due
+        return self.subject.asked + timedelta(seconds=self.flow.review)
 
     @property
     def closes(self) -> datetime:
@@ -173,7 +179,9 @@ class Tally:
         if step.need is not Need.ALL:
             return step.count if step.need is Need.SOME else 1
         people = meant(step.handlers, self.subject, self.who)[0]
-        return max(1, sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people))
+        able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
+        nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
+        return max(1, able + nobody)  # who is named and is not there does not make it fewer
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""

@@ -122,6 +122,8 @@ class Subject:
         environments: Every environment among its hosts; a host without one is in ``""``.
         groups: Every group among its hosts.
         asked: When it was asked for.
+        review_due: When it has to be reviewed, where it went without an approval once: whoever was on call then may not
+            be any more.
     """
 
     request: str
@@ -134,6 +136,7 @@ class Subject:
     environments: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     asked: datetime
+    review_due: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
