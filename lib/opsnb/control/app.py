@@ -25,6 +25,7 @@ from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.approve import lapse
 from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.execute import execute, stop
+from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
@@ -70,6 +71,7 @@ class App:
         launcher = Launcher(
             scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
             fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
+            user=kernel_user(self.settings, workspace), groups=groups(self.settings),
         )  # fmt: skip
         launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
         database = Database(workspace.database)
