@@ -114,6 +114,39 @@ def test_merged_flows_are_satisfied_only_when_each_is():
     assert approved > 50, approved
 
 
+def test_the_same_people_are_asked_once_for_the_most():
+    """Steps that mean the same people become one, for the greatest number; further handlers only where all agree."""
+    ops = {"by": "role:ops"}
+    call = {"within": "1h", "escalate_to": "role:dba"}
+    for one, other in itertools.permutations([{**ops, **call}, {**ops, "approvals": 2}]):
+        (step,) = both(one, other).steps
+        assert (step.count, step.escalate_to, step.within) == (2, (), 0.0)
+    (step,) = both({**ops, **call}, {**ops, **call, "approvals": 3}).steps
+    assert (step.count, len(step.escalate_to), step.within) == (3, 1, 3600.0)
+    assert [s.count for s in both({"approvals": 3}, {**ops, "approvals": 2}).steps] == [2, 1]
+    assert [s.count for s in both({"approvals": 2}, {**ops, "approvals": 2}).steps] == [2]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": "all"}, ops).steps] == [(Need.ALL, 1)]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": 3}, {**ops, "approvals": "all"}).steps] == [
+        (Need.ALL, 3)
+    ]
+
+
+def test_order_is_kept_where_one_has_an_order():
+    """Two steps in order stay in order beside another policy's step; two in parallel stay parallel."""
+    steps = [{"name": "a", "by": "role:ops"}, {"name": "b", "by": "role:dba"}]
+    one = {"by": "role:dev"}
+    assert [s.name for s in both({"steps": steps}, one).steps] == ["a", "b", "approve"]
+    assert not both({"steps": steps}, one).parallel
+    assert both({"steps": steps, "order": "parallel"}, one).parallel
+    assert [s.name for s in both(one, {"by": "role:ops"}).steps] == ["approve", "approve 2"]
+
+
+def both(one, other):
+    """Return the flow where two policies apply."""
+    policies = read_policies({"one": {"environments": "1", **one}, "other": {"environments": "2", **other}})
+    return policies.choose(Risk.CHANGE, ["1", "2"], "X").steps
+
+
 def satisfiable(flow, about, persons, crowd, now):
     """Whether these people, each put at some step, would have approved a flow."""
     names = [s.name for s in flow.steps]

@@ -100,6 +100,13 @@ REFUSED = {
     "veto for another": (
         ONE, [], act(ActKind.VETO, on_behalf_of="bob", comment="no"), {}, "a veto is one's own",
     ),
+    "veto without a right": (
+        ONE, [], act(ActKind.VETO, "frank", comment="no"), {}, "frank is not an active person of this workspace",
+    ),
+    "handed to one who has a part": (
+        IN_ORDER, [act(ActKind.DELEGATE, step="ops", to="erin")],
+        act(ActKind.DELEGATE, "bob", step="ops", to="erin", at=LATER), {}, "erin handles step 'ops' already",
+    ),
     "withdrawn by another": (
         ONE, [], act(ActKind.WITHDRAW), {}, "only carol, who asked for it, withdraws it",
     ),
@@ -322,14 +329,25 @@ def test_entitled_now():
 
 
 def test_validity():
-    """An approval counts up to its validity and no longer; whoever gave it may give it again while it is open."""
+    """An approved request is approved up to its validity; then it is expired and has to be asked for anew."""
     flow = replace(ONE, validity=600.0)
     end = SOON + timedelta(seconds=600)
     assert status(flow, [act()], now=end - timedelta(milliseconds=1)) is Status.APPROVED
+    assert status(flow, [act()], now=end) is Status.EXPIRED
+    assert why(flow, [act()], act(person="bob", at=end)) == "the request is over: its time is over: ask anew"
+    assert status(flow, [act(), act(person="bob", at=end)], now=end) is Status.EXPIRED
+
+
+def test_an_approval_that_was_too_early_may_be_given_again():
+    """Before there were enough, one that became too old no longer counts, and whoever gave it may give it again."""
+    flow = replace(TWO, validity=600.0)
+    end = SOON + timedelta(seconds=600)
     assert status(flow, [act()], now=end) is Status.OPEN
     assert why(flow, [act()], act(at=end)) == ""
-    closed = ASKED + timedelta(seconds=flow.open_for)
-    assert status(flow, [act()], now=closed) is Status.EXPIRED
+    acts = [act(), act(at=end), act(person="bob", at=end + timedelta(seconds=1))]
+    state = fold(flow, subject(), acts, EVERYBODY, acts[-1].at)
+    assert (state.status, state.until) == (Status.APPROVED, end + timedelta(seconds=600))
+    assert status(flow, [], now=ASKED + timedelta(seconds=flow.open_for)) is Status.EXPIRED
 
 
 def test_a_return_ends_the_plan_and_not_the_request():
@@ -354,6 +372,13 @@ def test_what_ends_a_request(one, wanted):
     assert why(TWO, [act(person="dave")], one) == ""
     assert status(TWO, [act(person="dave"), one]) is wanted
     assert status(TWO, [one], plan="P2") is wanted
+
+
+def test_only_the_entitled_veto():
+    """Whoever may not approve such a request may not stop it either; an author may, who is entitled."""
+    veto = act(ActKind.VETO, step="", comment="no")
+    assert why(ONE, [], veto, replace(EVERYBODY, lost={"alice": ASKED})) == "alice may not approve anything any more"
+    assert why(ONE, [], veto, authors=frozenset({"alice"})) == ""
 
 
 def test_a_veto_stops_what_was_approved():

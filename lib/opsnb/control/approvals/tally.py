@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from opsnb.control.approvals.handlers import conflict, meant, standing
@@ -94,12 +94,22 @@ class Tally:
         return Status.OPEN, f"step '{step.name}' has {len(step.approvals)} of {step.needed} approvals"
 
     def _until(self, steps: tuple[StepState, ...]) -> datetime:
-        """When an approved request lapses, or an open one closes."""
+        """When an approved request lapses, or an open one closes; one that was approved once is not approved again."""
         if not steps:
             return self.subject.asked + timedelta(seconds=self.flow.validity)
-        if not all(s.done for s in steps):
-            return self.closes
-        return min(self.ends(s.approvals[-s.needed]) for s in steps)
+        lapses = self._lapses()
+        if lapses and (self.now >= lapses or all(s.done for s in steps)):
+            return lapses
+        return self.closes
+
+    def _lapses(self) -> datetime | None:
+        """When the approvals that were enough for the first time are too old; ``None``: they never were enough."""
+        for act in self.of_plan:
+            if act.kind is ActKind.APPROVE and act.at <= self.now:
+                steps = replace(self, now=act.at)._steps()  # noqa: SLF001  (of the same class)
+                if all(s.done for s in steps):
+                    return min(self.ends(s.approvals[-s.needed]) for s in steps)
+        return None
 
     def _steps(self) -> tuple[StepState, ...]:
         given = self._counting()
@@ -181,7 +191,7 @@ class Tally:
         people = meant(step.handlers, self.subject, self.who)[0]
         able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
         nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
-        return max(1, able + nobody)  # who is named and is not there does not make it fewer
+        return max(step.count, able + nobody)  # who is named and is not there does not make it fewer
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""

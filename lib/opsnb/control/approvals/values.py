@@ -63,7 +63,7 @@ class Step:
         name: Unique in its flow.
         handlers: Who may handle it: whoever one of them means.
         need: How many of those people have to approve.
-        count: How many, where ``need`` is ``some``.
+        count: How many, where ``need`` is ``some``; where it is ``all``, how many at least.
         within: Seconds after which a step that is not done is escalated; 0: never.
         escalate_to: Who may handle it then too.
     """
