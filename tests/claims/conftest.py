@@ -12,7 +12,7 @@ from claims.firm import Firm
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     """A workspace with people, whose control plane runs in this process."""
-    made = Firm(tmp_path_factory.mktemp("firm") / "ws", kernel="spawn")
+    made = Firm(tmp_path_factory.mktemp("firm") / "ws")
     made.app.start()
     yield made
     made.app.close()

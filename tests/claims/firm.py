@@ -143,8 +143,8 @@ class Firm:
 
     def record(self, run: dict[str, Any]) -> dict[str, Any]:
         """Return a run's record."""
-        wait_for(lambda: bool(self.app.run(run["run"])["record"]), 30)
-        folder = (self.place.root / self.app.run(run["run"])["record"]).parent
-        return dict(json.loads((folder / "manifest.json").read_bytes())["record"])
+        manifest = (self.place.root / self.app.run(run["run"])["record"]).with_name("manifest.json")
+        wait_for(manifest.exists, 30)  # it enters outputs/ by a rename, a moment later
+        return dict(json.loads(manifest.read_bytes())["record"])
 
 
