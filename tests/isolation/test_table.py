@@ -56,14 +56,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
     make(made.root)
     made.settings(cell_timeout="60s")
     folders = {name: tmp_path_factory.mktemp(name) for name in ("reads", "into")}
-    beside = Path(tempfile.mkdtemp(dir="/var/tmp"))  # noqa: S108  (a place beside everything)
+    beside = Path(tempfile.mkdtemp(dir="/var/tmp"))
     with socket.socket(socket.AF_UNIX) as abstract, socket.socket() as listening:
         abstract.bind(f"\0opsnb-test-{os.getpid()}")
         abstract.listen()
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         made.up()
-        said = subprocess.run([OPSNB, "secret", "set", "a/key", "--stdin"], cwd=made.root, input=b"a long value", check=False)
+        said = subprocess.run(
+            [OPSNB, "secret", "set", "a/key", "--stdin"], cwd=made.root, input=b"a long value", check=False
+        )
         assert said.returncode == 0
         owned = folders["reads"] / "owned"
         owned.touch()

@@ -6,7 +6,7 @@ out: paths, pids. Everything is harmless where it works: a signal is SIGCONT, a 
 
 from __future__ import annotations
 
-PRELUDE = '''
+PRELUDE = """
 import array, ctypes, errno, fcntl, json, mmap, os, resource, signal, socket, struct, subprocess, sys, urllib.request
 libc = ctypes.CDLL(None, use_errno=True)
 class Refused(Exception): pass
@@ -67,7 +67,7 @@ def child(*argv):
 def own_terminal():
     import pty; pty.openpty()
 PP = os.getppid()
-'''
+"""
 
 TRIES = {
     "reads the system: /usr, /lib, /bin": "enter('/usr/lib'); read('/bin/sh')",
@@ -154,7 +154,7 @@ TRIES = {
     "says something that no runbook says": "ask('approve', request=c['request'])",
 }  # fmt: skip
 
-RUN_ALL = '''
+RUN_ALL = """
 def attempt(code):
     try:
         exec(code, globals())
@@ -163,7 +163,7 @@ def attempt(code):
     except (resource.error, ValueError) as error: return f"no: {error}"
     return "yes"
 print(json.dumps({name: attempt(code) for name, code in TRIES.items()}))
-'''
+"""
 
 
 def cell() -> str:
