@@ -61,7 +61,7 @@ def ask(op, **fields):
     import opsnb.base.runlink as link
     try: link.connect().ask(op, **fields)
     except link.LinkError as error: raise Refused(str(error))
-def child(*argv): 
+def child(*argv):
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode: raise PermissionError(1, done.stderr[:80])
 def own_terminal():
