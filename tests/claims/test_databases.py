@@ -65,7 +65,9 @@ def test_of_sixteen_claimers_one_wins(database: Database) -> None:
     """Sixteen threads, each with a connection of its own, reach for each run at once; one gets it, every time."""
     with database.transaction() as connection:
         for number in range(ROUNDS):
-            store.add_run(connection, store.NewRun(id=f"r{number}", request=f"q{number}", runbook="x", title="", mode=Mode.APPLY))
+            store.add_run(
+                connection, store.NewRun(id=f"r{number}", request=f"q{number}", runbook="x", title="", mode=Mode.APPLY)
+            )
     won: list[list[int]] = [[] for _ in range(ROUNDS)]
     barrier, broken = threading.Barrier(CLAIMERS), []
 
