@@ -267,6 +267,11 @@ def test_own_delegates(app: App) -> None:
     assert (made["for"], made["delegate"], made["by"], made["state"]) == ("bob", "chen", "bob", "holds")
     with pytest.raises(RefusedError, match="may not administer"):
         people.end_delegate(services, acting(app, "dora"), made["id"])
+    reading = frozenset({"read"})
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.end_delegate(services, acting(app, "bob", via="token", scopes=reading), made["id"])
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.add_delegate(services, acting(app, "bob", via="token", scopes=reading), "bob", "dora", None, end)
     assert people.end_delegate(services, acting(app, "chen"), made["id"])["state"] == "over"
     with pytest.raises(NotFoundError, match="no delegation"):
         people.end_delegate(services, app.actor, "g-none")

@@ -36,7 +36,9 @@ def department(directory: Directory, found: Department) -> dict[str, Any]:
     members = sorted(p.name for p in directory.people.values() if p.active and p.department == found.id)
     return {
         "name": found.name, "id": found.id, "parent": path[1] if len(path) > 1 else "", "path": path[::-1],
-        "leader": _name(directory, found.leader), "members": members,
+        "leader": _name(directory, found.leader),
+        "leader_left": bool(found.leader) and not directory.is_active(found.leader),
+        "members": members,
     }  # fmt: skip
 
 

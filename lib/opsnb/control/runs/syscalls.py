@@ -18,7 +18,7 @@ from typing import Any
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, JUMP_EQUAL, JUMP_FROM, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|.., BPF_RET
 ALLOW, FAIL = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
-NUMBER, MACHINE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; the argument's low half
+NUMBER, MACHINE, FIRST_ARGUMENT, ARGUMENT = 0, 4, 16, 8  # offsets in struct seccomp_data, an argument's size
 X32 = 0x40000000  # the bit of the other calling convention of x86_64: not needed, so not there
 NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS and CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET}
 
@@ -35,6 +35,14 @@ REFUSED = {
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
     "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     "kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142),
+}  # fmt: skip
+# Calls that reach other processes of the same user, for their limits or their share of the machine: with these values
+# of the first arguments they are about the caller itself, and nothing else is let through. Landlock knows none of them.
+# Not sched_setscheduler: ZeroMQ says it of its own threads, by their numbers, and aborts when it is refused.
+OWN_ONLY = {
+    "prlimit64": ((302, 261), (0,)), "sched_setaffinity": ((203, 122), (0,)), "sched_setparam": ((142, 118), (0,)),
+    "sched_setattr": ((314, 274), (0,)),
+    "setpriority": ((141, 140), (0, 0)), "ioprio_set": ((251, 30), (1, 0)),  # PRIO_PROCESS, IOPRIO_WHO_PROCESS
 }  # fmt: skip
 CLONE = (56, 220)
 CLONE3 = 435  # its flags lie in memory, where no filter can look: "not known here", and every libc falls back to clone
@@ -84,6 +92,11 @@ def instructions(machine: str) -> bytes:
         rows += [_one(JUMP_FROM, X32, 0, 1), refused]
     for numbers in REFUSED.values():
         rows += [_one(JUMP_EQUAL, numbers[column], 0, 1), refused]
+    for numbers, wanted in OWN_ONLY.values():
+        rows += [_one(JUMP_EQUAL, numbers[column], 0, 3 * len(wanted) + 1)]
+        for place, value in enumerate(wanted):
+            rows += [_one(LOAD, FIRST_ARGUMENT + ARGUMENT * place), _one(JUMP_EQUAL, value, 1, 0), refused]
+        rows += [_one(RETURN, ALLOW)]
     rows += [_one(JUMP_EQUAL, CLONE3, 0, 1), _one(RETURN, FAIL | errno.ENOSYS)]
     rows += [_one(JUMP_EQUAL, CLONE[column], 0, 3), _one(LOAD, FIRST_ARGUMENT)]
     rows += [_one(JUMP_ANY_BIT, NEW_NAMESPACES, 0, 1), refused]
