@@ -63,7 +63,7 @@ def closed_above(path: Path) -> Path | None:
 @pytest.fixture(scope="module")
 def other() -> Iterator[OtherUser]:
     """A control plane of root whose kernels are nobody, in a place that everybody may read."""
-    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))  # noqa: S108  (others may enter it, and no home)
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o755)
     made = OtherUser(folder / "ws")
     make(made.root)
