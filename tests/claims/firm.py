@@ -146,5 +146,3 @@ class Firm:
         manifest = (self.place.root / self.app.run(run["run"])["record"]).with_name("manifest.json")
         wait_for(manifest.exists, 30)  # it enters outputs/ by a rename, a moment later
         return dict(json.loads(manifest.read_bytes())["record"])
-
-
