@@ -9,14 +9,17 @@ from sqlalchemy import Connection, update
 from sqlalchemy.engine import Row
 
 from opsnb.base.canonical import salted
-from opsnb.base.clock import new_id, stamp
+from opsnb.base.clock import new_id, now, stamp
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
+from opsnb.control.flows.allow import BY_HAND, permit_run, target_of
 from opsnb.control.flows.hosts import same_hosts
+from opsnb.control.flows.people import permit
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.ledger.events_approvals import RequestApproved
 from opsnb.control.ledger.store import append
-from opsnb.control.people.store import Person, count
+from opsnb.control.people.store import Person, count, directory
+from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import Mode, Risk, RunState, Verdict
 from opsnb.control.runs import store
 from opsnb.control.runs.confine import landlock_abi
@@ -25,13 +28,13 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 
-def submit(services: Services, asked: Asked, person: Person, *, request: str = "") -> str:
+def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "") -> str:
     """Queue a run and return its id.
 
     Args:
         services: What the flow needs.
         asked: What is asked for.
-        person: Who asks.
+        actor: Who asks.
         request: The request to apply; empty to seal a new one.
 
     Raises:
@@ -43,26 +46,26 @@ def submit(services: Services, asked: Asked, person: Person, *, request: str = "
         if known is not None:
             return str(store.runs_of_request(connection, known.id)[0].id)
     if request:
-        return _apply(services, asked, person, request)
+        return _apply(services, asked, actor, request)
     if asked.mode is not None and asked.mode.changes:
         raise RefusedError(
             "mode apply carries out an approved request, and none is named",
             hint=f"plan first: opsnb run {asked.runbook} ...; it names the request for --mode apply --request REQ",
         )
     services.require_space()
-    sealed, runbook = seal(services, asked, person)
+    sealed, runbook = seal(services, asked, actor)
     mode = Mode.READ if runbook.risk is Risk.READ else Mode.PLAN
     return _queue(services, sealed, name_of(runbook), runbook.title, mode)
 
 
-def undo(services: Services, run: str, person: Person) -> str:
+def undo(services: Services, run: str, actor: Actor) -> str:
     """Queue the inverse of what ``run`` applied; an approval covers the plan's undo.
 
     Raises:
         RefusedError: If there is nothing that could be undone.
     """
     with services.database.transaction() as connection:
-        row = store.run_row(connection, run)
+        row = permit_run(connection, actor, run, Action.APPLY)
         made = store.made(connection, run)
         request = store.request_row(connection, row.request)
         done = [r for r in store.runs_of_request(connection, row.request) if r.undoes == run]
@@ -71,23 +74,22 @@ def undo(services: Services, run: str, person: Person) -> str:
     if any(r.verdict in {None, Verdict.DONE.value} for r in done):
         raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
     _still_sealed(services, request)
-    del person  # part 5 asks who may undo
     return _queue(services, request.id, row.runbook, row.title, Mode.UNDO, undoes=run)
 
 
-def retry(services: Services, run: str, person: Person) -> str:
+def retry(services: Services, run: str, actor: Actor) -> str:
     """Queue what the application of a request did not finish; an approval covers a retry of that.
 
     Args:
         services: What the flow needs.
         run: The application, or a retry of it.
-        person: Who asks.
+        actor: Who asks.
 
     Raises:
         RefusedError: If nothing is left of it, or it was undone, or one of its runs has not ended.
     """
     with services.database.transaction() as connection:
-        row = store.run_row(connection, run)
+        row = permit_run(connection, actor, run, Action.APPLY)
         request = store.request_row(connection, row.request)
         made = store.made_of_request(connection, row.request)
         others = store.runs_of_request(connection, row.request)
@@ -103,15 +105,17 @@ def retry(services: Services, run: str, person: Person) -> str:
         raise RefusedError(f"every change of request {request.id} was made; nothing is left to retry")
     _still_sealed(services, request)
     same_hosts(services, json.loads(request.body))
-    del person  # part 5 asks who may
     return _queue(services, request.id, row.runbook, row.title, Mode.RETRY)
 
 
-def _apply(services: Services, asked: Asked, person: Person, request: str) -> str:
+def _apply(services: Services, asked: Asked, actor: Actor, request: str) -> str:
     if asked.mode is not Mode.APPLY:
         raise UsageError("--request goes with --mode apply")
     with services.database.transaction() as connection:
         row = store.request_row(connection, request)
+        body = json.loads(row.body)
+        by_hand = BY_HAND.get(str(body["runbook"]), Action.APPLY)
+        permit(directory(connection), actor, by_hand, target_of(body), now())
         earlier = [r for r in store.runs_of_request(connection, request) if r.mode == Mode.APPLY]
     _matches(services, asked, row)
     if row.plan_digest is None:
@@ -130,7 +134,7 @@ def _apply(services: Services, asked: Asked, person: Person, request: str) -> st
     same_hosts(services, json.loads(row.body))
     with services.database.transaction() as connection:
         if row.approved_at is None:
-            _approve_own(connection, row, person)
+            _approve_own(connection, row, actor.person)
     return _queue(services, request, row.runbook, json.loads(row.body)["title"], Mode.APPLY)
 
 
