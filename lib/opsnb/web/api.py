@@ -109,9 +109,11 @@ def _run_routes(api: FastAPI, app: App) -> None:
     def submit(request: Request, body: RunRequest) -> dict[str, Any]:
         """Ask for a run: it is sealed and queued. Mode apply carries out an approved request."""
         actor = acting(request)
+        near = actor.via == "local"
         asked = Asked(
-            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts, folder=body.folder,
-            mode=body.mode, why=body.why, submission=body.submission, afar=actor.via != "local",
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts,
+            folder=body.folder if near else "",
+            mode=body.mode, why=body.why, submission=body.submission, afar=not near,
         )  # fmt: skip
         return app.run(app.submit(asked, request=body.request, actor=actor), actor)
 

@@ -80,6 +80,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
         if scope["type"] != "http":
             return
         self._activity.open += 1
