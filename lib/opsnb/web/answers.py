@@ -14,11 +14,13 @@ STATUS = (
     (OpsnbError, 409),
 )  # fmt: skip
 MEANINGS = {
+    400: "The request cannot be read.",
     401: "Nobody is signed in, or the token or session does not hold.",
     403: "Refused; the message says why, and whom to ask.",
     404: "There is nothing of this name.",
     409: "It stands against what is there already, or against the evidence.",
     413: "The body is too large.",
+    431: "The headers are too large.",
     422: "What was asked is wrong; the message says what was wanted.",
     503: "The control plane cannot do this now.",
 }

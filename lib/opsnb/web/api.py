@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
@@ -264,6 +265,11 @@ def _errors(api: FastAPI) -> None:
         """Say which field is wrong and how, never what it held: it may be a secret."""
         wrong = [f"{'.'.join(str(part) for part in row['loc'])[:100]}: {row['msg'][:200]}" for row in error.errors()]
         return _answer(UsageError("; ".join(wrong[:MOST_WRONG])))
+
+    @api.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> Response:
+        """Give what the framework refuses (a body that is no text, say) our form."""
+        return Response(bytes_of(UsageError(str(error.detail)[:200])), error.status_code, media_type="application/json")
 
     @api.exception_handler(OpsnbError)
     async def ours(_: Request, error: OpsnbError) -> Response:

@@ -33,6 +33,7 @@ from opsnb.web.table import TABLE, Door, Needs
 
 COOKIE = "opsnb_session"
 HEADER = "x-opsnb"
+MOST_HEAD = 32 * 1024  # bytes of headers
 BODY_SECONDS = 60.0  # how long a body may take to arrive
 SAFE = frozenset({"GET", "HEAD"})
 POLICY = b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -97,13 +98,15 @@ class Guard:
             body = await _whole(receive, _headers(scope).get("content-length", ""), needs.body)
             await self._inner(scope, body, send)
         except TooLargeError as error:
-            await send.refuse(error, 413)
+            await send.refuse(error, error.status)
         except OpsnbError as error:
             await send.refuse(error, status_of(error))
 
     def _let_in(self, scope: Scope) -> Needs:
         """Return what the route needs, when that is given; the actor then stands in the request's state."""
         headers = _headers(scope)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD:
+            raise TooLargeError(MOST_HEAD, "head", 431)
         if not is_unix(scope):
             self._check_host(headers.get("host", ""))
         method, path = scope["method"], self._route(scope)
@@ -157,10 +160,11 @@ class Guard:
 
 
 class TooLargeError(UsageError):
-    """The body has more bytes than the route takes."""
+    """The body or the head of a request has too many bytes. ``status`` is HTTP's."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"the body of this request has at most {most} bytes")
+    def __init__(self, most: int, part: str = "body", status: int = 413) -> None:
+        super().__init__(f"the {part} of this request has at most {most} bytes")
+        self.status = status
 
 
 async def _whole(receive: Receive, length: str, most: int) -> Receive:

@@ -27,13 +27,12 @@ from opsnb.control.app import App
 from opsnb.control.flows.enter import first_code
 from opsnb.control.runs.confine import become_subreaper
 from opsnb.web.api import create
-from opsnb.web.guard import Activity
+from opsnb.web.guard import MOST_HEAD, Activity
 from opsnb.web.listening import Listening, Protocol
 
 FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
 LOOK_SECONDS = 2.0  # between two looks whether the workspace is still there
 LINGER_SECONDS = 0.3  # and how long after the last one
-MAX_HEAD = 32 * 1024  # bytes of a request's line and headers
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOG = logging.getLogger("opsnb")
 
@@ -115,7 +114,7 @@ def _end(app: App, servers: list[Server], ending: threading.Event, activity: Act
 def _config(api: FastAPI, certificate: str | None = None, key: str | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         api, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5, http=Protocol, ws="none",
-        loop="asyncio", proxy_headers=False, server_header=False, h11_max_incomplete_event_size=MAX_HEAD,
+        loop="asyncio", proxy_headers=False, server_header=False, h11_max_incomplete_event_size=MOST_HEAD,
         ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
 
