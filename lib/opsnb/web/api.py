@@ -29,6 +29,7 @@ from opsnb.web.credentials import credential_routes
 from opsnb.web.enter import enter_routes
 from opsnb.web.guard import Activity, Guard
 from opsnb.web.people import people_routes
+from opsnb.web.requests import request_routes
 
 START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 MOST_WRONG = 5  # fields that an error names
@@ -90,6 +91,7 @@ def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
     _terminal_routes(api, app)
     _secret_routes(api, app)
     people_routes(api, app.services, acting)
+    request_routes(api, app, acting)
     enter_routes(api, app)
     credential_routes(api, app.services)
     about_routes(api, app)

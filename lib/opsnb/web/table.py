@@ -80,6 +80,12 @@ TABLE: dict[str, Needs] = {
     "POST /api/runs/{run}/retry": _may(Action.APPLY),
     "POST /api/runs/{run}/input": _may(Action.SSH),
     "GET /api/runs/{run}/terminal": _may(Action.SSH),
+    # requests: the flow decides with the request's own target
+    "GET /api/requests": _may(Action.READ),
+    "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
+    "GET /api/requests/{name}": _may(Action.READ),
+    "POST /api/requests/{name}/ask": _may(Action.REQUEST),
+    "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
     # hosts
     "GET /api/hosts/{host}/trust": _may(Action.READ),
     "POST /api/hosts/{host}/trust": _may(Action.TRUST),
@@ -93,6 +99,7 @@ TABLE: dict[str, Needs] = {
     "POST /api/users": _ADMINISTER,
     "GET /api/users/{name}": KNOWN,
     "POST /api/users/{name}": _ADMINISTER,
+    "GET /api/users/{name}/may/{action}": KNOWN,
     "POST /api/users/{name}/link": _ADMINISTER,
     "POST /api/people/import": _may(Action.ADMINISTER, here=True, body=LARGE_BODY),
     "GET /api/roles": KNOWN,

@@ -28,21 +28,6 @@ def target_of(body: Mapping[str, Any]) -> Target:
     return Target.of(str(body["runbook"]), str(body["risk"]), body["hosts"])
 
 
-def action_of(body: Mapping[str, Any]) -> Action:
-    """Return what asking for this run is: by hand, reading, or planning a change."""
-    reading = Action.READ if Risk(body["risk"]) is Risk.READ else Action.PLAN
-    return BY_HAND.get(str(body["runbook"]), reading)
-
-
-def permit_asking(connection: Connection, actor: Actor, body: Mapping[str, Any]) -> None:
-    """Refuse, with the reason, a run that somebody may not ask for.
-
-    Raises:
-        RefusedError: Says what they may, and why this is not it.
-    """
-    permit(directory(connection), actor, action_of(body), target_of(body), now())
-
-
 def permit_run(
     connection: Connection, actor: Actor, run: str, action: Action, *, own: Action | None = None
 ) -> Row[Any]:
