@@ -37,8 +37,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made = Database(tmp_path / "opsnb.db")
     with made.transaction() as connection:
         open_ledger(connection, "test")
-        for change in first_person(Directory(), ROOT):
-            record(connection, change, ROOT.id)
+        record(connection, first_person(Directory(), ROOT), ROOT.id)
     yield made
     made.close()
 
@@ -58,8 +57,7 @@ def carry_out(connection: Connection, want: Any) -> Directory:
     wanted = Wanted(Draft(store.directory(connection)))
     want(wanted)
     after = wanted.draft.finish()
-    for change in wanted.changes:
-        record(connection, change, ROOT.id)
+    record(connection, wanted.changes, ROOT.id)
     return after
 
 
@@ -216,11 +214,9 @@ def test_older_workspaces_keep_their_people(tmp_path: Path) -> None:
 def test_a_crowd_is_read_fast(database: Database, record_property: Any) -> None:
     """5,000 people with two roles each are read within half a second, and once only until something changes."""
     with database.transaction() as connection:
-        for number in range(5_000):
-            person = Person(id=f"u-{number}", name=f"user{number:04}x", department="", mail=f"u{number}@example.com")
-            store._write(connection, AddPerson(person=person))
-            for role in ("engineer", "approver"):
-                store._write(connection, GiveRole(person=person.id, role=role))
+        crowd = [Person(id=f"u-{n}", name=f"user{n:04}x", mail=f"u{n}@example.com") for n in range(5_000)]
+        store.write_all(connection, [AddPerson(person=person) for person in crowd])
+        store.write_all(connection, [GiveRole(person=p.id, role=r) for p in crowd for r in ("engineer", "approver")])
     with database.transaction() as connection:
         start = time.perf_counter()
         there = store.directory(connection)
