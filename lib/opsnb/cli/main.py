@@ -32,6 +32,7 @@ COMMANDS = {
     "role": ("opsnb.cli.role", "Show and make roles: what people may do, and where."),
     "department": ("opsnb.cli.department", "Keep the tree of departments and their leaders."),
     "delegate": ("opsnb.cli.delegate", "Have somebody approve in somebody's place for a time."),
+    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

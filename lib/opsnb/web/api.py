@@ -24,6 +24,7 @@ from opsnb.control.app import App
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
+from opsnb.web.activation import activation_routes
 from opsnb.web.people import people_routes
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
@@ -85,6 +86,7 @@ def create(app: App, activity: Activity) -> FastAPI:
     _terminal_routes(api, app)
     _secret_routes(api, app)
     people_routes(api, app.services, lambda _: app.actor)
+    activation_routes(api, app.services, lambda _: app.actor)
     _other_routes(api, app)
     return api
 

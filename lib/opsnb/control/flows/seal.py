@@ -18,6 +18,7 @@ from opsnb.base.errors import UsageError
 from opsnb.base.parameters import Kind, rows
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.admit import admit, marked
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.ledger.events import RequestSealed
@@ -77,6 +78,7 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
     body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
+    admit(services, runbook, body)
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
@@ -101,12 +103,12 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
         NotebookError: If it is not a runbook.
     """
     services.catalog.refresh()
-    return services.catalog.find(name, folder)
+    return marked(services, services.catalog.find(name, folder))
 
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
+    return runbook.id if runbook.id and runbook.active and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:

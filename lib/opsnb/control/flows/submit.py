@@ -12,6 +12,7 @@ from opsnb.base.canonical import salted
 from opsnb.base.clock import new_id, stamp
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.catalog import Runbook
+from opsnb.control.flows.admit import admit
 from opsnb.control.flows.hosts import same_hosts
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.ledger.events_approvals import RequestApproved
@@ -150,6 +151,7 @@ def _still_sealed(services: Services, row: Row[Any]) -> None:
         raise RefusedError(
             f"{body['path']} has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
         )
+    admit(services, runbook, body)
     if services.toolkit.digest() != body["toolkit"]:
         raise RefusedError(
             f"the toolkit has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"

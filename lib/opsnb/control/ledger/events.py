@@ -32,6 +32,7 @@ from opsnb.control.ledger.event import (
     one_of,
     pattern,
 )
+from opsnb.control.ledger.events_activation import ACTIVATION_EVENTS
 from opsnb.control.ledger.events_approvals import APPROVAL_EVENTS
 from opsnb.control.ledger.events_people import PEOPLE_EVENTS
 from opsnb.control.records import Mode, Risk, Verdict
@@ -264,7 +265,7 @@ class SecretRevealed(Event):
 _KINDS: tuple[type[Event], ...] = (
     LedgerOpened, RequestSealed, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
     RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
-    SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS, *APPROVAL_EVENTS,
+    SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS, *APPROVAL_EVENTS, *ACTIVATION_EVENTS,
 )  # fmt: skip
 EVENTS: dict[str, type[Event]] = {event.kind: event for event in _KINDS}
 

@@ -1,0 +1,174 @@
+"""The active revision: what the control plane acts on while more than one person shares the workspace.
+
+With one person the files hold as they are, and nothing here costs more than a count. When a second person comes, the
+files of that moment become the active revision, in the same transaction; from then on only an activation changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from opsnb.base.clock import now
+from opsnb.base.settings import Settings
+from opsnb.base.settings import parse as parse_settings
+from opsnb.base.settings import read as read_settings
+from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.control.approvals.policy import Policies
+from opsnb.control.approvals.written import read_policies
+from opsnb.control.ledger.events_activation import RevisionActivated
+from opsnb.control.ledger.store import append
+from opsnb.control.people.builtin import ADMINISTRATOR
+from opsnb.control.people.rules import Directory, may
+from opsnb.control.people.store import count, directory
+from opsnb.control.people.values import Action, Target
+from opsnb.control.revision import git, store
+from opsnb.control.revision.files import Taken, take
+from opsnb.control.revision.glance import glance
+from opsnb.control.revision.values import SETTINGS, Activated, Part, Revision
+from opsnb.fleet.inventory import Inventory, loads_all
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+
+@dataclass
+class Kept:
+    """What was read last, so that nothing is parsed twice: the revision, its inventory, and that of the files.
+
+    Each inventory stands with the paths and digests that it is made of.
+    """
+
+    revision: Activated | None = None
+    inventory: Inventory | None = None
+    inventory_of: tuple[tuple[str, str], ...] = ()
+    proposed: Inventory | None = None
+    proposed_of: tuple[tuple[str, str], ...] = ()
+
+
+def settings_of(workspace: Workspace) -> Settings:
+    """Return the settings that hold: the active revision's, or the file's where files hold as they are.
+
+    Raises:
+        SettingsError: If they are wrong.
+    """
+    path = workspace.root / SETTINGS_FILE
+    seen = glance(workspace.database)
+    return read_settings(path) if seen is None or seen.files_hold else parse_settings(seen.settings, path)
+
+
+def active(services: Services) -> Activated | None:
+    """Return the active revision; ``None`` while the workspace has one person, and its files hold as they are."""
+    with services.database.looking() as connection:
+        return held(services, connection)
+
+
+def held(services: Services, connection: Connection) -> Activated | None:
+    """Return the active revision, as :func:`active`, in the caller's transaction."""
+    if count(connection) <= 1:
+        return None
+    newest = store.latest(connection)
+    if newest[0] == 0:  # nothing was activated when the second person came: they came some other way
+        return found(services, connection, _first(directory(connection)))
+    kept = services.kept.revision
+    if kept is None or (kept.number, kept.revision.digest) != newest:
+        kept = services.kept.revision = store.read(connection, newest[0])
+    return kept
+
+
+def inventory_of(services: Services, revision: Revision, connection: Connection) -> Inventory:
+    """Return the inventory that a revision holds.
+
+    Raises:
+        InventoryError: If it is wrong.
+    """
+    files = tuple(revision.of(Part.INVENTORY).items())
+    kept = services.kept
+    if kept.inventory is None or kept.inventory_of != files:
+        texts = {path: text_of(store.content(connection, digest)) for path, digest in files}
+        kept.inventory, kept.inventory_of = loads_all(texts), files
+    return kept.inventory
+
+
+def text_of(data: bytes) -> str:
+    """Return a file of the inventory as its reader reads it; what is not UTF-8 it refuses as unprintable."""
+    return data.decode("utf-8-sig", "replace")
+
+
+def follow(services: Services, connection: Connection, before: Directory, by: str) -> None:
+    """Make the files the active revision when this transaction brings a second person; ``by`` is who brought them.
+
+    Raises:
+        SettingsError: If the settings of that moment are wrong: the workspace could not be opened again.
+    """
+    if len(before.persons) <= 1 < count(connection):
+        found(services, connection, by)
+
+
+def found(services: Services, connection: Connection, by: str) -> Activated:
+    """Activate the files as they are, without a question; what holds already stays as it is."""
+    root = services.workspace.root
+    have = store.known(connection)
+    taken = take(root, have.__contains__)
+    number, digest = store.latest(connection)
+    if number and digest == taken.revision.digest:
+        return store.read(connection, number)
+    settings, policies = checked_settings(taken, connection, root)
+    made = written(connection, taken, by, mails_of(root, connection, taken.revision), automatic=True)
+    take_up(services, made, settings, policies)
+    return made
+
+
+def written(
+    connection: Connection, taken: Taken, by: str, mails: dict[str, frozenset[str]], *, automatic: bool
+) -> Activated:
+    """Keep what was taken as the active revision, and say so in the ledger, in one transaction."""
+    made, digest = store.keep(connection, taken, by, mails, automatic=automatic)
+    append(connection, RevisionActivated(revision=made.number, digest=digest, by=by, automatic=automatic))
+    return made
+
+
+def take_up(services: Services, made: Activated, settings: Settings, policies: Policies) -> None:
+    """Act on a revision from here on. How many runs at a time, and how they start, holds from the next start."""
+    services.kept.revision = made
+    services.settings, services.policies = settings, policies
+
+
+def checked_settings(taken: Taken, connection: Connection, root: Path) -> tuple[Settings, Policies]:
+    """Return the settings and policies that were taken.
+
+    Raises:
+        SettingsError: If one is wrong.
+    """
+    settings = parse_settings(content_of(taken, connection, SETTINGS), root / SETTINGS_FILE)
+    return settings, read_policies(settings.policies)
+
+
+def content_of(taken: Taken, connection: Connection, path: str) -> bytes:
+    """Return the bytes of a file that was taken; none where it is not there."""
+    digest = taken.revision.files.get(path)
+    if digest is None:
+        return b""
+    fresh = taken.contents.get(digest)
+    return store.content(connection, digest) if fresh is None else fresh
+
+
+def mails_of(root: Path, connection: Connection, revision: Revision) -> dict[str, frozenset[str]]:
+    """Return who wrote the notebooks that changed since the active revision, as git says."""
+    number, _ = store.latest(connection)
+    before = store.read(connection, number).revision if number else Revision(files={})
+    notebooks = revision.of(Part.NOTEBOOK)
+    return git.last_authors(root, (path for path in before.differing(revision) if path in notebooks))
+
+
+def activators(there: Directory) -> list[str]:
+    """Return the names of those who may activate."""
+    able = (p for p in there.persons if may(there, p, Action.ACTIVATE, Target(), now()).ok)
+    return sorted(there.name(person) for person in able)
+
+
+def _first(there: Directory) -> str:
+    return min(there.holders(ADMINISTRATOR.id) or {person.id for person in there.people.values()})
