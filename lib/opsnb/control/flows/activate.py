@@ -16,10 +16,9 @@ from opsnb.base.workspace import SETTINGS_FILE
 from opsnb.base.yaml import read_yaml
 from opsnb.control.flows.active import (
     activators,
+    changed_notebooks,
     checked_settings,
-    content_of,
     inventory_of,
-    mails_of,
     take_up,
     text_of,
     written,
@@ -29,9 +28,9 @@ from opsnb.control.flows.record import publish_ledger
 from opsnb.control.people.rules import Directory
 from opsnb.control.people.store import count, directory
 from opsnb.control.people.values import Action, Actor, Target
-from opsnb.control.revision import difference, store
+from opsnb.control.revision import difference, git, store
 from opsnb.control.revision.files import Taken, take
-from opsnb.control.revision.values import SETTINGS, Activated, Part, Revision
+from opsnb.control.revision.values import SETTINGS, Activated, Part, Revision, part_of
 from opsnb.fleet.inventory import Inventory, loads_all
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def show(services: Services, actor: Actor) -> dict[str, Any]:
         permit_looking(there, actor)
         alone = count(connection) <= 1
         active = _latest(connection)
-        taken = take(services.workspace.root, lambda _: True)
         history = [{**row, "by": there.name(row["by"])} for row in store.listed(connection, HISTORY)]
+    taken = take(services.workspace.root, lambda _: True)
     return {
         "holds": "files" if alone else "revision", "active": history[0] if active else None,
         "files": taken.revision.digest, "number_of_files": len(taken.revision.files),
@@ -63,9 +62,9 @@ def differing(services: Services, actor: Actor) -> dict[str, Any]:
         there = directory(connection)
         permit_looking(there, actor)
         active = _latest(connection)
-        taken = take(services.workspace.root, store.known(connection).__contains__)
-        old = _files(active)
-        rows = _rows(services, connection, old, taken)
+        have = store.known(connection)
+    taken = take(services.workspace.root, have.__contains__)
+    rows = _rows(services, _files(active), taken)
     return {
         "active": active.number if active else 0, "files": taken.revision.digest,
         "changes": [_masked(services, row.as_json()) for row in rows], "may_activate": activators(there),
@@ -95,12 +94,13 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
         raise RefusedError(
             "the files have changed since you looked; nothing was activated", hint="look again: opsnb activate"
         )
+    _inventory(services, taken)
     with services.database.transaction() as connection:
         settings, policies = checked_settings(taken, connection, root)
-        _inventory(services, connection, taken)
-        mails = mails_of(root, connection, taken.revision)
+        changed = changed_notebooks(connection, taken.revision)
+    mails = git.last_authors(root, changed)
     with services.database.transaction() as connection:
-        there = directory(connection, to_change=True)
+        there = directory(connection)
         permit(there, actor, Action.ACTIVATE, Target(), now())
         _unless_another(there, connection, active)
         if store.latest(connection)[1] == taken.revision.digest:
@@ -142,23 +142,28 @@ def _files(active: Activated | None) -> Revision:
     return active.revision if active else Revision(files={})
 
 
-def _rows(services: Services, connection: Connection, old: Revision, taken: Taken) -> list[difference.Row]:
+def _rows(services: Services, old: Revision, taken: Taken) -> list[difference.Row]:
     new = taken.revision
     paths = old.differing(new)
 
     def content(digest: str) -> bytes:
-        fresh = taken.contents.get(digest)
-        return store.content(connection, digest) if fresh is None else fresh
+        return _content(services, taken, digest)
 
     rows: list[difference.Row] = []
     if SETTINGS in paths:
         rows += _settings_rows(*(content(r.files[SETTINGS]) if SETTINGS in r.files else b"" for r in (old, new)))
     if old.of(Part.INVENTORY) != new.of(Part.INVENTORY):
-        rows += _inventory_rows(services, connection, old, taken)
-    others = [
-        p for p in paths if p not in {**old.of(Part.SETTINGS, Part.INVENTORY), **new.of(Part.SETTINGS, Part.INVENTORY)}
-    ]
+        rows += _inventory_rows(services, old, taken)
+    others = [path for path in paths if part_of(path) not in {Part.SETTINGS, Part.INVENTORY}]
     return rows + difference.files(others, old.files, new.files, content)
+
+
+def _content(services: Services, taken: Taken, digest: str) -> bytes:
+    fresh = taken.contents.get(digest)
+    if fresh is not None:
+        return fresh
+    with services.database.looking() as connection:
+        return store.content(connection, digest)
 
 
 def _settings_rows(old: bytes, new: bytes) -> list[difference.Row]:
@@ -169,22 +174,22 @@ def _settings_rows(old: bytes, new: bytes) -> list[difference.Row]:
     return rows or [_same_meaning("setting", SETTINGS_FILE)]
 
 
-def _inventory_rows(services: Services, connection: Connection, old: Revision, taken: Taken) -> list[difference.Row]:
+def _inventory_rows(services: Services, old: Revision, taken: Taken) -> list[difference.Row]:
     try:
-        rows = difference.inventory(inventory_of(services, old, connection), _inventory(services, connection, taken))
+        rows = difference.inventory(inventory_of(services, old), _inventory(services, taken))
     except InventoryError as error:
         return [difference.Row(kind="inventory", name="inventory", what="changed", lines=(str(error),))]
     return rows or [_same_meaning("inventory", "inventory")]
 
 
-def _inventory(services: Services, connection: Connection, taken: Taken) -> Inventory:
+def _inventory(services: Services, taken: Taken) -> Inventory:
     """Return the inventory that was taken; parsed once for the difference and the activation after it."""
     files = tuple(taken.revision.of(Part.INVENTORY).items())
-    kept = services.kept
-    if kept.proposed is None or kept.proposed_of != files:
-        texts = {path: text_of(content_of(taken, connection, path)) for path, _ in files}
-        kept.proposed, kept.proposed_of = loads_all(texts), files
-    return kept.proposed
+    kept = services.kept.proposed
+    if kept is None or kept[0] != files:
+        texts = {path: text_of(_content(services, taken, digest)) for path, digest in files}
+        kept = services.kept.proposed = (files, loads_all(texts))
+    return kept[1]
 
 
 def _same_meaning(kind: str, name: str) -> difference.Row:

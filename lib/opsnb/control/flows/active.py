@@ -6,7 +6,8 @@ files of that moment become the active revision, in the same transaction; from t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,18 +36,25 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 
+Files = tuple[tuple[str, str], ...]  # paths and digests
+
+
 @dataclass
 class Kept:
-    """What was read last, so that nothing is parsed twice: the revision, its inventory, and that of the files.
+    """What was read last, so that nothing is parsed twice. Each value is replaced as a whole: any thread may read it.
 
-    Each inventory stands with the paths and digests that it is made of.
+    Args:
+        revision: The active revision.
+        inventory: Its inventory, with the files that it is made of.
+        proposed: That of the workspace's files, as it was when somebody looked at a difference.
+        settings_of: The number of the revision whose settings are in use.
     """
 
     revision: Activated | None = None
-    inventory: Inventory | None = None
-    inventory_of: tuple[tuple[str, str], ...] = ()
-    proposed: Inventory | None = None
-    proposed_of: tuple[tuple[str, str], ...] = ()
+    inventory: tuple[Files, Inventory] | None = None
+    proposed: tuple[Files, Inventory] | None = None
+    settings_of: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def settings_of(workspace: Workspace) -> Settings:
@@ -79,18 +87,19 @@ def held(services: Services, connection: Connection) -> Activated | None:
     return kept
 
 
-def inventory_of(services: Services, revision: Revision, connection: Connection) -> Inventory:
+def inventory_of(services: Services, revision: Revision) -> Inventory:
     """Return the inventory that a revision holds.
 
     Raises:
         InventoryError: If it is wrong.
     """
     files = tuple(revision.of(Part.INVENTORY).items())
-    kept = services.kept
-    if kept.inventory is None or kept.inventory_of != files:
-        texts = {path: text_of(store.content(connection, digest)) for path, digest in files}
-        kept.inventory, kept.inventory_of = loads_all(texts), files
-    return kept.inventory
+    kept = services.kept.inventory
+    if kept is None or kept[0] != files:
+        with services.database.looking() as connection:
+            texts = {path: text_of(store.content(connection, digest)) for path, digest in files}
+        kept = services.kept.inventory = (files, loads_all(texts))  # 10,000 hosts take a second: nobody waits for it
+    return kept[1]
 
 
 def text_of(data: bytes) -> str:
@@ -117,7 +126,8 @@ def found(services: Services, connection: Connection, by: str) -> Activated:
     if number and digest == taken.revision.digest:
         return store.read(connection, number)
     settings, policies = checked_settings(taken, connection, root)
-    made = written(connection, taken, by, mails_of(root, connection, taken.revision), automatic=True)
+    mails = git.last_authors(root, changed_notebooks(connection, taken.revision))
+    made = written(connection, taken, by, mails, automatic=True)
     take_up(services, made, settings, policies)
     return made
 
@@ -133,8 +143,10 @@ def written(
 
 def take_up(services: Services, made: Activated, settings: Settings, policies: Policies) -> None:
     """Act on a revision from here on. How many runs at a time, and how they start, holds from the next start."""
-    services.kept.revision = made
-    services.settings, services.policies = settings, policies
+    with services.kept.lock:
+        if made.number > services.kept.settings_of:  # of two that come at once the later one stays
+            services.kept.settings_of = made.number
+            services.settings, services.policies = settings, policies
 
 
 def checked_settings(taken: Taken, connection: Connection, root: Path) -> tuple[Settings, Policies]:
@@ -156,12 +168,12 @@ def content_of(taken: Taken, connection: Connection, path: str) -> bytes:
     return store.content(connection, digest) if fresh is None else fresh
 
 
-def mails_of(root: Path, connection: Connection, revision: Revision) -> dict[str, frozenset[str]]:
-    """Return who wrote the notebooks that changed since the active revision, as git says."""
+def changed_notebooks(connection: Connection, revision: Revision) -> list[str]:
+    """Return the notebooks that are not as in the revision that is active now."""
     number, _ = store.latest(connection)
     before = store.read(connection, number).revision if number else Revision(files={})
     notebooks = revision.of(Part.NOTEBOOK)
-    return git.last_authors(root, (path for path in before.differing(revision) if path in notebooks))
+    return [path for path in before.differing(revision) if path in notebooks]
 
 
 def activators(there: Directory) -> list[str]:

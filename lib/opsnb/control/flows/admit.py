@@ -2,7 +2,7 @@
 
 * While one person has the workspace, everything may: its files hold as they are.
 * A runbook of the active revision runs as it was activated; when its file differs, nothing runs until somebody who may
-  has activated it. So do the manifests of a service's files, for a run that reads them.
+  has activated it. So do the scripts beside it, and the manifests of a service's files for a run that reads them.
 * A notebook outside the active revision may look at this machine, and gets no host, no credential, no secret, and no
   path besides.
 * The runbooks that come with the program are part of the program.
@@ -25,8 +25,8 @@ from opsnb.control.flows.hosts import THIS_MACHINE
 from opsnb.control.people.store import directory
 from opsnb.control.records import Risk
 from opsnb.control.revision import cells, store
-from opsnb.control.revision.files import MANIFEST, paths, read
-from opsnb.control.revision.values import CONFIGS, Activated
+from opsnb.control.revision.files import beside, read
+from opsnb.control.revision.values import CONFIGS, Activated, Part, part_of
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
@@ -64,6 +64,8 @@ def admit(services: Services, runbook: Runbook, body: Mapping[str, Any]) -> None
             elif wanted != runbook.digest:
                 said = _heads(store.content(connection, wanted), runbook.content)
                 raise _refusal(connection, f"{runbook.path} differs from the active revision {holds.number}: {said}")
+            else:
+                _beside(services, connection, holds, runbook.path)
         _manifests(services, connection, holds, body)
 
 
@@ -89,21 +91,31 @@ def _bare(row: Mapping[str, Any]) -> bool:
     return row.get("name") == THIS_MACHINE and row.get("transport") == "local" and not row.get("credential")
 
 
+def _beside(services: Services, connection: Connection, holds: Activated, path: str) -> None:
+    """Refuse when a file that lies beside a runbook, where its kernel reads, is not the one that was activated."""
+    folder = path.rpartition("/")[0] + "/"
+    root = services.workspace.root
+    there = {p for p in (*holds.revision.files, *beside(root, folder)) if p.rpartition("/")[0] + "/" == folder}
+    _as_activated(root, connection, holds, {p for p in there if part_of(p) is Part.SCRIPT})
+
+
 def _manifests(services: Services, connection: Connection, holds: Activated, body: Mapping[str, Any]) -> None:
     """Refuse when a manifest that a run reads, and does not keep itself, is not the one that was activated."""
     root = services.workspace.root.resolve()
-    kept = tuple(Path(path) for path in body["writes"])
+    kept = [Path(path) for path in body["writes"]]
     folders = [Path(path) for path in body["reads"] if Path(path).is_relative_to(root / CONFIGS)]
-    folders = [
-        folder for folder in folders if not any(folder.is_relative_to(k) or k.is_relative_to(folder) for k in kept)
-    ]
+    folders = [f for f in folders if not any(f.is_relative_to(k) or k.is_relative_to(f) for k in kept)]
     if not folders:
         return
-    known = {p for p in holds.revision.files if p.startswith(CONFIGS)}
-    for path in sorted(known | {p for p in paths(root) if p.startswith(CONFIGS) and p.endswith(MANIFEST)}):
-        place = root / path
-        if not any(place.is_relative_to(folder) or folder.is_relative_to(place.parent) for folder in folders):
-            continue
+    known = {p for p in (*holds.revision.files, *beside(root, CONFIGS)) if p.startswith(CONFIGS)}
+    read_here = {
+        p for p in known if any((root / p).is_relative_to(f) or f.is_relative_to((root / p).parent) for f in folders)
+    }
+    _as_activated(root, connection, holds, read_here)
+
+
+def _as_activated(root: Path, connection: Connection, holds: Activated, there: set[str]) -> None:
+    for path in sorted(there):
         data = read(root, path)
         if (None if data is None else sha256(data)) != holds.revision.files.get(path):
             raise _refusal(connection, f"{path} differs from the active revision {holds.number}")

@@ -16,7 +16,7 @@ from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
-from opsnb.control.flows.active import Kept, held, inventory_of
+from opsnb.control.flows.active import Kept, active, inventory_of
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
@@ -74,11 +74,8 @@ class Services:
 
     def inventory(self) -> Inventory:
         """Return the inventory that holds: the files' as they are now, or the active revision's."""
-        with self.database.looking() as connection:
-            holds = held(self, connection)
-            if holds is not None:
-                return inventory_of(self, holds.revision, connection)
-        return self._inventory.now()
+        holds = active(self)
+        return self._inventory.now() if holds is None else inventory_of(self, holds.revision)
 
     # -- disk space ------------------------------------------------------------------------------------------------
 

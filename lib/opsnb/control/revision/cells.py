@@ -18,7 +18,7 @@ class _Cell(NamedTuple):
 
 
 def notebook(old: bytes, new: bytes) -> tuple[str, ...]:
-    """Return how a notebook differs, cell by cell, counted from 1 as people count; what only outputs differ in, too."""
+    """Return how a notebook differs, cell by cell, counted from 0 as runs count them."""
     before, after = _cells(old), _cells(new)
     if before is None or after is None:
         return ("it is no notebook that can be read now" if after is None else "it was no notebook before",)
@@ -27,11 +27,11 @@ def notebook(old: bytes, new: bytes) -> tuple[str, ...]:
         if tag == "replace":
             paired = min(b - a, d - c)
             for step in range(paired):
-                said += _changed(before[a + step], after[c + step], c + step + 1)
+                said += _changed(before[a + step], after[c + step], c + step)
             a, c = a + paired, c + paired  # noqa: PLW2901  (what has no partner has gone or come)
         for cell in before[a:b] if tag in {"delete", "replace"} else ():
             said += [f"a {cell.kind} cell has gone:", *_marked("-", cell.source)]
-        for number, cell in enumerate(after[c:d] if tag in {"insert", "replace"} else (), c + 1):
+        for number, cell in enumerate(after[c:d] if tag in {"insert", "replace"} else (), c):
             said += [f"cell {number} ({cell.kind}) is new:", *_marked("+", cell.source)]
     return tuple(said) or ("the cells are the same; outputs, metadata or the file's form differ",)
 

@@ -59,7 +59,7 @@ def paths(root: Path) -> Iterator[str]:
     found += [p for p in _walked(root, INVENTORY_FOLDER, deep=False) if p.endswith(YAML)]
     found += _walked(root, SCHEDULES)
     found += _walked(root, RUNBOOKS)
-    found += [p for p in _walked(root, CONFIGS) if p.rpartition("/")[2] == MANIFEST]
+    found += beside(root, CONFIGS)
     if len(found) > MAX_FILES:
         raise UsageError(f"the workspace has {len(found)} files to activate, at most {MAX_FILES} are")
     for path in found:
@@ -69,6 +69,13 @@ def paths(root: Path) -> Iterator[str]:
             shown = path.encode("utf-8", "backslashreplace").decode()
             raise UsageError(f"{shown}: its name is not UTF-8", hint="rename it") from None
     return iter(found)
+
+
+def beside(root: Path, folder: str) -> list[str]:
+    """Return the paths of a revision's files right in a folder of ``runbooks/``; the manifests below ``configs/``."""
+    if folder == CONFIGS:
+        return [p for p in _walked(root, CONFIGS) if p.rpartition("/")[2] == MANIFEST]
+    return _walked(root, folder, deep=False)
 
 
 def read(root: Path, path: str) -> bytes | None:
@@ -100,6 +107,6 @@ def _walked(root: Path, folder: str, *, deep: bool = True) -> list[str]:
     found = []
     for place, folders, names in os.walk(root / folder, followlinks=False):
         folders[:] = sorted(n for n in folders if not n.startswith(".")) if deep else []
-        base = os.path.relpath(place, root)
+        base = os.path.relpath(place, root)  # without the slash at the end of ``folder``
         found += [f"{base}/{n}" for n in names if not n.startswith(".")]
     return sorted(found)
