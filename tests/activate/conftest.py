@@ -26,7 +26,7 @@ class Office:
     def __init__(self, root: Path) -> None:
         self.place = Place(root)
         make(root)
-        self.place.settings()
+        self.place.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
         self.place.add("one", "print(1)", front=FRONT.format(id="ONE-001", risk="read"))
         self.inventory("10.0.0.1")
         self.app = App(Workspace(root))

@@ -218,7 +218,7 @@ def test_the_bytes_kept_are_those_of_the_digest(office: Office) -> None:
 
 def test_the_next_start_acts_on_what_holds(office: Office) -> None:
     """A control plane that starts takes settings and policies from the revision, even when the file is broken."""
-    office.place.settings(policies={"web": {"approvals": 2}}, cell_timeout="9s")
+    office.place.settings(policies={"web": {"approvals": 2}}, cell_timeout="9s", kernel="spawn")
     office.join("bob", "engineer")
     office.app.close()
     (office.place.root / "opsnb.yaml").write_text("workers: [\n", encoding="utf-8")
