@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from opsnb.base.clock import now
 from opsnb.base.errors import InventoryError, OpsnbError, RefusedError, SettingsError, UsageError
@@ -91,9 +92,7 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
         have = store.known(connection)
     taken = take(root, have.__contains__)
     if taken.revision.digest != files:
-        raise RefusedError(
-            "the files have changed since you looked; nothing was activated", hint="look again: opsnb activate"
-        )
+        raise _meanwhile("the files have changed")
     _inventory(services, taken)
     with services.database.transaction() as connection:
         settings, policies = checked_settings(taken, connection, root)
@@ -105,7 +104,10 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
         _unless_another(there, connection, active)
         if store.latest(connection)[1] == taken.revision.digest:
             return {"revision": active, "digest": files, "activated": False}
-        made = written(connection, taken, actor.person.id, mails, automatic=False)
+        try:
+            made = written(connection, taken, actor.person.id, mails, automatic=False)
+        except IntegrityError:  # on PostgreSQL, where two owners come to the same number
+            raise _meanwhile("somebody else has activated a revision") from None
         several = count(connection) > 1
     if several:
         take_up(services, made, settings, policies)
@@ -127,10 +129,11 @@ def authors(connection: Connection, path: str, digest: str) -> frozenset[str]:
 def _unless_another(there: Directory, connection: Connection, seen: int) -> None:
     latest = _latest(connection)
     if latest and latest.number != seen:
-        raise RefusedError(
-            f"{there.name(latest.by)} has activated revision {latest.number} since you looked; nothing was activated",
-            hint="look again: opsnb activate",
-        )
+        raise _meanwhile(f"{there.name(latest.by)} has activated revision {latest.number}")
+
+
+def _meanwhile(what: str) -> RefusedError:
+    return RefusedError(f"{what} since you looked; nothing was activated", hint="look again: opsnb activate")
 
 
 def _latest(connection: Connection) -> Activated | None:

@@ -94,11 +94,12 @@ def inventory_of(services: Services, revision: Revision) -> Inventory:
         InventoryError: If it is wrong.
     """
     files = tuple(revision.of(Part.INVENTORY).items())
-    kept = services.kept.inventory
-    if kept is None or kept[0] != files:
+    kept = next((k for k in (services.kept.inventory, services.kept.proposed) if k and k[0] == files), None)
+    if kept is None:
         with services.database.looking() as connection:
             texts = {path: text_of(store.content(connection, digest)) for path, digest in files}
-        kept = services.kept.inventory = (files, loads_all(texts))  # 10,000 hosts take a second: nobody waits for it
+        kept = (files, loads_all(texts))  # 10,000 hosts take a second or more: no transaction waits for it
+    services.kept.inventory = kept
     return kept[1]
 
 
