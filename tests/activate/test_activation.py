@@ -15,8 +15,8 @@ from activate.conftest import FRONT, Office
 from opsnb.base.errors import AlteredError, InventoryError, RefusedError, SettingsError
 from opsnb.base.workspace import Workspace
 from opsnb.control.app import App
-from opsnb.control.flows.activate import activate, authors, differing, show
-from opsnb.control.flows.active import active
+from opsnb.control.flows.activate import activate, differing, show
+from opsnb.control.flows.active import active, authors
 from opsnb.control.flows.people import set_user
 from opsnb.control.ledger.store import read
 from opsnb.control.people.values import Actor, Kind

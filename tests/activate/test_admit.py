@@ -19,7 +19,7 @@ CONFIG = "files:\n- {path: shop.conf, to: /etc/shop.conf}\n"
 
 def sealed(office: Office, runbook: str, **asked: Any) -> dict[str, Any]:
     """Seal a request; return its body."""
-    request, _ = seal(office.services, Asked(runbook=runbook, **asked), office.first.person)
+    request, _ = seal(office.services, Asked(runbook=runbook, **asked), office.first)
     with office.services.database.transaction() as connection:
         return dict(json.loads(store.request_row(connection, request).body))
 

@@ -212,14 +212,21 @@ def test_hostile_names_at_every_route(served: Place, text: str) -> None:
 
 
 def test_the_ledger_knows_ids(served: Place) -> None:
-    """What was done above stands in the published ledger by id; no name does, and it verifies."""
+    """What is done to people stands in the published ledger by id; no name does, it verifies, and people read names."""
+    served.json("role", "add", "log-ops", "--may", "read LOG-*")
+    served.json("department", "add", "Logbuch")
+    served.json("user", "add", "olga", "--display", "Olga 王", "--mail", "olga@example.com", "--role", "log-ops")
+    made = served.json("delegate", "add", me(served), "olga", "--until", "1h")
+    served.json("delegate", "remove", made["id"])
     served.client.post("/api/audit/checkpoint")
     text = (served.root / "outputs/ledger/entries.jsonl").read_text(encoding="utf-8")
     kinds = {json.loads(line)["kind"] for line in text.splitlines()}
     assert {"person.added", "role.set", "role.given", "department.set", "delegate.added", "delegate.removed"} <= kinds
-    assert not [name for name in ("bob", "Bob Li", "web-ops", "王伟", "example.com") if name in text]
+    assert not [name for name in ("olga", "王", "log-ops", "LOG-", "Logbuch", "example.com") if name in text]
     done = served.verify()
     assert done.returncode == 0, done.stdout
+    shown = served.opsnb("audit", "show", "--limit", "500").stdout
+    assert f"by={me(served)} person=olga role=log-ops" in shown
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------
@@ -261,6 +268,11 @@ def test_own_delegates(app: App) -> None:
     assert (made["for"], made["delegate"], made["by"], made["state"]) == ("bob", "chen", "bob", "holds")
     with pytest.raises(RefusedError, match="may not administer"):
         people.end_delegate(services, acting(app, "dora"), made["id"])
+    reading = frozenset({"read"})
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.end_delegate(services, acting(app, "bob", via="token", scopes=reading), made["id"])
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.add_delegate(services, acting(app, "bob", via="token", scopes=reading), "bob", "dora", None, end)
     assert people.end_delegate(services, acting(app, "chen"), made["id"])["state"] == "over"
     with pytest.raises(NotFoundError, match="no delegation"):
         people.end_delegate(services, app.actor, "g-none")

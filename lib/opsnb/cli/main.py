@@ -20,6 +20,12 @@ COMMANDS = {
     "doctor": ("opsnb.cli.doctor", "Find what is missing, stale or unsafe, and what mends it."),
     "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
     "run": ("opsnb.cli.run", "Run a runbook."),
+    "request": ("opsnb.cli.request", "Plan a change and ask for its approval."),
+    "approve": ("opsnb.cli.approve:approve", "Approve a request."),
+    "return": ("opsnb.cli.approve:return_", "Send a request back to be planned anew."),
+    "reject": ("opsnb.cli.approve:reject", "Refuse a request."),
+    "veto": ("opsnb.cli.approve:veto", "Stop a request whatever others said."),
+    "requests": ("opsnb.cli.requests", "List and show what was asked for."),
     "exec": ("opsnb.cli.exec", "Run a command on hosts, recorded."),
     "ssh": ("opsnb.cli.ssh", "Open a terminal on a host, recorded."),
     "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),
@@ -50,8 +56,8 @@ class Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = module.command
+        name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(name), attribute or "command")
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

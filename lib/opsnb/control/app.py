@@ -9,9 +9,11 @@ import secrets
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from opsnb.base.clock import now as current
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import Settings
 from opsnb.base.workspace import Workspace
@@ -20,16 +22,21 @@ from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.active import settings_of
+from opsnb.control.flows.approve import lapse
+from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.execute import execute, stop
+from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
-from opsnb.control.flows.submit import retry, submit, undo
+from opsnb.control.flows.submit import retry, start_due, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.store import directory
+from opsnb.control.people.telling import names
 from opsnb.control.people.values import Actor
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
@@ -41,6 +48,7 @@ from opsnb.control.runs.toolkit import Toolkit
 from opsnb.control.secrets import Environment, SecretStore, Sources, Vault
 
 LOG = logging.getLogger("opsnb")
+TURN_SECONDS = 1.0  # between two looks at what is due
 
 
 class App:
@@ -63,6 +71,7 @@ class App:
         launcher = Launcher(
             scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
             fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
+            user=kernel_user(self.settings, workspace), groups=groups(self.settings),
         )  # fmt: skip
         launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
         database = Database(workspace.database)
@@ -75,6 +84,7 @@ class App:
         self.person = arrive(self.services)
         self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
+        self._next_turn = 0.0
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
         self._sessions: list[threading.Thread] = []
@@ -120,17 +130,17 @@ class App:
 
     # -- what the doors ask for ------------------------------------------------------------------------------------
 
-    def submit(self, asked: Asked, *, request: str = "") -> str:
-        """Queue a run; return its id."""
-        return submit(self.services, asked, self.person, request=request)
+    def submit(self, asked: Asked, *, request: str = "", start: str = "", actor: Actor | None = None) -> str:
+        """Queue a run; return its id. With ``start`` an approval is asked for once it is planned."""
+        return submit(self.services, asked, actor or self.actor, request=request, start=start)
 
-    def undo(self, run: str) -> str:
+    def undo(self, run: str, actor: Actor | None = None) -> str:
         """Queue the undoing of a run; return the new run's id."""
-        return undo(self.services, run, self.person)
+        return undo(self.services, run, actor or self.actor)
 
-    def retry(self, run: str) -> str:
+    def retry(self, run: str, actor: Actor | None = None) -> str:
         """Queue what an application did not finish; return the new run's id."""
-        return retry(self.services, run, self.person)
+        return retry(self.services, run, actor or self.actor)
 
     def stop(self, run: str) -> dict[str, Any]:
         """Stop a run that is queued or running.
@@ -205,7 +215,9 @@ class App:
                 rows = about(connection, run=run, request=store.run_row(connection, run).request)
             else:
                 rows = list(read(connection, max(0, found.size - most)))
-        return {"size": found.size, "root": found.root.hex(), "entries": [e.value for e in rows]}
+            entries = [row.value for row in rows]
+            said = names(directory(connection), entries)
+        return {"size": found.size, "root": found.root.hex(), "entries": entries, "names": said}
 
     def export(self, run: str) -> bytes:
         """Return one run as a file that anyone verifies offline."""
@@ -286,12 +298,18 @@ class App:
 
     def _claim(self) -> str | None:
         try:
-            with self.services.database.transaction() as connection:
-                row = store.claim_next(connection)
-                return None if row is None else str(row.id)
+            self._turn()
+            return claim_next(self.services)
         except OpsnbError:
             LOG.exception("claim")
             return None
+
+    def _turn(self) -> None:
+        """Do what the clock says, at most once a second: start what is due, say what is over."""
+        if time.monotonic() >= self._next_turn:
+            self._next_turn = time.monotonic() + TURN_SECONDS
+            start_due(self.services)
+            lapse(self.services, current())
 
     def _trim_feeds(self) -> None:
         """Forget the live events of runs that ended a while ago; their records have everything."""

@@ -26,6 +26,7 @@ from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
 from opsnb.web.activation import activation_routes
 from opsnb.web.people import people_routes
+from opsnb.web.requests import request_routes
 
 STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
 MAX_BODY = 32 * 1024 * 1024  # bytes of one request
@@ -87,6 +88,7 @@ def create(app: App, activity: Activity) -> FastAPI:
     _secret_routes(api, app)
     people_routes(api, app.services, lambda _: app.actor)
     activation_routes(api, app.services, lambda _: app.actor)
+    request_routes(api, app, lambda _: app.actor)
     _other_routes(api, app)
     return api
 

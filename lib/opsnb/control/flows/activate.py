@@ -115,17 +115,6 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
     return {"revision": made.number, "digest": files, "activated": True}
 
 
-def authors(connection: Connection, path: str, digest: str) -> frozenset[str]:
-    """Return the ids of those who wrote a notebook with this digest: they never approve a run of it.
-
-    Whoever activated the revision that brought it, and whoever git names as the author of its last commit then, where
-    an e-mail address is that of somebody here. What was there in the very first revision has the latter only.
-    """
-    people, mails = store.wrote(connection, path, digest)
-    there = directory(connection)
-    return people | {p.id for p in there.people.values() if p.mail and p.mail.casefold() in mails}
-
-
 def _unless_another(there: Directory, connection: Connection, seen: int) -> None:
     latest = _latest(connection)
     if latest and latest.number != seen:

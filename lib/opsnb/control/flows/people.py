@@ -230,7 +230,8 @@ def end_delegate(services: Services, actor: Actor, delegate: str) -> dict[str, A
     with services.database.transaction() as connection:
         before = store.directory(connection, to_change=True)
         found = next((d for d in before.delegates if d.id == delegate), None)
-        if found is None or actor.person.id not in {found.from_, found.to} or not before.is_active(actor.person.id):
+        own = found is not None and actor.person.id in {found.from_, found.to} and actor.in_scope(Action.APPROVE)
+        if not own or not before.is_active(actor.person.id):
             permit(before, actor, Action.ADMINISTER, Target(), now)
         after = _carried_out(connection, before, actor, lambda wanted: wanted.end_delegate(delegate, now))
     return next(telling.delegate(after, d, now) for d in after.delegates if d.id == delegate)

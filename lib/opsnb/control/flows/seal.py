@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import canonical, digestible, salted, sha256
-from opsnb.base.clock import new_id
-from opsnb.base.errors import UsageError
+from opsnb.base.clock import new_id, now
+from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.active import authors
 from opsnb.control.flows.admit import admit, marked
+from opsnb.control.flows.authors import authors_of
+from opsnb.control.flows.case import policy_of
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.flows.paths import filled, reads, writes
+from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
-from opsnb.control.people.store import Person, count
+from opsnb.control.people.rules import Directory
+from opsnb.control.people.store import directory
+from opsnb.control.people.values import Action, Actor, Person, Target
 from opsnb.control.records import Mode, Risk
 from opsnb.control.runs import store
 
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
 IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
+BY_HAND = {"HST-004": Action.EXEC, "HST-005": Action.SSH, "HST-006": Action.CP, "HST-007": Action.CP}
 SALTS = ("notebook", "files", "html", "request", "plan")
 
 
@@ -60,13 +67,14 @@ class Asked:
     submission: str = ""
 
 
-def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook]:
-    """Seal a request and store it; return its id and the runbook.
+def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) -> tuple[str, Runbook]:
+    """Seal a request and store it; return its id and the runbook. ``asks``: an approval is to be asked for.
 
     Raises:
         UsageError: If the runbook, a parameter or a path is wrong; nothing is stored then.
-        RefusedError: If it asks for a path that no run may have.
+        RefusedError: If it asks for a path that no run may have, or the one who asks may not.
     """
+    person = actor.person
     runbook = chosen(services, asked.runbook, asked.folder)
     asked = with_hosts(runbook, asked)
     values, files = _values(runbook, asked)
@@ -74,8 +82,11 @@ def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook
     hosts = rows_of(services, selector)
     request = new_id()
     with services.database.transaction() as connection:
-        people = count(connection)
-    body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
+        there = directory(connection)
+        wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
+    _permitted(there, actor, runbook, hosts, asks=asks)
+    body = _body(services, runbook, values, files, person, request=request, why=asked.why)
+    body |= {"authors": sorted({*authors_of(there, runbook), *wrote}), **_policy(services, runbook, hosts)}
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
     admit(services, runbook, body)
@@ -172,7 +183,6 @@ def _body(
     files: list[dict[str, str]],
     person: Person,
     *,
-    people: int,
     request: str,
     why: str,
 ) -> dict[str, Any]:
@@ -195,11 +205,40 @@ def _body(
         "reads": reads(services, front.reads if front else (), values),
         "writes": [],
         "limits": limits_of(services, runbook),
-        "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
         "requester": {"id": person.id, "name": person.name},
         "why": why,
         "nonce": secrets.token_hex(16),
     }
+
+
+def _permitted(there: Directory, actor: Actor, runbook: Runbook, hosts: list[dict[str, Any]], *, asks: bool) -> None:
+    """Refuse what the one who asks may not on every host.
+
+    Raises:
+        RefusedError: Says why.
+    """
+    target = Target.of(name_of(runbook), runbook.risk, hosts)
+    wanted = [Action.READ if runbook.risk is Risk.READ else Action.PLAN]
+    wanted += [Action.REQUEST] * asks
+    wanted += [BY_HAND[name] for name in (runbook.id or "",) if name in BY_HAND]
+    for action in wanted:
+        permit(there, actor, action, target, now())
+
+
+def _policy(services: Services, runbook: Runbook, hosts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the policy that applies, as it is sealed, with what the notebook wants stricter.
+
+    Raises:
+        RefusedError: If there are more hosts than it lets one request have.
+    """
+    wanted = dict(runbook.front.policy) if runbook.front else {}
+    policy = policy_of(services.policies, name_of(runbook), runbook.risk, hosts, wanted)
+    if 0 < policy.max_hosts < len(hosts):
+        raise RefusedError(
+            f"{len(hosts)} hosts were chosen, and policy {policy.name} allows {policy.max_hosts} in one request",
+            hint="choose fewer hosts at a time",
+        )
+    return {"policy": policy.as_json(), "tightened": wanted}
 
 
 def _locks(runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]) -> list[str]:

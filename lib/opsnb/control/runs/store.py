@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,18 +157,20 @@ def move(connection: Connection, run: str, new: RunState, **values: Any) -> None
     connection.execute(update(runs).where(runs.c.id == run).values(state=new.value, **values))
 
 
-def claim_next(connection: Connection) -> Row[Any] | None:
-    """Take the oldest queued run whose locks are all free, with a new fencing number; take its locks with it."""
+def startable(connection: Connection) -> Iterator[Row[Any]]:
+    """Yield the queued runs whose locks are all free, oldest first."""
     held = {row.name for row in connection.execute(select(locks.c.name))}
     queued = connection.execute(select(runs).where(runs.c.state == RunState.QUEUED.value).order_by(runs.c.number))
-    for row in queued:
-        wanted = wanted_locks(connection, row.id)
-        if held.isdisjoint(wanted):
-            for name in wanted:
-                connection.execute(insert(locks).values(name=name, run=row.id))
-            move(connection, row.id, RunState.STARTING, fence=row.fence + 1, started=stamp())
-            return row
-    return None
+    for row in queued.all():
+        if held.isdisjoint(wanted_locks(connection, row.id)):
+            yield row
+
+
+def take(connection: Connection, row: Row[Any]) -> None:
+    """Begin a queued run with a new fencing number; take its locks with it."""
+    for name in wanted_locks(connection, row.id):
+        connection.execute(insert(locks).values(name=name, run=row.id))
+    move(connection, row.id, RunState.STARTING, fence=row.fence + 1, started=stamp())
 
 
 def wanted_locks(connection: Connection, run: str) -> list[str]:
