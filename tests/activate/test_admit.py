@@ -9,9 +9,12 @@ import pytest
 
 from activate.conftest import FRONT, Office
 from opsnb.base.errors import OpsnbError, RefusedError
+from opsnb.base.i18n import CHINESE, retell
 from opsnb.control.flows.activate import activate, differing
 from opsnb.control.flows.admit import admit
+from opsnb.control.flows.ground import Workspace
 from opsnb.control.flows.seal import Asked, chosen, seal
+from opsnb.control.records import Cause
 from opsnb.control.runs import store
 
 CONFIG = "files:\n- {path: shop.conf, to: /etc/shop.conf}\n"
@@ -53,6 +56,11 @@ def test_a_claim_is_judged_by_the_revision_of_its_moment(office: Office) -> None
     file.write_bytes(old)
     with pytest.raises(RefusedError, match="active revision 2"):
         admit(office.services, chosen(office.services, "runbooks/one.ipynb"), body)
+    with office.services.database.transaction():  # a claim asks inside its transaction
+        cause, why = Workspace(office.services).moved(body) or (None, "")
+    assert cause is Cause.REVISION
+    assert "may activate it" in why
+    assert retell(why, CHINESE).startswith("runbooks/one.ipynb 与生效版本 2 不同：cell 1 (code)；可由 ")
 
 
 def test_a_notebook_outside_may_look_at_this_machine(office: Office) -> None:
@@ -133,3 +141,13 @@ def test_a_manifest_that_a_run_reads(office: Office) -> None:
         sealed(office, "CFG-901")
     sealed(office, "CFG-901", texts={"service": "blog"})
     sealed(office, "ONE-001")
+
+
+def test_the_author_is_sealed(office: Office) -> None:
+    """Who activated a change of the notebook stands among its authors in every request sealed with it."""
+    bob = office.join("bob", "administrator")
+    assert bob.person.id not in sealed(office, "ONE-001")["authors"]
+    office.place.add("one", "print(2)", front=FRONT.format(id="ONE-001", risk="read"))
+    seen = differing(office.services, bob)
+    activate(office.services, bob, files=seen["files"], active=seen["active"])
+    assert bob.person.id in sealed(office, "ONE-001")["authors"]

@@ -60,7 +60,9 @@ def measure(office: Office, files: int, hosts: int) -> dict[str, float]:
     took["activate"] = seconds(
         lambda: activate(office.services, office.first, files=seen["files"], active=seen["active"])
     )
+    office.services.inventory()
     took["each run"] = seconds(lambda: active(office.services), 50)
+    took["each host"] = seconds(office.services.inventory, 50)
     return took
 
 
@@ -76,3 +78,4 @@ def test_ten_times_as_much_takes_ten_times_as_long(tmp_path: Path) -> None:
     for step in ("second person", "difference", "activate"):
         assert many[step] < few[step] * LARGE * SLACK + 1, (step, few, many)
     assert many["each run"] < 0.05
+    assert many["each host"] < 0.005

@@ -144,7 +144,7 @@ def _rows(services: Services, old: Revision, taken: Taken) -> list[difference.Ro
     rows: list[difference.Row] = []
     if SETTINGS in paths:
         rows += _settings_rows(*(content(r.files[SETTINGS]) if SETTINGS in r.files else b"" for r in (old, new)))
-    if old.of(Part.INVENTORY) != new.of(Part.INVENTORY):
+    if old.inventory != new.inventory:
         rows += _inventory_rows(services, old, taken)
     others = [path for path in paths if part_of(path) not in {Part.SETTINGS, Part.INVENTORY}]
     return rows + difference.files(others, old.files, new.files, content)
@@ -176,7 +176,7 @@ def _inventory_rows(services: Services, old: Revision, taken: Taken) -> list[dif
 
 def _inventory(services: Services, taken: Taken) -> Inventory:
     """Return the inventory that was taken; parsed once for the difference and the activation after it."""
-    files = tuple(taken.revision.of(Part.INVENTORY).items())
+    files = taken.revision.inventory
     kept = services.kept.proposed
     if kept is None or kept[0] != files:
         texts = {path: text_of(_content(services, taken, digest)) for path, digest in files}

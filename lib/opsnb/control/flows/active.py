@@ -93,7 +93,7 @@ def inventory_of(services: Services, revision: Revision) -> Inventory:
     Raises:
         InventoryError: If it is wrong.
     """
-    files = tuple(revision.of(Part.INVENTORY).items())
+    files = revision.inventory
     kept = next((k for k in (services.kept.inventory, services.kept.proposed) if k and k[0] == files), None)
     if kept is None:
         with services.database.looking() as connection:

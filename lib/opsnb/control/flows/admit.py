@@ -131,7 +131,7 @@ def _heads(old: bytes, new: bytes) -> str:
 def _refusal(connection: Connection, message: str) -> RefusedError:
     able = activators(directory(connection))
     names = ", ".join(able[:NAMED]) or "nobody here"
-    return RefusedError(message, hint=f"{names} may activate it: opsnb activate   (shows what differs first)")
+    return RefusedError(message, hint=f"{names} may activate it: opsnb activate")
 
 
 def _part_of_program(path: str) -> bool:

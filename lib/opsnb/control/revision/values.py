@@ -51,6 +51,11 @@ class Revision:
         """What tells this revision from any other."""
         return sha256(self.manifest)
 
+    @cached_property
+    def inventory(self) -> tuple[tuple[str, str], ...]:
+        """The inventory's files and their digests; each of a run's hosts asks for them."""
+        return tuple(self.of(Part.INVENTORY).items())
+
     def differing(self, other: Revision) -> tuple[str, ...]:
         """Return the paths that are not the same in ``other``, sorted."""
         return tuple(sorted(p for p in {*self.files, *other.files} if self.files.get(p) != other.files.get(p)))
