@@ -121,6 +121,8 @@ def test_the_same_people_are_asked_once_for_the_most():
     for one, other in itertools.permutations([{**ops, **call}, {**ops, "approvals": 2}]):
         (step,) = both(one, other).steps
         assert (step.count, step.escalate_to, step.within) == (2, (), 0.0)
+    (step,) = both({**ops, **call, "approvals": 2}, ops).steps
+    assert (step.count, step.escalate_to, step.within) == (2, (), 0.0)
     (step,) = both({**ops, **call}, {**ops, **call, "approvals": 3}).steps
     assert (step.count, len(step.escalate_to), step.within) == (3, 1, 3600.0)
     assert [s.count for s in both({"approvals": 3}, {**ops, "approvals": 2}).steps] == [2, 1]

@@ -433,6 +433,7 @@ def test_a_review_is_owed_when_the_person_on_call_is_another():
     assert why(ONE, [], late, review_due=due_at) == ""
     state = fold(ONE, subject(review_due=due_at), [late], EVERYBODY, late.at)
     assert (state.status, state.review_due, state.reviewed) == (Status.OPEN, due_at, True)
+    assert fold(FREE, subject(review_due=due_at), [], EVERYBODY, SOON).review_due == due_at
 
 
 def test_words_are_always_welcome():

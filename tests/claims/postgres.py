@@ -35,7 +35,7 @@ def server() -> Iterator[str]:
 
     try:
         run(str(BIN / "initdb"), "-D", str(data), "-A", "trust", "-U", "opsnb", "-E", "UTF8", "--no-sync")
-        options = f"-k {root} -c listen_addresses='' -c max_connections=60"
+        options = f"-k {root} -c listen_addresses='' -c max_connections=60 -c fsync=off -c synchronous_commit=off"
         run(str(BIN / "pg_ctl"), "-D", str(data), "-l", str(root / "log"), "-w", "-o", options, "start")
         try:
             yield f"postgresql+psycopg://opsnb@/postgres?host={quote(str(root), safe='')}"

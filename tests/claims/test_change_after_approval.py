@@ -6,7 +6,6 @@ claim's transaction that has to find it. A second look, when somebody asks for t
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -138,7 +137,7 @@ def acted(who: str, kind: ActKind) -> Change:
     return changed
 
 
-def host_key(firm: Firm, _: str) -> Any:
+def host_key(*_: Any) -> Any:
     """This machine's key is another one."""
     from opsnb.control.flows import hosts
 
@@ -265,4 +264,4 @@ def test_a_freeze_with_too_little_time(firm: Firm) -> None:
             assert stop is None or "books" in stop.why
     finally:
         firm.services.policies = own
-    assert os.listdir(firm.folder) == []
+    assert list(firm.folder.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Iterator
@@ -10,13 +11,18 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 import opsnb.control.app  # every store registers its tables
-from claims import postgres
+from claims import postgres, world
 from opsnb.base.clock import now
+from opsnb.control.approvals.values import ActKind
 from opsnb.control.database import Database, metadata
-from opsnb.control.records import Mode, RunState
+from opsnb.control.flows.approve import Deed, act_in
+from opsnb.control.flows.claim import begin_next
+from opsnb.control.flows.submit import queue
+from opsnb.control.records import Mode
 from opsnb.control.runs import claims, store
 
 ROUNDS = 10_000 if os.environ.get("OPSNB_PROVE") else 60
@@ -62,51 +68,50 @@ def test_what_was_done_stays(database: Database) -> None:
 
 
 def test_of_sixteen_claimers_one_wins(database: Database) -> None:
-    """Sixteen threads, each with a connection of its own, reach for each run at once; one gets it, every time."""
-    with database.transaction() as connection:
-        for number in range(ROUNDS):
-            store.add_run(
-                connection, store.NewRun(id=f"r{number}", request=f"q{number}", runbook="x", title="", mode=Mode.APPLY)
-            )
+    """Sixteen threads, each with a connection of its own, reach for each approved change at once; one gets it."""
+    world.empty(database)
+    ground, started = world.MovedGround(), iter(range(ROUNDS))
     won: list[list[int]] = [[] for _ in range(ROUNDS)]
-    barrier, broken = threading.Barrier(CLAIMERS), []
+    broken: list[Exception] = []
+
+    def next_round() -> None:
+        """Queue the application of a request that was asked for and approved, past every earlier look."""
+        number = next(started, None)
+        if number is None:
+            return
+        with database.transaction() as connection:
+            world.seal(connection, ground, f"q{number}", "dora", frozenset())
+            world.put(connection, ground, f"q{number}", "dora", "asked", world.ZERO)
+            bob, yes = world.actor(connection, "bob"), Deed(kind=ActKind.APPROVE)
+            act_in(connection, ground.policies(), bob, f"q{number}", yes, world.ZERO)
+            queue(connection, f"q{number}", "TST-100", "t", Mode.APPLY, "dora")
+
+    barrier = threading.Barrier(CLAIMERS, action=next_round)
 
     def claimer(me: int) -> None:
-        own = type(database).__new__(type(database))  # without the turn that one process's threads take
-        own.engine, own._turn = database.engine, threading.RLock()
+        own = copy.copy(database)  # without the turn that one process's threads take
+        own._turn = threading.RLock()
         try:
             for number in range(ROUNDS):
-                barrier.wait(60)
-                if _claimed(own, number):
-                    won[number].append(me)
-        except Exception as error:
+                barrier.wait(120)
+                with own.transaction() as connection:
+                    if begin_next(connection, ground, world.at(1)) is not None:
+                        won[number].append(me)
+        except Exception as error:  # noqa: BLE001  (told by the test itself)
             broken.append(error)
             barrier.abort()
-            raise
 
     threads = [threading.Thread(target=claimer, args=(me,)) for me in range(CLAIMERS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not broken
-    assert [len(winners) for winners in won] == [1] * ROUNDS
+    assert broken == []
     with database.transaction() as connection:
-        assert {store.run_row(connection, f"r{n}").fence for n in range(ROUNDS)} == {1}
-
-
-def _claimed(database: Database, number: int) -> bool:
-    """Take run ``number`` if it is still queued, and claim its slot."""
-    with database.transaction() as connection:
-        row = store.run_row(connection, f"r{number}")
-        if row.state != RunState.QUEUED:
-            return False
-        store.take(connection, row)
-        claims.add(
-            connection, run=row.id, request=row.request, mode=Mode.APPLY,
-            slot=claims.slot_of(row.request, Mode.APPLY, "", 0), by="u-1", at=now(), approvals=[],
-        )  # fmt: skip
-        return True
+        found = connection.execute(select(claims.claims.c.request)).scalars().all()
+        fences = set(connection.execute(select(store.runs.c.fence)).scalars())
+    assert sorted(found) == sorted(f"q{n}" for n in range(ROUNDS))
+    assert (sum(len(w) for w in won), fences) == (ROUNDS, {1})
 
 
 def test_the_database_itself_lets_one_claim_through(database: Database) -> None:

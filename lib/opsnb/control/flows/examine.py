@@ -147,11 +147,8 @@ def _kernels(workspace: Workspace) -> Iterator[Finding]:
     """What holds kernels besides: fewer system calls, another user, control groups."""
     machine = os.uname().machine
     if syscalls.known_here():
-        yield Finding(
-            name="system calls",
-            state=State.OK,
-            found=f"{len(syscalls.REFUSED) + len(syscalls.OWN_ONLY)} are bounded or refused to kernels",
-        )
+        number = len(syscalls.REFUSED) + len(syscalls.OWN_ONLY)
+        yield Finding(name="system calls", state=State.OK, found=f"{number} are refused to kernels, or bounded")
     else:
         yield Finding(name="system calls", state=State.NOTE, found=f"{machine}: none are refused to kernels")
     try:

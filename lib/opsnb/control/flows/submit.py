@@ -17,7 +17,7 @@ from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.ask import ask_in, set_start, when
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.claim import BY, Stop, stops
-from opsnb.control.flows.ground import Workspace
+from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import Cause, Mode, Risk, RunState, Verdict
@@ -64,7 +64,7 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
     with services.database.transaction() as connection:
         if start:
             set_start(connection, sealed, start, actor, current())
-        run = _queue(connection, sealed, name_of(runbook), runbook.title, mode, actor.person.id)
+        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, actor.person.id)
     return _told(services, run, sealed)
 
 
@@ -83,8 +83,8 @@ def undo(services: Services, run: str, actor: Actor) -> str:
             raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
         if any(r.verdict in BEGUN for r in done):
             raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
-        case = _let(connection, services, actor, row.request, now)
-        new = _queue(connection, case.row.id, row.runbook, row.title, Mode.UNDO, actor.person.id, undoes=run)
+        case = let(connection, Workspace(services), actor, row.request, now)
+        new = queue(connection, case.row.id, row.runbook, row.title, Mode.UNDO, actor.person.id, undoes=run)
     return _told(services, new, row.request)
 
 
@@ -104,8 +104,8 @@ def retry(services: Services, run: str, actor: Actor) -> str:
         row = store.run_row(connection, run)
         request = store.request_row(connection, row.request)
         _something_left(connection, row, request)
-        _let(connection, services, actor, row.request, now)
-        new = _queue(connection, request.id, row.runbook, row.title, Mode.RETRY, actor.person.id)
+        let(connection, Workspace(services), actor, row.request, now)
+        new = queue(connection, request.id, row.runbook, row.title, Mode.RETRY, actor.person.id)
     return _told(services, new, row.request)
 
 
@@ -113,22 +113,28 @@ def start_due(services: Services, now: datetime | None = None) -> list[str]:
     """Queue the application of every request whose time to start has come; return the runs."""
     now = parse(stamp(now or current()))
     with services.database.transaction() as connection:
-        begun = [(start.request, _start(connection, services, start, now)) for start in claims.due(connection, now)]
-    return [_told(services, run, request) for request, run in begun if run]
+        begun = start_due_in(connection, Workspace(services), now)
+    return [_told(services, run, request) for request, run in begun]
 
 
-def _start(connection: Connection, services: Services, start: Row[Any], now: datetime) -> str:
+def start_due_in(connection: Connection, ground: Ground, now: datetime) -> list[tuple[str, str]]:
+    """Queue what is due, in the caller's transaction; return the requests with their runs."""
+    begun = [(start.request, _start(connection, ground, start, now)) for start in claims.due(connection, now)]
+    return [(request, run) for request, run in begun if run]
+
+
+def _start(connection: Connection, ground: Ground, start: Row[Any], now: datetime) -> str:
     """Queue one application; where something keeps it back, say what, and when to look again."""
-    case = open_case(connection, services.policies, start.request, now)
+    case = open_case(connection, ground.policies(), start.request, now)
     if case.asked and case.state(now).status is Status.OPEN:
         return ""  # the last approval starts it: its time has come already
     if not case.asked and case.row.plan_digest is None and _going(connection, start.request):
         return ""
-    stop = next(stops(case, Workspace(services), start.by, now), None) or _applied(connection, case)
+    stop = next(stops(case, ground, start.by, now), None) or _applied(connection, case)
     if stop is not None:
         claims.kept_back(connection, start.request, stop.why, now if stop.cause is Cause.FREEZE else None)
         return ""
-    run = _queue(connection, case.row.id, case.row.runbook, case.body["title"], Mode.APPLY, start.by)
+    run = queue(connection, case.row.id, case.row.runbook, case.body["title"], Mode.APPLY, start.by)
     claims.started(connection, start.request, run)
     return run
 
@@ -167,8 +173,8 @@ def _apply(services: Services, asked: Asked, actor: Actor, request: str) -> str:
             raise RefusedError(f"request {request} has no plan yet", hint=f"opsnb run {row.runbook}   plans it")
         if stop := _applied(connection, open_case(connection, services.policies, request, now)):
             raise stop.raised()
-        case = _let(connection, services, actor, request, now)
-        run = _queue(connection, request, row.runbook, case.body["title"], Mode.APPLY, actor.person.id)
+        case = let(connection, Workspace(services), actor, request, now)
+        run = queue(connection, request, row.runbook, case.body["title"], Mode.APPLY, actor.person.id)
         if claims.start_of(connection, request) is not None:
             claims.started(connection, request, run)
     return _told(services, run, request)
@@ -183,7 +189,7 @@ def _applied(connection: Connection, case: Case) -> Stop | None:
     return None
 
 
-def _let(connection: Connection, services: Services, actor: Actor, request: str, now: datetime) -> Case:
+def let(connection: Connection, ground: Ground, actor: Actor, request: str, now: datetime) -> Case:
     """Return the case if a change of it may begin now; the claim looks at all of it once more.
 
     Raises:
@@ -191,22 +197,21 @@ def _let(connection: Connection, services: Services, actor: Actor, request: str,
     """
     if not actor.in_scope(Action.APPLY):
         raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{Action.APPLY}'")
-    case = open_case(connection, services.policies, request, now)
-    ground = Workspace(services)
+    case = open_case(connection, ground.policies(), request, now)
     stop = next(stops(case, ground, actor.person.id, now), None)
     if (
         stop is not None
         and stop.cause in {Cause.APPROVALS, Cause.EXPIRED}
-        and _approve_own(connection, services, case, actor, now)
+        and _approve_own(connection, ground, case, actor, now)
     ):
-        case = open_case(connection, services.policies, request, now)
+        case = open_case(connection, ground.policies(), request, now)
         stop = next(stops(case, ground, actor.person.id, now), None)
     if stop is not None:
         raise stop.raised()
     return case
 
 
-def _approve_own(connection: Connection, services: Services, case: Case, actor: Actor, now: datetime) -> bool:
+def _approve_own(connection: Connection, ground: Ground, case: Case, actor: Actor, now: datetime) -> bool:
     """Approve one's own request: only while the workspace has one person, and the record says so."""
     own = case.who.alone() and case.flow.own and actor.person.id == case.row.requester
     if not own:
@@ -214,7 +219,7 @@ def _approve_own(connection: Connection, services: Services, case: Case, actor: 
     if not case.asked or case.state(now).status is Status.EXPIRED:
         case = ask_in(connection, case, now)
     if case.state(now).status is Status.OPEN:
-        act_in(connection, services.policies, actor, case.row.id, Deed(kind=ActKind.APPROVE), now)
+        act_in(connection, ground.policies(), actor, case.row.id, Deed(kind=ActKind.APPROVE), now)
     return True
 
 
@@ -226,9 +231,10 @@ def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
         raise UsageError(f"request {row.id} has its parameters and hosts sealed; leave them out, or plan anew")
 
 
-def _queue(
+def queue(
     connection: Connection, request: str, runbook: str, title: str, mode: Mode, by: str, undoes: str | None = None
 ) -> str:
+    """Queue a run in the caller's transaction; nothing is looked at: the claim does that."""
     new = store.NewRun(id=new_id(), request=request, runbook=runbook, title=title, mode=mode, undoes=undoes)
     store.add_run(connection, new)
     store.note(connection, new.id, BY, by)

@@ -24,7 +24,7 @@ REMOVE_SECONDS = 2.0  # how long a group may stay busy after its last process wa
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a run's processes may use together: bytes, processes and threads; its share of CPU is half a usual one."""
+    """What a run's processes may use together: bytes, processes and threads; of CPU they share one usual share."""
 
     memory: int
     processes: int
@@ -34,8 +34,8 @@ class Budget:
         return {
             (2, "memory"): (("memory.max", self.memory), ("memory.swap.max", 0)),
             (1, "memory"): (("memory.limit_in_bytes", self.memory), ("memory.memsw.limit_in_bytes", self.memory)),
-            (2, "cpu"): (("cpu.weight", 50),),
-            (1, "cpu"): (("cpu.shares", 512),),
+            (2, "cpu"): (("cpu.weight", 100),),
+            (1, "cpu"): (("cpu.shares", 1024),),
         }.get((version, controller), (("pids.max", self.processes),))
 
 
