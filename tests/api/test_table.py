@@ -79,7 +79,7 @@ EXPECTED: dict[str, Row] = {
     "POST /api/secrets/rotate-key": Row("AZ"),
     "GET /api/revision": Row(SIGNED_IN),
     "GET /api/revision/difference": Row(SIGNED_IN),
-    "POST /api/revision": Row("AZ", {"digest": "0" * 64, "instead_of": 0}, said="changed meanwhile"),
+    "POST /api/revision": Row("A", {"files": "0" * 64, "active": 0}, said="files have changed"),
     "GET /api/users": Row(SIGNED_IN),
     "POST /api/users": Row("A"),
     "GET /api/users/{name}": Row(SIGNED_IN, path=NOWHERE),
