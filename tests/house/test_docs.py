@@ -20,10 +20,12 @@ from opsnb.base.parameters.constraints import READERS as CONSTRAINTS
 from opsnb.base.settings import Settings
 from opsnb.cli.main import cli
 from opsnb.cli.run import EXITS
+from opsnb.control.approvals.values import HandlerKind
+from opsnb.control.approvals.written import FREE, FREEZE, POLICY, STEP
 from opsnb.control.catalog.frontmatter import READERS as FRONT_MATTER
 from opsnb.control.catalog.lint import CODES
 from opsnb.control.ledger.events import EVENTS
-from opsnb.control.records import CellState, RunState, Verdict
+from opsnb.control.records import ActKind, ApprovalStatus, Cause, CellState, RunState, Start, Verdict
 from opsnb.control.runs.confine import DEVICES, ETC_HIDDEN, SYSTEM_READS
 from opsnb.runbook import Run
 from places import ROOT
@@ -39,6 +41,12 @@ def named(page: str) -> set[str]:
 COMPLETE: dict[str, tuple[str, set[str]]] = {
     "settings": ("docs/settings.md", {f.name for f in fields(Settings)}),
     "lint codes": ("docs/lint.md", set(CODES)),
+    "policy keys": ("docs/policies.md", {*POLICY, *STEP, *FREE, *FREEZE}),
+    "kinds of handlers": ("docs/policies.md", set(HandlerKind)),
+    "acts": ("docs/approvals.md", set(ActKind)),
+    "causes of a refused claim": ("docs/claims.md", set(Cause)),
+    "starts": ("docs/claims.md", set(Start)),
+    "approval statuses": ("docs/approvals.md", set(ApprovalStatus)),
     "verdicts": ("docs/truth-of-a-run.md", set(Verdict)),
     "cell states": ("docs/truth-of-a-run.md", set(CellState)),
     "run states": ("docs/truth-of-a-run.md", set(RunState)),

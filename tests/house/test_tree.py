@@ -80,4 +80,4 @@ def test_every_dependency_has_a_lower_bound() -> None:
     """Every dependency says from which version on it is known to work."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*table["dependencies"], *(d for e in table["optional-dependencies"].values() for d in e)]
-    assert [d for d in declared if not re.fullmatch(r"[a-z0-9.-]+>=[0-9.]+(,<[0-9.]+)?", d)] == []
+    assert [d for d in declared if not re.fullmatch(r"[a-z0-9.-]+(\[[a-z]+\])?>=[0-9.]+(,<[0-9.]+)?", d)] == []

@@ -20,6 +20,12 @@ COMMANDS = {
     "doctor": ("opsnb.cli.doctor", "Find what is missing, stale or unsafe, and what mends it."),
     "up": ("opsnb.cli.up", "Serve this workspace: run what is submitted."),
     "run": ("opsnb.cli.run", "Run a runbook."),
+    "request": ("opsnb.cli.request", "Plan a change and ask for its approval."),
+    "approve": ("opsnb.cli.approve:approve", "Approve a request."),
+    "return": ("opsnb.cli.approve:return_", "Send a request back to be planned anew."),
+    "reject": ("opsnb.cli.approve:reject", "Refuse a request."),
+    "veto": ("opsnb.cli.approve:veto", "Stop a request whatever others said."),
+    "requests": ("opsnb.cli.requests", "List and show what was asked for."),
     "exec": ("opsnb.cli.exec", "Run a command on hosts, recorded."),
     "ssh": ("opsnb.cli.ssh", "Open a terminal on a host, recorded."),
     "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),
@@ -32,6 +38,10 @@ COMMANDS = {
     "role": ("opsnb.cli.role", "Show and make roles: what people may do, and where."),
     "department": ("opsnb.cli.department", "Keep the tree of departments and their leaders."),
     "delegate": ("opsnb.cli.delegate", "Have somebody approve in somebody's place for a time."),
+    "login": ("opsnb.cli.login", "Sign in to a control plane elsewhere; commands then go there."),
+    "logout": ("opsnb.cli.logout", "Sign out there; its token holds no more."),
+    "whoami": ("opsnb.cli.whoami", "Say who you are there, and what you may."),
+    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 
@@ -49,8 +59,8 @@ class Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = module.command
+        name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(name), attribute or "command")
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -74,7 +84,13 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="opsnb")
-@click.option("--workspace", "-w", metavar="DIR", default=".", help="A directory in the workspace (default: here).")
+@click.option(
+    "--workspace",
+    "-w",
+    metavar="DIR|URL",
+    default=".",
+    help="A directory in the workspace (default: here), or where one is served.",
+)
 @click.pass_context
 def cli(ctx: click.Context, workspace: str) -> None:
     """Operations as notebooks: planned, approved, executed, and kept as evidence."""

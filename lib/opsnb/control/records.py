@@ -102,6 +102,39 @@ class ApprovalStatus(StrEnum):
         return self not in {ApprovalStatus.OPEN, ApprovalStatus.APPROVED}
 
 
+class Cause(StrEnum):
+    """What keeps a change from being claimed: the one thing that is not as it was approved, or not as it has to be."""
+
+    REQUEST = "request"  # its sealed bytes are others in the database
+    PARAMETERS = "parameters"  # so are its parameters
+    PLAN = "plan"  # there is none, or it is another than was approved
+    NOTEBOOK = "notebook"  # its bytes are others
+    REVISION = "revision"  # what is on the disk is not what was activated
+    TOOLKIT = "toolkit"  # so is what it imports from here
+    POLICY = "policy"  # another one applies, or it says something else
+    HOSTS = "hosts"  # a host has come or gone
+    HOST_KEY = "host_key"  # a host has another key
+    INVENTORY = "inventory"  # a host is described otherwise, or cannot be looked up
+    ISOLATION = "isolation"  # this system cannot confine a kernel
+    PERSON = "person"  # somebody who is needed has left
+    ROLE = "role"  # somebody who is needed may not any more
+    DELEGATE = "delegate"  # a delegation that was used does not hold, or one stands against it
+    SELF = "self"  # the requester's own approval does not count here
+    FREEZE = "freeze"  # nothing may be changed now, or not for as long as it may take
+    APPROVALS = "approvals"  # more people have to approve
+    ENDED = "ended"  # it was returned, rejected, vetoed or withdrawn
+    EXPIRED = "expired"  # its time is over
+    CLAIMED = "claimed"  # it was claimed before
+
+
+class Start(StrEnum):
+    """When an approved request is applied."""
+
+    ASKED = "asked"  # when somebody entitled says so
+    APPROVED = "approved"  # as soon as it is approved
+    TIME = "time"  # at a set time, or when it is approved after that
+
+
 TRANSITIONS = {
     RunState.QUEUED: {RunState.STARTING, RunState.RECORDING},
     RunState.STARTING: {RunState.RUNNING, RunState.RECORDING, RunState.QUEUED},

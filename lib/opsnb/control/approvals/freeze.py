@@ -7,6 +7,7 @@ twice belongs to the window both times.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from opsnb.base.errors import ParameterError
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SHORTEST = 3  # letters of a weekday
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 DATE_T = re.compile(r"^([0-9-]{10})T")
 MAX_AHEAD = 400 * 86400.0  # seconds that anybody may ask to be free of freezes
@@ -38,17 +40,16 @@ class Moment:
             ParameterError: If it is none of them.
         """
         day, _, clock = DATE_T.sub(r"\1 ", text.strip()).rpartition(" ")
-        match = CLOCK.fullmatch(clock)
+        day, match = day.strip().lower(), CLOCK.fullmatch(clock)
+        weekday = [n for n, name in enumerate(WEEKDAYS) if len(day) >= SHORTEST and name.startswith(day)]
         if match:
             at = time(int(match[1]), int(match[2]))
             if not day:
                 return cls(clock=at)
-            if day.lower()[:3] in WEEKDAYS and day.isalpha():
-                return cls(clock=at, weekday=WEEKDAYS.index(day.lower()[:3]))
-            try:
+            if weekday:
+                return cls(clock=at, weekday=weekday[0])
+            with contextlib.suppress(ValueError):
                 return cls(clock=at, day=date.fromisoformat(day))
-            except ValueError:
-                pass
         raise ParameterError(f"{text[:40]!r} is not a moment", hint="write 2026-12-30 18:00, Fri 18:00 or 18:00")
 
     @property
@@ -80,7 +81,8 @@ class Freeze:
         zone = ZoneInfo(self.zone)
         for first, last in self._days(begin.astimezone(zone).date(), end.astimezone(zone).date()):
             opens = datetime.combine(first, self.begin.clock, zone).astimezone(UTC)
-            closes = datetime.combine(last, self.end.clock, zone).replace(fold=1).astimezone(UTC)
+            closing = datetime.combine(last, self.end.clock, zone)
+            closes = max(closing.replace(fold=fold).astimezone(UTC) for fold in (0, 1))  # the later of an hour twice
             if opens < end and begin < closes:
                 yield opens, closes
 

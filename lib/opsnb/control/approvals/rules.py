@@ -7,7 +7,8 @@ Rules without I/O:
   not a delegate of the requester at any moment since the asking, and who is entitled for every environment and the
   runbook of the request *now*: when they act, and again whenever the sum is made. The one exception: the only person
   of a workspace, where the flow lets them.
-* It counts while it is valid: given before the request closed, and not older than the flow's validity.
+* It counts while it is valid: given before the request closed, and not older than the flow's validity. When those that
+  were enough become too old, the request is expired: whoever still wants it asks anew.
 * Somebody who acts for another person (as their delegate at the act and now, or because a step was handed to them) uses
   that person's right, so both must be clean. A person counts once in a flow and so does a right: the first counts.
 * A step is done when as many people as it needs approved; in order, a step opens when those before it are done.
@@ -55,7 +56,7 @@ def judge(flow: Flow, subject: Subject, acts: Sequence[Act], act: Act, who: Who)
     now = max((act.at, *(a.at for a in acts)))  # a clock that went back does not undo what was said
     tally = Tally(flow=flow, subject=subject, acts=in_time(acts, subject), who=who, now=now)
     state = tally.state()
-    why = _meant(act, subject, who) or _over(act, state) or RULES[act.kind](tally, state, act)
+    why = _meant(act, subject) or _done_by(act, who) or _over(act, state) or RULES[act.kind](tally, state, act)
     return Decision(ok=not why, reason=why)
 
 
@@ -90,21 +91,22 @@ def chosen_step(
     return open_steps[0] if open_steps else ""
 
 
-def _meant(act: Act, subject: Subject, who: Who) -> str:
-    """Whether the act means what counts now, and somebody did it."""
+def _meant(act: Act, subject: Subject) -> str:
+    """Whether the act means what counts now."""
     if act.request != subject.digest:
         return f"request {subject.request} is not what they read: its digest is another"
     if act.plan != subject.plan:
         return f"request {subject.request} has another plan than the one they read"
-    if act.at < subject.asked:
-        return "it was not asked for yet: what they read is older"
+    return "it was not asked for yet: what they read is older" if act.at < subject.asked else ""
+
+
+def _done_by(act: Act, who: Who) -> str:
+    """Whether somebody did it who may do anything, and said why where that is needed."""
     if (act.kind in CLOCK) != (not act.person):
         return "only the clock escalates and expires, and it does nothing else"
     if act.person and not who.active(act.person):
         return f"{who.name(act.person)} is not an active person of this workspace"
-    if act.kind in COMMENTED and not act.comment.strip():
-        return "it needs a comment that says why"
-    return ""
+    return "it needs a comment that says why" if act.kind in COMMENTED and not act.comment.strip() else ""
 
 
 def _over(act: Act, state: State) -> str:

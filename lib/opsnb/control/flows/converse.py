@@ -127,7 +127,7 @@ class Conversation:
             "mode": self.mode.value,
             "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
             "files": f"{self.folder}/files", "configs": str(self.services.workspace.configs),
-            "hiding_key": request_key(self.services.workspace.state, self.request),
+            "hiding_key": request_key(self.services.workspace.state, self.request), "batch": self._bound(),
         }  # fmt: skip
 
     def _applicable(self, message: dict[str, Any]) -> None:
@@ -227,6 +227,9 @@ class Conversation:
             raise Refused(f"change {number} was begun already")
         assert self.plan is not None
         change = self.plan.changes[number]
+        going = {self.plan.changes[n].host for n in self.begun - self.closed} | {change.host}
+        if 0 < self._bound() < len(going):
+            raise Refused(f"the policy lets {self._bound()} hosts be changed at a time, and this is one more")
         with self.services.database.transaction() as connection:
             store.open_intent(connection, self.run, number, change.host, change.what)
             append(connection, IntentOpened(run=self.run, change=number))
@@ -297,6 +300,10 @@ class Conversation:
         return {"lines": [*lines, "the control plane computes the verdict from checks and cell states"]}
 
     # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _bound(self) -> int:
+        """How many hosts the sealed policy lets be changed at a time; 0: as many as the runbook says."""
+        return int((self.body.get("policy") or {}).get("batch") or 0)
 
     def _number(self, message: dict[str, Any]) -> int:
         number = message["change"]

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.canonical import digestible
 from opsnb.base.errors import OpsnbError
 from opsnb.base.runlink import MAX_LINE
+from opsnb.control.flows.claim import REFUSED
 from opsnb.control.flows.converse import Conversation, sealed_body
 from opsnb.control.flows.record import finish
 from opsnb.control.flows.seal import blob_path
-from opsnb.control.ledger.events import RunClaimed
-from opsnb.control.ledger.store import append
 from opsnb.control.records import CellState, Mode, RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.launcher import Launched
@@ -220,7 +219,10 @@ def execute(services: Services, run: str) -> None:
         row = store.run_row(connection, run)
         request = store.request_row(connection, row.request)
         body, mode = sealed_body(request), Mode(row.mode)
-        append(connection, RunClaimed(run=run, request=row.request, mode=mode, by=request.requester))
+        refused = store.noted(connection, run, REFUSED)
+    if refused:
+        finish(services, run, Ended("not started", f"nothing was touched: {refused[-1]['why']}"), None)
+        return
     if stopped_by := _stopped_by(services, run):
         finish(services, run, Ended("stopped", f"stopped by {stopped_by} before it started"), None)
         return

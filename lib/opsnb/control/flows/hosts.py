@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import digest, digestible
 from opsnb.base.errors import RefusedError, UsageError
+from opsnb.control.flows.active import active
 from opsnb.control.flows.machine import machine_key
+from opsnb.control.records import Cause
 
 if TYPE_CHECKING:
     from opsnb.control.catalog import Runbook
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 THIS_MACHINE = "localhost"
 PARAMETER = "hosts"  # by habit a selector
+KEY = "host key"  # what two rows of a host may differ in
 MAX_NAMED = 8  # hosts named in a message
 
 
@@ -73,35 +76,34 @@ def rows_of(services: Services, selector: str) -> list[dict[str, Any]]:
     if bare:
         raise RefusedError(
             f"no key is pinned for {_named(bare)}, so nothing connects there",
-            hint=f"opsnb host trust {bare[0]}   shows the host's keys and pins them",
+            hint=f"opsnb host trust {bare[0]}   shows the host's keys and pins them"
+            + ("; then: opsnb activate" if active(services) else ""),
         )
     return rows
 
 
-def same_hosts(services: Services, body: dict[str, Any]) -> None:
-    """Refuse when a sealed request's selector chooses other hosts now, or a host is not as it was sealed.
-
-    Raises:
-        RefusedError: Names the first differences.
-    """
+def host_changes(services: Services, body: dict[str, Any]) -> tuple[Cause, str] | None:
+    """Return how the hosts that a sealed request's selector chooses now are others than it was sealed with."""
     sealed = {row["name"]: row for row in body["hosts"]}
     try:
         now = {row["name"]: digestible(row) for row in rows_of(services, body.get("selector", THIS_MACHINE))}
     except UsageError as error:
-        raise RefusedError(f"the hosts of request {body['request']} cannot be found any more: {error}") from error
-    found = [f"{name} has come" for name in now if name not in sealed]
-    found += [f"{name} has gone" for name in sealed if name not in now]
-    found += [f"{n} has another {_difference(sealed[n], now[n])}" for n in sealed if n in now and now[n] != sealed[n]]
-    if found:
-        raise RefusedError(
-            f"the hosts are not those of request {body['request']} any more: {'; '.join(found[:MAX_NAMED])}",
-            hint=f"plan anew: opsnb run {body['runbook']} ...",
-        )
+        return Cause.INVENTORY, f"the hosts of request {body['request']} cannot be found any more: {error}"
+    except RefusedError as error:
+        return Cause.HOST_KEY, error.message
+    moved = [f"{name} has come" for name in now if name not in sealed]
+    moved += [f"{name} has gone" for name in sealed if name not in now]
+    other = {n: _difference(sealed[n], now[n]) for n in sealed if n in now and now[n] != sealed[n]}
+    found = moved + [f"{name} has another {what}" for name, what in other.items()]
+    if not found:
+        return None
+    cause = Cause.HOSTS if moved else Cause.HOST_KEY if KEY in other.values() else Cause.INVENTORY
+    return cause, f"the hosts are not those of request {body['request']} any more: {'; '.join(found[:MAX_NAMED])}"
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     names = [n for n in (*new, *old) if old.get(n) != new.get(n)]
-    return "host key" if "key" in names or "keys" in names else str(names[0])
+    return KEY if "key" in names or "keys" in names else str(names[0])
 
 
 def _declares(runbook: Runbook) -> bool:

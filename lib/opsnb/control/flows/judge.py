@@ -11,6 +11,7 @@ from opsnb.base.canonical import canonical, digestible, salted, sha256
 from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.ask import planned
 from opsnb.control.flows.refuse import NOTE as REFUSED
 from opsnb.control.flows.refuse import notes as refused
 from opsnb.control.flows.seal import blob_path
@@ -18,7 +19,7 @@ from opsnb.control.ledger import store as ledger
 from opsnb.control.ledger.events import IntentClosed, Isolation, Outcome, RunFinished
 from opsnb.control.ledger.store import Position, append
 from opsnb.control.records import Cell, CellState, Check, Mode, Record, Risk, RunState, Verdict
-from opsnb.control.runs import store
+from opsnb.control.runs import claims, store
 from opsnb.control.runs.verdict import Seen, verdict
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def judge(services: Services, run: str, ended: Ended, staging: Path) -> tuple[Re
         values = {"verdict": record.verdict.value, "reason": record.reason, "ended": now}
         store.move(connection, run, RunState.RECORDING, **values)
         store.release_locks(connection, run)
+        if record.verdict is Verdict.PLANNED:
+            planned(connection, services.policies, row.request, parse(now))
     record.digests["executed notebook"] = sha256(notebook)
     services.feed(run).tell({"ev": "verdict", "verdict": record.verdict.value, "reason": record.reason})
     return record, position, request
@@ -88,7 +91,7 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         verdict=word, reason=reason, requester=body["requester"]["name"], why=body["why"], started=started, ended=now,
         seconds=round((parse(now) - parse(started)).total_seconds(), 3), hosts=body["hosts"],
         parameters=[_parameter(row, request.parameters) for row in body["labels"]],
-        approvals=_approvals(request, body, mode), plan=request.plan if mode is not Mode.READ else None,
+        approvals=_approvals(connection, run), plan=request.plan if mode is not Mode.READ else None,
         applied=_applied(intents, through, {row["change"]: row["why"] for row in unreached}),
         checks=checks, evidence={e["name"]: e["value"] for e in store.noted(connection, run, "evidence")},
         cells=[Cell(**{**c, "state": CellState(c["state"])}) for c in ended.cells], files=ended.files,
@@ -117,10 +120,10 @@ def _parameter(row: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     return {**row, "value": value, "default": default}
 
 
-def _approvals(request: Any, body: dict[str, Any], mode: Mode) -> list[dict[str, Any]]:
-    if request.approved_at is None or mode in {Mode.READ, Mode.PLAN}:
-        return []
-    return [{"who": body["requester"]["name"], "at": request.approved_at, "self": bool(request.approved_self)}]
+def _approvals(connection: Any, run: str) -> list[dict[str, Any]]:
+    """Return the approvals that let the run through when it was claimed."""
+    claim = claims.of_run(connection, run)
+    return list(claim.approvals) if claim else []
 
 
 def _notes(ended: Ended) -> list[str]:

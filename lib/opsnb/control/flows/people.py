@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from opsnb.base.clock import now as current
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.base.nearest import did_you_mean
+from opsnb.control.flows.active import follow
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import importing, store, telling
@@ -20,7 +21,7 @@ from opsnb.control.people.builtin import ADMINISTRATOR
 from opsnb.control.people.draft import Draft, first_person
 from opsnb.control.people.names import login_name, shown
 from opsnb.control.people.rules import Directory, decide
-from opsnb.control.people.values import Action, Actor, Person, Target
+from opsnb.control.people.values import PEOPLE_ONLY, Action, Actor, Person, Target
 from opsnb.control.people.wanted import User, Wanted
 
 if TYPE_CHECKING:
@@ -41,12 +42,11 @@ def arrive(services: Services) -> Person:
     name = _system_name()
     with services.database.transaction() as connection:
         open_ledger(connection, services.settings.name)
-        there = store.directory(connection)
+        there = store.directory(connection, to_change=True)
         person = there.named(name) or store.new_person(name)
         if person.name != name:
             raise RefusedError(f"this machine's user '{name}' would be taken for the user '{person.name}'")
-        for change in first_person(there, person):
-            record(connection, change, person.id)
+        record(connection, first_person(there, person), person.id)
     return person
 
 
@@ -60,6 +60,23 @@ def permit(directory: Directory, actor: Actor, action: Action, target: Target, n
     if not decision.ok:
         able = sorted(directory.name(p) for p in directory.holders(ADMINISTRATOR.id))[:5]
         raise RefusedError(decision.reason, hint=f"ask an administrator: {', '.join(able)}" if able else "")
+
+
+def permit_somewhere(directory: Directory, actor: Actor, action: Action, now: datetime) -> None:
+    """Refuse who may do this nowhere; whether they may do it *here* is decided when it is known what is meant.
+
+    Raises:
+        RefusedError: Says why, and whom to ask.
+    """
+    person = actor.person.id
+    lenders = directory.stands_for(person, now) if action is Action.APPROVE else ()
+    grants = [
+        g for p in (person, *lenders) for role in directory.roles_of(p) for g in role.grants if g.action is action
+    ]
+    bare = decide(directory, actor, action, Target(), now)
+    barred = directory.is_bot(person) and action in PEOPLE_ONLY
+    if not bare.ok and (barred or not grants or not actor.in_scope(action) or not directory.is_active(person)):
+        permit(directory, actor, action, Target(), now)
 
 
 def permit_looking(directory: Directory, actor: Actor) -> None:
@@ -80,9 +97,11 @@ def change(services: Services, actor: Actor, want: Want, *, dry: bool = False) -
         UsageError: If a change breaks a rule.
     """
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         permit(before, actor, Action.ADMINISTER, Target(), current())
-        return before, _carried_out(connection, before, actor, want, dry=dry)
+        after = _carried_out(connection, before, actor, want, dry=dry)
+        follow(services, connection, before, actor.person.id)
+        return before, after
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------
@@ -117,7 +136,7 @@ def import_people(services: Services, actor: Actor, text: str, kind: str, name: 
 
 def users(services: Services, actor: Actor, *, everybody: bool) -> list[dict[str, Any]]:
     """Return the users by name; those who have left only with ``everybody``."""
-    there, now = _looked(services, actor), current()
+    there, now = looked(services, actor), current()
     return [telling.user(there, person, now) for person in there.people.values() if person.active or everybody]
 
 
@@ -127,7 +146,7 @@ def user(services: Services, actor: Actor, name: str) -> dict[str, Any]:
     Raises:
         NotFoundError: Holds the nearest name.
     """
-    there = _looked(services, actor)
+    there = looked(services, actor)
     person = there.named(name)
     if person is None:
         hint = did_you_mean(name, [p.name for p in there.people.values()], what="users")
@@ -161,7 +180,7 @@ def drop_role(services: Services, actor: Actor, name: str) -> dict[str, Any]:
 
 def roles(services: Services, actor: Actor) -> list[dict[str, Any]]:
     """Return the roles, built-in ones first."""
-    there = _looked(services, actor)
+    there = looked(services, actor)
     return [telling.role(there, found) for found in telling.all_roles(there)]
 
 
@@ -199,7 +218,7 @@ def drop_department(services: Services, actor: Actor, name: str) -> dict[str, An
 
 def departments(services: Services, actor: Actor) -> list[dict[str, Any]]:
     """Return the departments, each below the one that it is part of."""
-    there = _looked(services, actor)
+    there = looked(services, actor)
     return sorted((telling.department(there, d) for d in there.departments.values()), key=lambda d: d["path"])
 
 
@@ -209,7 +228,7 @@ def add_delegate(
     """Have somebody stand in for somebody: for oneself, or for anybody as an administrator."""
     now = current()
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         principal = before.named(from_)
         if principal is None or principal.id != actor.person.id or not actor.in_scope(Action.APPROVE):
             permit(before, actor, Action.ADMINISTER, Target(), now)
@@ -226,9 +245,10 @@ def end_delegate(services: Services, actor: Actor, delegate: str) -> dict[str, A
     """End a delegation: the two whom it is about may, and an administrator."""
     now = current()
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         found = next((d for d in before.delegates if d.id == delegate), None)
-        if found is None or actor.person.id not in {found.from_, found.to} or not before.is_active(actor.person.id):
+        own = found is not None and actor.person.id in {found.from_, found.to} and actor.in_scope(Action.APPROVE)
+        if not own or not before.is_active(actor.person.id):
             permit(before, actor, Action.ADMINISTER, Target(), now)
         after = _carried_out(connection, before, actor, lambda wanted: wanted.end_delegate(delegate, now))
     return next(telling.delegate(after, d, now) for d in after.delegates if d.id == delegate)
@@ -236,7 +256,7 @@ def end_delegate(services: Services, actor: Actor, delegate: str) -> dict[str, A
 
 def delegates(services: Services, actor: Actor, *, everything: bool) -> list[dict[str, Any]]:
     """Return the delegations that hold or are to come; those that are over only with ``everything``."""
-    there, now = _looked(services, actor), current()
+    there, now = looked(services, actor), current()
     told = [telling.delegate(there, d, now) for d in there.delegates]
     return [d for d in told if everything or d["state"] != "over"]
 
@@ -249,7 +269,8 @@ def _system_name() -> str:
         return f"uid-{number}"
 
 
-def _looked(services: Services, actor: Actor) -> Directory:
+def looked(services: Services, actor: Actor) -> Directory:
+    """Return everybody, for somebody who may know."""
     with services.database.transaction() as connection:
         there = store.directory(connection)
     permit_looking(there, actor)
@@ -263,8 +284,7 @@ def _carried_out(
     want(wanted)
     after = wanted.draft.finish()
     if not dry:
-        for one in wanted.changes:
-            record(connection, one, actor.person.id)
+        record(connection, wanted.changes, actor.person.id)
     return after
 
 

@@ -1,20 +1,24 @@
-"""A change about people, written down: its row, and its entry of the ledger, in the caller's transaction."""
+"""Changes about people, written down: rows, and one entry of the ledger for each, in the caller's transaction."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from opsnb.base.clock import stamp
 from opsnb.control.ledger import events_people as events
 from opsnb.control.ledger.event import Event
-from opsnb.control.ledger.store import append
+from opsnb.control.ledger.store import append_all
 from opsnb.control.people import changes as made
 from opsnb.control.people import store
 
 
-def record(connection: Connection, change: made.Change, by: str) -> None:
-    """Write a change that the rules have let through, and its entry of the ledger. ``by`` is an id."""
-    append(connection, _event(change, by, store.write(connection, change)))
+def record(connection: Connection, changes: Sequence[made.Change], by: str) -> None:
+    """Write changes that the rules have let through, and one entry of the ledger for each. ``by`` is an id."""
+    if changes:
+        digests = store.write_all(connection, changes)
+        append_all(connection, [_event(change, by, digest) for change, digest in zip(changes, digests, strict=True)])
 
 
 def _event(change: made.Change, by: str, digest: str) -> Event:

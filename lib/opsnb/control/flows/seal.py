@@ -13,16 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import canonical, digestible, salted, sha256
-from opsnb.base.clock import new_id
-from opsnb.base.errors import UsageError
+from opsnb.base.clock import new_id, now
+from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
+from opsnb.base.workspace import Workspace
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.active import authors
+from opsnb.control.flows.admit import admit, marked
+from opsnb.control.flows.allow import keep_inside
+from opsnb.control.flows.authors import authors_of
+from opsnb.control.flows.case import policy_of
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.flows.paths import filled, reads, writes
+from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events import RequestSealed
 from opsnb.control.ledger.store import append
-from opsnb.control.people.store import Person, count
+from opsnb.control.people.rules import Directory
+from opsnb.control.people.store import directory
+from opsnb.control.people.values import Action, Actor, Person, Target
 from opsnb.control.records import Mode, Risk
 from opsnb.control.runs import store
 
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
 IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
+BY_HAND = {"HST-004": Action.EXEC, "HST-005": Action.SSH, "HST-006": Action.CP, "HST-007": Action.CP}
 SALTS = ("notebook", "files", "html", "request", "plan")
 
 
@@ -47,6 +57,7 @@ class Asked:
         mode: The mode asked for; ``None`` takes the risk's default.
         why: The asker's reason.
         submission: The asker's own id of this question, so that asking twice is asking once.
+        afar: Whether the asker may be elsewhere: then no file of this machine outside the workspace is meant.
     """
 
     runbook: str
@@ -57,26 +68,34 @@ class Asked:
     mode: Mode | None = None
     why: str = ""
     submission: str = ""
+    afar: bool = False
 
 
-def seal(services: Services, asked: Asked, person: Person) -> tuple[str, Runbook]:
-    """Seal a request and store it; return its id and the runbook.
+def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) -> tuple[str, Runbook]:
+    """Seal a request and store it; return its id and the runbook. ``asks``: an approval is to be asked for.
 
     Raises:
         UsageError: If the runbook, a parameter or a path is wrong; nothing is stored then.
-        RefusedError: If it asks for a path that no run may have.
+        RefusedError: If it asks for a path that no run may have, or the one who asks may not.
     """
+    person = actor.person
     runbook = chosen(services, asked.runbook, asked.folder)
+    if asked.afar:
+        keep_inside(services.workspace.root, services.workspace.state, _place(services, runbook))
     asked = with_hosts(runbook, asked)
-    values, files = _values(runbook, asked)
+    values, files = _values(runbook, asked, services.workspace if asked.afar else None)
     selector = selector_of(runbook, asked, values)
     hosts = rows_of(services, selector)
     request = new_id()
     with services.database.transaction() as connection:
-        people = count(connection)
-    body = _body(services, runbook, values, files, person, people=people, request=request, why=asked.why)
+        there = directory(connection)
+        wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
+    _permitted(there, actor, runbook, hosts, asks=asks)
+    body = _body(services, runbook, values, files, person, request=request, why=asked.why)
+    body |= {"authors": sorted({*authors_of(there, runbook), *wrote}), **_policy(services, runbook, hosts)}
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
+    admit(services, runbook, body)
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
@@ -101,12 +120,12 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
         NotebookError: If it is not a runbook.
     """
     services.catalog.refresh()
-    return services.catalog.find(name, folder)
+    return marked(services, services.catalog.find(name, folder))
 
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
+    return runbook.id if runbook.id and runbook.active and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:
@@ -126,7 +145,7 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _values(runbook: Runbook, asked: Asked, within: Workspace | None) -> tuple[dict[str, Any], list[dict[str, str]]]:
     texts = [f"{name}={text}" for name, text in asked.texts.items()]
     values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
     files: list[dict[str, str]] = []
@@ -134,7 +153,8 @@ def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[s
         given = values.get(parameter.name)
         if parameter.kind is Kind.FILE and given:
             found = [
-                _file(parameter.name, str(t), asked.folder) for t in (given if isinstance(given, list) else [given])
+                _file(parameter.name, str(t), asked.folder, within)
+                for t in (given if isinstance(given, list) else [given])
             ]
             _refuse_twice(parameter.name, [*files, *found])
             files += found
@@ -144,6 +164,12 @@ def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[s
     return values, files
 
 
+def _place(services: Services, runbook: Runbook) -> Path:
+    """Return where a notebook lies; one that came with the program counts as in the workspace."""
+    root = services.workspace.root
+    return root / "runbooks" if runbook.path.startswith(IN_CATALOG) else root / runbook.path
+
+
 def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
     """Refuse two files of one name: they would lie over each other in the run's folder."""
     names = [file["name"] for file in files]
@@ -151,8 +177,10 @@ def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
         raise UsageError(f"parameter '{parameter}': two files are called {twice[0]}", hint="give them one at a time")
 
 
-def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
-    path = Path(folder or ".") / text
+def _file(parameter: str, text: str, folder: str, within: Workspace | None) -> dict[str, str]:
+    path = Path(folder or (within.root if within else ".")) / text
+    if within:
+        keep_inside(within.root, within.state, path)
     try:
         size = path.stat().st_size
         if not path.is_file() or size > MAX_STAGED_FILE:
@@ -170,7 +198,6 @@ def _body(
     files: list[dict[str, str]],
     person: Person,
     *,
-    people: int,
     request: str,
     why: str,
 ) -> dict[str, Any]:
@@ -193,11 +220,40 @@ def _body(
         "reads": reads(services, front.reads if front else (), values),
         "writes": [],
         "limits": limits_of(services, runbook),
-        "policy": {"approval": "self" if people <= 1 else "another person", "people": people},
         "requester": {"id": person.id, "name": person.name},
         "why": why,
         "nonce": secrets.token_hex(16),
     }
+
+
+def _permitted(there: Directory, actor: Actor, runbook: Runbook, hosts: list[dict[str, Any]], *, asks: bool) -> None:
+    """Refuse what the one who asks may not on every host.
+
+    Raises:
+        RefusedError: Says why.
+    """
+    target = Target.of(name_of(runbook), runbook.risk, hosts)
+    wanted = [Action.READ if runbook.risk is Risk.READ else Action.PLAN]
+    wanted += [Action.REQUEST] * asks
+    wanted += [BY_HAND[name] for name in (runbook.id or "",) if name in BY_HAND]
+    for action in wanted:
+        permit(there, actor, action, target, now())
+
+
+def _policy(services: Services, runbook: Runbook, hosts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the policy that applies, as it is sealed, with what the notebook wants stricter.
+
+    Raises:
+        RefusedError: If there are more hosts than it lets one request have.
+    """
+    wanted = dict(runbook.front.policy) if runbook.front else {}
+    policy = policy_of(services.policies, name_of(runbook), runbook.risk, hosts, wanted)
+    if 0 < policy.max_hosts < len(hosts):
+        raise RefusedError(
+            f"{len(hosts)} hosts were chosen, and policy {policy.name} allows {policy.max_hosts} in one request",
+            hint="choose fewer hosts at a time",
+        )
+    return {"policy": policy.as_json(), "tightened": wanted}
 
 
 def _locks(runbook: Runbook, values: dict[str, Any], hosts: list[dict[str, Any]]) -> list[str]:

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
-from opsnb.base.canonical import salted
-from opsnb.base.clock import new_id, stamp
+from opsnb.base.clock import new_id, parse, stamp
+from opsnb.base.clock import now as current
 from opsnb.base.errors import RefusedError, UsageError
-from opsnb.control.catalog import Runbook
-from opsnb.control.flows.hosts import same_hosts
+from opsnb.control.approvals.values import ActKind, Status
+from opsnb.control.flows.approve import Deed, act_in
+from opsnb.control.flows.ask import ask_in, set_start, when
+from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.claim import BY, Stop, stops
+from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
-from opsnb.control.ledger.events_approvals import RequestApproved
-from opsnb.control.ledger.store import append
-from opsnb.control.people.store import Person, count
-from opsnb.control.records import Mode, Risk, RunState, Verdict
-from opsnb.control.runs import store
-from opsnb.control.runs.confine import landlock_abi
+from opsnb.control.people.values import Action, Actor
+from opsnb.control.records import Cause, Mode, Risk, RunState, Verdict
+from opsnb.control.runs import claims, store
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
+BEGUN = frozenset({Verdict.DONE, None})  # of an undo that is not to be repeated
 
-def submit(services: Services, asked: Asked, person: Person, *, request: str = "") -> str:
+
+def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "", start: str = "") -> str:
     """Queue a run and return its id.
 
     Args:
         services: What the flow needs.
         asked: What is asked for.
-        person: Who asks.
+        actor: Who asks.
         request: The request to apply; empty to seal a new one.
+        start: Ask for approval once it is planned, and when to apply it then; empty: only plan it.
 
     Raises:
         UsageError: If what is asked for is wrong.
@@ -43,95 +48,179 @@ def submit(services: Services, asked: Asked, person: Person, *, request: str = "
         if known is not None:
             return str(store.runs_of_request(connection, known.id)[0].id)
     if request:
-        return _apply(services, asked, person, request)
+        return _apply(services, asked, actor, request)
     if asked.mode is not None and asked.mode.changes:
         raise RefusedError(
             "mode apply carries out an approved request, and none is named",
             hint=f"plan first: opsnb run {asked.runbook} ...; it names the request for --mode apply --request REQ",
         )
     services.require_space()
-    sealed, runbook = seal(services, asked, person)
+    if start:
+        when(start)
+        if chosen(services, asked.runbook, asked.folder).risk is Risk.READ:
+            raise UsageError(f"{asked.runbook} only reads: it needs no approval", hint=f"opsnb run {asked.runbook}")
+    sealed, runbook = seal(services, asked, actor, asks=bool(start))
     mode = Mode.READ if runbook.risk is Risk.READ else Mode.PLAN
-    return _queue(services, sealed, name_of(runbook), runbook.title, mode)
+    with services.database.transaction() as connection:
+        if start:
+            set_start(connection, sealed, start, actor, current())
+        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, actor.person.id)
+    return _told(services, run, sealed)
 
 
-def undo(services: Services, run: str, person: Person) -> str:
+def undo(services: Services, run: str, actor: Actor) -> str:
     """Queue the inverse of what ``run`` applied; an approval covers the plan's undo.
 
     Raises:
-        RefusedError: If there is nothing that could be undone.
+        RefusedError: If there is nothing that could be undone, or it may not be.
     """
+    now = parse(stamp(current()))
     with services.database.transaction() as connection:
         row = store.run_row(connection, run)
         made = store.made(connection, run)
-        request = store.request_row(connection, row.request)
         done = [r for r in store.runs_of_request(connection, row.request) if r.undoes == run]
-    if row.mode not in {Mode.APPLY, Mode.RETRY} or not made:
-        raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
-    if any(r.verdict in {None, Verdict.DONE.value} for r in done):
-        raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
-    _still_sealed(services, request)
-    del person  # part 5 asks who may undo
-    return _queue(services, request.id, row.runbook, row.title, Mode.UNDO, undoes=run)
+        if row.mode not in {Mode.APPLY, Mode.RETRY} or not made:
+            raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
+        if any(r.verdict in BEGUN for r in done):
+            raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
+        case = let(connection, Workspace(services), actor, row.request, now)
+        new = queue(connection, case.row.id, row.runbook, row.title, Mode.UNDO, actor.person.id, undoes=run)
+    return _told(services, new, row.request)
 
 
-def retry(services: Services, run: str, person: Person) -> str:
+def retry(services: Services, run: str, actor: Actor) -> str:
     """Queue what the application of a request did not finish; an approval covers a retry of that.
 
     Args:
         services: What the flow needs.
         run: The application, or a retry of it.
-        person: Who asks.
+        actor: Who asks.
 
     Raises:
-        RefusedError: If nothing is left of it, or it was undone, or one of its runs has not ended.
+        RefusedError: If nothing is left of it, or it was undone, or one of its runs has not ended, or it may not be.
     """
+    now = parse(stamp(current()))
     with services.database.transaction() as connection:
         row = store.run_row(connection, run)
         request = store.request_row(connection, row.request)
-        made = store.made_of_request(connection, row.request)
-        others = store.runs_of_request(connection, row.request)
+        _something_left(connection, row, request)
+        let(connection, Workspace(services), actor, row.request, now)
+        new = queue(connection, request.id, row.runbook, row.title, Mode.RETRY, actor.person.id)
+    return _told(services, new, row.request)
+
+
+def start_due(services: Services, now: datetime | None = None) -> list[str]:
+    """Queue the application of every request whose time to start has come; return the runs."""
+    now = parse(stamp(now or current()))
+    with services.database.transaction() as connection:
+        begun = start_due_in(connection, Workspace(services), now)
+    return [_told(services, run, request) for request, run in begun]
+
+
+def start_due_in(connection: Connection, ground: Ground, now: datetime) -> list[tuple[str, str]]:
+    """Queue what is due, in the caller's transaction; return the requests with their runs."""
+    begun = [(start.request, _start(connection, ground, start, now)) for start in claims.due(connection, now)]
+    return [(request, run) for request, run in begun if run]
+
+
+def _start(connection: Connection, ground: Ground, start: Row[Any], now: datetime) -> str:
+    """Queue one application; where something keeps it back, say what, and when to look again."""
+    case = open_case(connection, ground.policies(), start.request, now)
+    if case.asked and case.state(now).status is Status.OPEN:
+        return ""  # the last approval starts it: its time has come already
+    if not case.asked and case.row.plan_digest is None and _going(connection, start.request):
+        return ""
+    stop = next(stops(case, ground, start.by, now), None) or _applied(connection, case)
+    if stop is not None:
+        claims.kept_back(connection, start.request, stop.why, now if stop.cause is Cause.FREEZE else None)
+        return ""
+    run = queue(connection, case.row.id, case.row.runbook, case.body["title"], Mode.APPLY, start.by)
+    claims.started(connection, start.request, run)
+    return run
+
+
+def _going(connection: Connection, request: str) -> bool:
+    return any(r.verdict is None for r in store.runs_of_request(connection, request))
+
+
+def _something_left(connection: Connection, row: Row[Any], request: Row[Any]) -> None:
+    made = store.made_of_request(connection, request.id)
+    others = store.runs_of_request(connection, request.id)
     if row.mode not in {Mode.APPLY, Mode.RETRY}:
-        raise RefusedError(f"run {run} (mode {row.mode}) applied nothing, so there is nothing to retry")
+        raise RefusedError(f"run {row.id} (mode {row.mode}) applied nothing, so there is nothing to retry")
     if going := [r.id for r in others if r.verdict is None]:
         raise RefusedError(f"run {going[0]} of the same request has not ended")
     if undone := [r.id for r in others if r.mode == Mode.UNDO]:
-        raise RefusedError(f"run {run} was undone by run {undone[-1]}", hint=f"plan anew: opsnb run {row.runbook} ...")
+        raise RefusedError(
+            f"run {row.id} was undone by run {undone[-1]}", hint=f"plan anew: opsnb run {row.runbook} ..."
+        )
     if all(r.verdict == Verdict.DRIFTED for r in others if r.mode == Mode.APPLY):
-        raise RefusedError(f"run {run} began nothing: the plan had drifted", hint=f"plan anew: opsnb run {row.runbook}")
+        raise RefusedError(
+            f"run {row.id} began nothing: the plan had drifted", hint=f"plan anew: opsnb run {row.runbook}"
+        )
     if len(made) == len(request.plan["changes"]):
         raise RefusedError(f"every change of request {request.id} was made; nothing is left to retry")
-    _still_sealed(services, request)
-    same_hosts(services, json.loads(request.body))
-    del person  # part 5 asks who may
-    return _queue(services, request.id, row.runbook, row.title, Mode.RETRY)
 
 
-def _apply(services: Services, asked: Asked, person: Person, request: str) -> str:
+def _apply(services: Services, asked: Asked, actor: Actor, request: str) -> str:
     if asked.mode is not Mode.APPLY:
         raise UsageError("--request goes with --mode apply")
+    now = parse(stamp(current()))
     with services.database.transaction() as connection:
         row = store.request_row(connection, request)
-        earlier = [r for r in store.runs_of_request(connection, request) if r.mode == Mode.APPLY]
-    _matches(services, asked, row)
-    if row.plan_digest is None:
-        raise RefusedError(f"request {request} has no plan yet", hint=f"opsnb run {row.runbook}   plans it")
-    if earlier:
-        raise RefusedError(
-            f"request {request} was applied once already, by run {earlier[-1].id}",
-            hint=f"plan anew: opsnb run {row.runbook} ...",
-        )
-    _still_sealed(services, row)
-    if not landlock_abi() and not services.settings.allow_unconfined_changes:
-        raise RefusedError(
-            "this system cannot isolate kernels (no Landlock), and a change needs isolation",
-            hint="set allow_unconfined_changes: true in opsnb.yaml if you accept that",
-        )
-    same_hosts(services, json.loads(row.body))
-    with services.database.transaction() as connection:
-        if row.approved_at is None:
-            _approve_own(connection, row, person)
-    return _queue(services, request, row.runbook, json.loads(row.body)["title"], Mode.APPLY)
+        _matches(services, asked, row)
+        if row.plan_digest is None:
+            raise RefusedError(f"request {request} has no plan yet", hint=f"opsnb run {row.runbook}   plans it")
+        if stop := _applied(connection, open_case(connection, services.policies, request, now)):
+            raise stop.raised()
+        case = let(connection, Workspace(services), actor, request, now)
+        run = queue(connection, request, row.runbook, case.body["title"], Mode.APPLY, actor.person.id)
+        if claims.start_of(connection, request) is not None:
+            claims.started(connection, request, run)
+    return _told(services, run, request)
+
+
+def _applied(connection: Connection, case: Case) -> Stop | None:
+    """Whether a request was applied, or is about to be; a run that was refused did not count."""
+    for run in store.runs_of_request(connection, case.row.id):
+        if run.mode == Mode.APPLY and (run.verdict is None or claims.of_run(connection, run.id) is not None):
+            why = f"request {case.row.id} was applied once already, by run {run.id}"
+            return Stop(cause=Cause.CLAIMED, why=why, hint=f"plan anew: opsnb run {case.row.runbook} ...")
+    return None
+
+
+def let(connection: Connection, ground: Ground, actor: Actor, request: str, now: datetime) -> Case:
+    """Return the case if a change of it may begin now; the claim looks at all of it once more.
+
+    Raises:
+        RefusedError: Says what keeps it back.
+    """
+    if not actor.in_scope(Action.APPLY):
+        raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{Action.APPLY}'")
+    case = open_case(connection, ground.policies(), request, now)
+    stop = next(stops(case, ground, actor.person.id, now), None)
+    if (
+        stop is not None
+        and stop.cause in {Cause.APPROVALS, Cause.EXPIRED}
+        and _approve_own(connection, ground, case, actor, now)
+    ):
+        case = open_case(connection, ground.policies(), request, now)
+        stop = next(stops(case, ground, actor.person.id, now), None)
+    if stop is not None:
+        raise stop.raised()
+    return case
+
+
+def _approve_own(connection: Connection, ground: Ground, case: Case, actor: Actor, now: datetime) -> bool:
+    """Approve one's own request: only while the workspace has one person, and the record says so."""
+    own = case.who.alone() and case.flow.own and actor.person.id == case.row.requester
+    if not own:
+        return False
+    if not case.asked or case.state(now).status is Status.EXPIRED:
+        case = ask_in(connection, case, now)
+    if case.state(now).status is Status.OPEN:
+        act_in(connection, ground.policies(), actor, case.row.id, Deed(kind=ActKind.APPROVE), now)
+    return True
 
 
 def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
@@ -142,49 +231,20 @@ def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
         raise UsageError(f"request {row.id} has its parameters and hosts sealed; leave them out, or plan anew")
 
 
-def _still_sealed(services: Services, row: Row[Any]) -> None:
-    """Refuse when what was approved is no longer what would run."""
-    body = json.loads(row.body)
-    runbook: Runbook = chosen(services, body["path"])
-    if runbook.digest != body["notebook"]:
-        raise RefusedError(
-            f"{body['path']} has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
-        )
-    if services.toolkit.digest() != body["toolkit"]:
-        raise RefusedError(
-            f"the toolkit has changed since request {row.id} was sealed", hint=f"plan anew: opsnb run {row.runbook}"
-        )
-
-
-def _approve_own(connection: Connection, row: Row[Any], person: Person) -> None:
-    """Approve one's own request: only while the workspace has one person, and the record says so."""
-    if count(connection) > 1:
-        raise RefusedError(f"request {row.id} needs the approval of another person")
-    values = {"approved_at": stamp(), "approved_by": person.id, "approved_self": True}
-    connection.execute(update(store.requests).where(store.requests.c.id == row.id).values(**values))
-    plan = salted(row.salts["plan"], row.plan_digest.encode())
-    append(
-        connection,
-        RequestApproved(
-            request=row.id, by=person.id, voice=person.id, step=1, plan=plan,
-            comment=salted(row.salts["plan"], b""), self_approved=True,
-        ),
-    )  # fmt: skip
-
-
-def _queue(services: Services, request: str, runbook: str, title: str, mode: Mode, undoes: str | None = None) -> str:
+def queue(
+    connection: Connection, request: str, runbook: str, title: str, mode: Mode, by: str, undoes: str | None = None
+) -> str:
+    """Queue a run in the caller's transaction; nothing is looked at: the claim does that."""
     new = store.NewRun(id=new_id(), request=request, runbook=runbook, title=title, mode=mode, undoes=undoes)
-    with services.database.transaction() as connection:
-        body = json.loads(store.request_row(connection, request).body)
-        if (
-            undoes is None
-            and mode is Mode.APPLY
-            and any(r.mode == Mode.APPLY for r in store.runs_of_request(connection, request))
-        ):
-            raise RefusedError(f"request {request} was applied already")
-        store.add_run(connection, new)
-        if body["locks"] and mode.changes:
-            store.note(connection, new.id, "locks", body["locks"])
-    services.feed(new.id).tell({"ev": "state", "run": new.id, "request": request, "state": RunState.QUEUED.value})
-    services.wake()
+    store.add_run(connection, new)
+    store.note(connection, new.id, BY, by)
+    locks = json.loads(store.request_row(connection, request).body)["locks"]
+    if locks and mode.changes:
+        store.note(connection, new.id, "locks", locks)
     return new.id
+
+
+def _told(services: Services, run: str, request: str) -> str:
+    services.feed(run).tell({"ev": "state", "run": run, "request": request, "state": RunState.QUEUED.value})
+    services.wake()
+    return run

@@ -23,7 +23,7 @@ SHOWN = 40  # characters of a wrong name that an error repeats
 MAX_MARKS = 2  # combining marks in a row
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
-RESERVED = frozenset('/\\;"<>|*?')  # separators of files, lists, globs and markup
+RESERVED = frozenset('/\\;"<>|*?%')  # separators of files, lists, globs and markup
 ALIKE = str.maketrans(
     # Cyrillic, Greek and digits that look like Latin letters (UTS 39, the part that matters in names)
     "авсԁеһіјкӏмнорԛгѕтԝхуѵԍʏαβεικνορτυχγωηϲ01",

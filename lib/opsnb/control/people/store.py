@@ -7,6 +7,7 @@ and departments that are empty: a person who has left stays, inactive, and a del
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
@@ -60,9 +61,16 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(people).where(there)).scalar_one())
 
 
-def directory(connection: Connection) -> Directory:
-    """Return everybody, as of this transaction. Read once for each change: a snapshot is kept with the connection."""
-    token = connection.execute(select(people_state.c.token).where(people_state.c.id == STATE)).scalar()
+def directory(connection: Connection, *, to_change: bool = False) -> Directory:
+    """Return everybody, as of this transaction. Read once for each change: a snapshot is kept with the connection.
+
+    Args:
+        connection: Inside a transaction.
+        to_change: Whether a change is decided on by it: then nobody else changes anything until the transaction ends,
+            where several control planes share a database.
+    """
+    query = select(people_state.c.token).where(people_state.c.id == STATE)
+    token = connection.execute(query.with_for_update() if to_change else query).scalar()
     kept = connection.info.get(CACHE)
     if kept is not None and kept[0] == token:
         return kept[1]  # type: ignore[no-any-return]
@@ -77,11 +85,39 @@ def write(connection: Connection, change: Change) -> str:
     Returns:
         The salted digest of the row that was written, for the ledger; empty where the change is in ids alone.
     """
-    digest = _write(connection, change)
+    return write_all(connection, (change,))[0]
+
+
+def write_all(connection: Connection, changes: Sequence[Change]) -> list[str]:
+    """Make changes in this order, new people and what they are given many at a time; return their digests."""
+    digests: list[str] = []
+    added: list[dict[str, Any]] = []
+    given: dict[tuple[str, str], None] = {}
+    for change in changes:
+        match change:
+            case AddPerson(person=person):
+                added.append(_salted(_person_row(person)))
+                digests.append(_digest(people, added[-1]))
+            case GiveRole(person=who, role=role):
+                given[who, role] = None
+                digests.append("")
+            case _:
+                _flush(connection, added, given)
+                digests.append(_write(connection, change))
+    _flush(connection, added, given)
     # Another token, never a next number: what is rolled back must not be taken for what came after it.
     token = secrets.token_hex(8)
     connection.execute(update(people_state).where(people_state.c.id == STATE).values(token=token))
-    return digest
+    return digests
+
+
+def _flush(connection: Connection, added: list[dict[str, Any]], given: dict[tuple[str, str], None]) -> None:
+    if added:
+        connection.execute(insert(people), added)
+    if given:
+        connection.execute(insert(memberships), [{"person": who, "role": role} for who, role in given])
+    added.clear()
+    given.clear()
 
 
 def digest_of(connection: Connection, table: Table, row_id: str) -> str:
@@ -92,15 +128,10 @@ def digest_of(connection: Connection, table: Table, row_id: str) -> str:
 
 def _write(connection: Connection, change: Change) -> str:
     match change:
-        case AddPerson(person=person) | ChangePerson(person=person):
-            return _put(connection, people, {
-                "id": person.id, "name": person.name, "kind": person.kind.value, "department": person.department,
-                "display": person.display, "mail": person.mail,
-            })  # fmt: skip
+        case ChangePerson(person=person):
+            return _put(connection, people, _person_row(person))
         case SetActive(person=who, active=active):
             connection.execute(update(people).where(people.c.id == who).values(active=active))
-        case GiveRole(person=who, role=role):
-            connection.execute(insert(memberships).values(person=who, role=role))
         case TakeRole(person=who, role=role):
             held = (memberships.c.person == who) & (memberships.c.role == role)
             connection.execute(delete(memberships).where(held))
@@ -124,11 +155,23 @@ def _write(connection: Connection, change: Change) -> str:
 
 def _put(connection: Connection, table: Table, values: dict[str, Any]) -> str:
     """Write a row under a new salt; return its digest."""
-    values = {**values, "salt": secrets.token_hex(32)}
+    values = _salted(values)
     done = connection.execute(update(table).where(table.c.id == values["id"]).values(**values))
     if done.rowcount == 0:
         connection.execute(insert(table).values(**values))
     return _digest(table, values)
+
+
+def _salted(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "salt": secrets.token_hex(32)}
+
+
+def _person_row(person: Person) -> dict[str, Any]:
+    """Return a person's row but for whether they are active, which has its own change."""
+    return {
+        "id": person.id, "name": person.name, "kind": person.kind.value, "department": person.department,
+        "display": person.display, "mail": person.mail,
+    }  # fmt: skip
 
 
 def _digest(table: Table, values: dict[str, Any]) -> str:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON as JSON_TYPE
-from sqlalchemy import Boolean, Column, Connection, Index, Integer, LargeBinary, String, Table, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from opsnb.base.clock import stamp
@@ -156,18 +170,20 @@ def move(connection: Connection, run: str, new: RunState, **values: Any) -> None
     connection.execute(update(runs).where(runs.c.id == run).values(state=new.value, **values))
 
 
-def claim_next(connection: Connection) -> Row[Any] | None:
-    """Take the oldest queued run whose locks are all free, with a new fencing number; take its locks with it."""
+def startable(connection: Connection) -> Iterator[Row[Any]]:
+    """Yield the queued runs whose locks are all free, oldest first."""
     held = {row.name for row in connection.execute(select(locks.c.name))}
     queued = connection.execute(select(runs).where(runs.c.state == RunState.QUEUED.value).order_by(runs.c.number))
-    for row in queued:
-        wanted = wanted_locks(connection, row.id)
-        if held.isdisjoint(wanted):
-            for name in wanted:
-                connection.execute(insert(locks).values(name=name, run=row.id))
-            move(connection, row.id, RunState.STARTING, fence=row.fence + 1, started=stamp())
-            return row
-    return None
+    for row in queued.all():
+        if held.isdisjoint(wanted_locks(connection, row.id)):
+            yield row
+
+
+def take(connection: Connection, row: Row[Any]) -> None:
+    """Begin a queued run with a new fencing number; take its locks with it."""
+    for name in wanted_locks(connection, row.id):
+        connection.execute(insert(locks).values(name=name, run=row.id))
+    move(connection, row.id, RunState.STARTING, fence=row.fence + 1, started=stamp())
 
 
 def wanted_locks(connection: Connection, run: str) -> list[str]:
@@ -235,6 +251,15 @@ def listed(connection: Connection, most: int, *, runbook: str = "", verdict: Ver
     if verdict:
         query = query.where(runs.c.verdict == verdict.value)
     return list(connection.execute(query))
+
+
+def counted(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many runs are in each state, and how many ended with each verdict; every one is named."""
+    found: tuple[dict[str, int], dict[str, int]] = (dict.fromkeys(RunState, 0), dict.fromkeys(Verdict, 0))
+    for names, column in zip(found, (runs.c.state, runs.c.verdict), strict=True):
+        query = select(column, func.count()).where(column.is_not(None)).group_by(column)
+        names.update({str(name): int(count) for name, count in connection.execute(query)})
+    return found
 
 
 def busy(connection: Connection) -> int:

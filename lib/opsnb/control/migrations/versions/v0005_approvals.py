@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 # What somebody wrote may be deleted; what they did may not.
 FIXED = ("number", "request", "kind", "person", "at", "request_digest", "plan_digest", "step", "on_behalf_of", '"to"')
@@ -82,4 +82,5 @@ def _on_postgresql() -> list[str]:
         f"CREATE FUNCTION acts_stay() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
         f"CREATE TRIGGER acts_stay BEFORE UPDATE OF {', '.join(FIXED)} ON acts {refused}",
         f"CREATE TRIGGER acts_remain BEFORE DELETE ON acts {refused}",
+        f"CREATE TRIGGER acts_are_kept BEFORE TRUNCATE ON acts {refused.replace('ROW', 'STATEMENT')}",
     ]

@@ -1,0 +1,135 @@
+"""A case: everything that decides about one request, read in one transaction.
+
+It joins what was sealed, what was asked, what people did about it, who they are now, and the policy that holds now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import Row
+
+from opsnb.base.canonical import digestible
+from opsnb.control.approvals import store as approvals
+from opsnb.control.approvals.policy import Policies, Policy
+from opsnb.control.approvals.rules import chosen_step, fold, judge
+from opsnb.control.approvals.values import Act, ActKind, Flow, State, Subject
+from opsnb.control.flows.who import Known
+from opsnb.control.people.rules import Directory
+from opsnb.control.people.store import directory as read_directory
+from opsnb.control.people.values import Target
+from opsnb.control.records import Risk
+from opsnb.control.runs import store
+
+MAX_TRIED = 500  # people who are asked whether they may approve, to name some of them
+MAX_NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One request and all that decides about it.
+
+    Args:
+        row: The request's row.
+        body: What was sealed.
+        policy: What holds now.
+        subject: What is asked for, with the digests that count now.
+        acts: What people did about it.
+        who: People now.
+        asked: Whether an approval was asked for at all.
+    """
+
+    row: Row[Any]
+    body: dict[str, Any]
+    policy: Policy
+    subject: Subject
+    acts: tuple[Act, ...]
+    who: Known
+    asked: bool
+
+    @property
+    def flow(self) -> Flow:
+        """What has to be said."""
+        return self.policy.flow(self.subject, self.who)
+
+    @property
+    def directory(self) -> Directory:
+        """People now."""
+        return self.who.directory
+
+    def state(self, now: datetime) -> State:
+        """Return what was said adds up to."""
+        return fold(self.flow, self.subject, self.acts, self.who, now)
+
+    def with_acts(self, more: Iterable[Act]) -> Case:
+        """Return it with more acts."""
+        return replace(self, acts=(*self.acts, *more))
+
+    def same_policy(self) -> bool:
+        """Whether the policy that holds now says what the sealed one said."""
+        return bool(digestible(self.policy.as_json()) == self.body["policy"])
+
+    def approve(self, person: str, now: datetime, *, step: str = "", on_behalf_of: str = "", comment: str = "") -> Act:
+        """Return the approval of exactly this request and plan by somebody, at the step that they may approve."""
+        step = step or chosen_step(self.flow, self.subject, self.acts, self.who, person, now, on_behalf_of)
+        return Act(
+            kind=ActKind.APPROVE, person=person, at=now, request=self.subject.digest, plan=self.subject.plan,
+            step=step, on_behalf_of=on_behalf_of, comment=comment,
+        )  # fmt: skip
+
+    def able(self, now: datetime, most: int = MAX_NAMED) -> list[str]:
+        """Return the names of some who may approve now; ``bob for carol`` where one may as a delegate."""
+        found: list[str] = []
+        steps = [step for step in self.state(now).steps if step.open]
+        named = frozenset[str]().union(*(step.people for step in steps)) if steps else frozenset()
+        there = self.directory.persons
+        for person in [*sorted(named & there), *sorted(there - named)[:MAX_TRIED]]:
+            for other in ("", *self.directory.stands_for(person, now)):
+                act = self.approve(person, now, on_behalf_of=other)
+                if judge(self.flow, self.subject, self.acts, act, self.who).ok:
+                    found.append(self.who.name(person) + (f" for {self.who.name(other)}" if other else ""))
+                    break
+            if len(found) >= most:
+                break
+        return sorted(found)
+
+
+def policy_of(
+    policies: Policies, runbook: str, risk: Risk, hosts: list[dict[str, Any]], wanted: dict[str, Any]
+) -> Policy:
+    """Return the policy that holds for a runbook on hosts, tightened as its notebook wants."""
+    environments = {str(row.get("environment") or "") for row in hosts}
+    wanted = {**wanted, "validity": float(wanted["validity"])} if "validity" in wanted else wanted
+    return policies.choose(risk, environments, runbook).tightened(wanted)
+
+
+def open_case(connection: Connection, policies: Policies, request: str, now: datetime) -> Case:
+    """Read a case in the caller's transaction.
+
+    Raises:
+        NotFoundError: If there is no such request.
+    """
+    row = store.request_row(connection, request)
+    query = select(approvals.approvals).where(approvals.approvals.c.request == request)
+    found = connection.execute(query).one_or_none()
+    body = json.loads(row.body)
+    known = approvals.subject_of(found) if found else None
+    subject = Subject(
+        request=request, digest=row.digest, plan=row.plan_digest or "", requester=row.requester,
+        authors=frozenset(body.get("authors", [])), runbook=row.runbook, risk=Risk(row.risk),
+        environments=frozenset(str(h.get("environment") or "") for h in body["hosts"]),
+        groups=frozenset(str(g) for h in body["hosts"] for g in h.get("groups") or ()),
+        asked=known.asked if known else now, review_due=known.review_due if known else None,
+    )  # fmt: skip
+    there = read_directory(connection)
+    return Case(
+        row=row, body=body,
+        policy=policy_of(policies, row.runbook, subject.risk, body["hosts"], body.get("tightened", {})),
+        subject=subject, acts=approvals.acts_of(connection, request) if found else (),
+        who=Known(directory=there, target=Target.of(row.runbook, row.risk, body["hosts"])), asked=found is not None,
+    )  # fmt: skip

@@ -1,0 +1,221 @@
+"""Claim: a queued run begins, and a change only if everything is still as it was approved, looked at once more.
+
+The looking and the claiming are one transaction. What keeps a change from beginning is said, recorded in the ledger as
+``claim.refused`` with its cause, and the run ends without a kernel; its approval is not used up by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from opsnb.base.canonical import digestible, sha256
+from opsnb.base.clock import now as current
+from opsnb.base.clock import stamp
+from opsnb.base.errors import OpsnbError, RefusedError
+from opsnb.base.plan import Plan
+from opsnb.control.approvals.freeze import blocked
+from opsnb.control.approvals.handlers import conflict
+from opsnb.control.approvals.values import Act, ActKind, Status
+from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.ground import Ground, Workspace
+from opsnb.control.ledger.events import RunClaimed
+from opsnb.control.ledger.events_claims import ClaimRefused
+from opsnb.control.ledger.store import append
+from opsnb.control.people.rules import may
+from opsnb.control.people.values import Action
+from opsnb.control.records import Cause, Mode
+from opsnb.control.runs import claims, store
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+REFUSED = "refused"  # the kind of note that says why a run did not begin
+BY = "by"  # the kind of note that says who started a run
+ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """What keeps a change from beginning."""
+
+    cause: Cause
+    why: str
+    hint: str = ""
+
+    def raised(self) -> RefusedError:
+        """Return it as an error."""
+        return RefusedError(self.why, hint=self.hint)
+
+
+def claim_next(services: Services, now: datetime | None = None) -> str | None:
+    """Begin the oldest queued run whose locks are free; return its id."""
+    with services.database.transaction() as connection:
+        return begin_next(connection, Workspace(services), now or current())
+
+
+def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | None:
+    """Begin the oldest queued run whose locks are free, in the caller's transaction; return its id.
+
+    A change that is refused begins too, but only to be recorded: ``noted(REFUSED)`` says why.
+    """
+    for row in store.startable(connection):
+        request = store.request_row(connection, row.request)
+        by, mode = starter(connection, row.id) or request.requester, Mode(row.mode)
+        stop = take(connection, ground, row, by, now) if mode.changes else None
+        store.take(connection, row)
+        if stop is None:
+            append(connection, RunClaimed(run=row.id, request=row.request, mode=mode, by=by))
+        else:
+            append(connection, ClaimRefused(run=row.id, request=row.request, mode=mode, cause=stop.cause, by=by))
+            store.note(connection, row.id, REFUSED, {"cause": stop.cause.value, "why": stop.why})
+        return str(row.id)
+    return None
+
+
+def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
+    """Claim what a queued run is to change, or return what stops it."""
+    mode = Mode(row.mode)
+    case = open_case(connection, ground.policies(), row.request, now)
+    slot = slot_of(connection, row, mode)
+    stop = next(stops(case, ground, by, now), None) or _claimed(connection, slot)
+    if stop is None:
+        claims.add(
+            connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now,
+            approvals=counting(case, now),
+        )  # fmt: skip
+    return stop
+
+
+def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
+    """Return what the run would take; an attempt to undo or retry is another only after the one before was claimed."""
+    same = [c for c in claims.of_request(connection, row.request) if c.mode == mode.value and c.run != row.id]
+    attempts = sum(1 for c in same if mode is not Mode.UNDO or store.run_row(connection, c.run).undoes == row.undoes)
+    return claims.slot_of(row.request, mode, str(row.undoes or ""), attempts)
+
+
+def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
+    """Yield what keeps a change from beginning, what was sealed first, what people said last.
+
+    Args:
+        case: The request and all that decides about it.
+        ground: The world outside.
+        by: Id of who starts it.
+        now: The moment.
+    """
+    again = f"plan anew: opsnb run {case.row.runbook} ..."
+    yield from (Stop(cause=c, why=w, hint=again) for c, w in _altered(case))
+    if found := ground.moved(case.body):
+        yield Stop(cause=found[0], why=found[1], hint=ISOLATION_HINT if found[0] is Cause.ISOLATION else again)
+    if not case.same_policy():
+        why = f"policy {case.policy.name} is not what request {case.row.id} was sealed with"
+        yield Stop(cause=Cause.POLICY, why=why, hint=again)
+    yield from _people(case, by, now)
+    if why := blocked(case.policy.freezes, now, float(case.body["limits"]["run_seconds"])):
+        yield Stop(cause=Cause.FREEZE, why=why)
+    yield from _unapproved(case, now)
+
+
+def _altered(case: Case) -> Iterator[tuple[Cause, str]]:
+    """What stands in the database beside the sealed bytes has to be what was sealed and approved."""
+    row = case.row
+    if sha256(row.body) != row.digest:
+        yield Cause.REQUEST, f"request {row.id} is not what was sealed: its bytes in the database were altered"
+    if digestible(row.parameters) != case.body["parameters"]:
+        yield Cause.PARAMETERS, f"the parameters of request {row.id} in the database are not the sealed ones"
+    if row.plan_digest is None:
+        yield Cause.PLAN, f"request {row.id} has no plan yet"
+    elif _digest_of(row.plan) != row.plan_digest:
+        yield Cause.PLAN, f"the plan of request {row.id} in the database is not the one that was made"
+
+
+def _digest_of(plan: Any) -> str:
+    try:
+        return Plan.from_json(plan).digest
+    except (OpsnbError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def _people(case: Case, by: str, now: datetime) -> Iterator[Stop]:
+    """Who asked for it and who starts it must be here still, and may."""
+    for person, action, did in ((case.row.requester, Action.REQUEST, "asked for it"), (by, Action.APPLY, "starts it")):
+        decision = may(case.directory, person, action, case.who.target, now)
+        if not decision.ok:
+            cause = Cause.ROLE if case.who.active(person) else Cause.PERSON
+            yield Stop(cause=cause, why=f"{case.who.name(person)}, who {did}, may not: {decision.reason}")
+
+
+def _unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+    state = case.state(now)
+    if state.status is Status.APPROVED:
+        return
+    for act in case.acts:
+        counts = act.kind is ActKind.APPROVE and act.plan == case.subject.plan and act not in state.approvals
+        if counts and state.status is Status.OPEN and (found := _void(case, act, now)):
+            yield Stop(cause=found[0], why=f"an approval does not count any more: {found[1]}", hint=ask_hint(case, now))
+    if state.status is Status.EXPIRED:
+        yield Stop(cause=Cause.EXPIRED, why=f"request {case.row.id} has expired: {state.reason}")
+    elif state.status.final:
+        yield Stop(cause=Cause.ENDED, why=f"request {case.row.id} is {state.status.value}: {state.reason}")
+    yield Stop(
+        cause=Cause.APPROVALS,
+        why=f"request {case.row.id} needs the approval of another person",
+        hint=ask_hint(case, now),
+    )
+
+
+def _void(case: Case, act: Act, now: datetime) -> tuple[Cause, str] | None:
+    """Return why an approval counts no more."""
+    who, name = case.who, case.who.name
+    for person in dict.fromkeys((act.person, act.voice)):
+        if not who.active(person):
+            return Cause.PERSON, f"{name(person)}, who approved, is not active any more"
+        if why := conflict(person, case.flow, case.subject, who, now):
+            own = person == case.subject.requester
+            stood = who.stood_for(person, case.subject.requester, case.subject.asked, now)
+            return Cause.SELF if own else Cause.DELEGATE if stood else Cause.PERSON, why
+    handed = any(a.kind is ActKind.DELEGATE and a.to == act.person and a.person == act.voice for a in case.acts)
+    if act.on_behalf_of and not handed and act.on_behalf_of not in who.stands_for(act.person, now):
+        return Cause.DELEGATE, f"{name(act.person)} is not a delegate of {name(act.on_behalf_of)} any more"
+    if why := who.entitled(act.voice, case.subject, now):
+        return Cause.ROLE, why
+    if now >= act.at + timedelta(seconds=case.flow.validity):
+        return Cause.EXPIRED, f"{name(act.person)} approved at {stamp(act.at)}, too long ago"
+    return None
+
+
+def ask_hint(case: Case, now: datetime) -> str:
+    """Return whom to ask."""
+    if not case.asked:
+        return f"ask for it: opsnb request {case.row.id} --reason '...'"
+    able = ", ".join(case.able(now))
+    return f"who may approve it: {able}" if able else "nobody here may approve it now; see: opsnb role list"
+
+
+def _claimed(connection: Connection, slot: str) -> Stop | None:
+    found = claims.taken(connection, slot)
+    if found is None:
+        return None
+    return Stop(cause=Cause.CLAIMED, why=f"it was claimed already, by run {found.run}")
+
+
+def counting(case: Case, now: datetime) -> list[dict[str, Any]]:
+    """Return the approvals that let a claim through, as the record shows them."""
+    name = case.who.name
+    return [
+        {
+            "who": name(a.person) + (f" on behalf of {name(a.on_behalf_of)}" if a.on_behalf_of else ""),
+            "at": stamp(a.at), "self": a.person == case.subject.requester,
+        }
+        for a in case.state(now).approvals
+    ]  # fmt: skip
+
+
+def starter(connection: Connection, run: str) -> str:
+    """Return the id of who started a run."""
+    return str((store.noted(connection, run, BY) or [""])[-1])

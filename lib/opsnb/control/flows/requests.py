@@ -1,0 +1,123 @@
+"""Requests as people see them: lists by page, and one with its plan, its steps, who may act, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from opsnb.base.clock import now as current
+from opsnb.base.clock import stamp
+from opsnb.base.errors import UsageError
+from opsnb.control.approvals import store as approvals
+from opsnb.control.approvals.values import Act, State, Status, StepState
+from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.people import permit_looking
+from opsnb.control.people.store import directory
+from opsnb.control.people.values import Actor
+from opsnb.control.runs import claims, store
+
+if TYPE_CHECKING:
+    from opsnb.control.flows.services import Services
+
+WAITING = "waiting"  # open and approved ones: what somebody still has to do something about
+
+
+def listed(
+    services: Services, actor: Actor, *, status: str = "", mine: bool = False, runbook: str = "",
+    before: int | None = None, most: int = approvals.PAGE,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a page of requests, newest first; ``next`` is what ``before`` has to be for the next one."""
+    wanted = _statuses(status)
+    with services.database.transaction() as connection:
+        there = directory(connection)
+        permit_looking(there, actor)
+        rows = approvals.page(
+            connection, status=wanted, requester=actor.person.id if mine else "", runbook=runbook, before=before,
+            most=most,
+        )  # fmt: skip
+    names = ("number", "request", "runbook", "risk", "asked", "status", "until", "review_due", "reviewed")
+    found = [{**{n: getattr(r, n) for n in names}, "requester": there.name(r.requester)} for r in rows]
+    return {"requests": found, "next": rows[-1].number if len(rows) >= min(most, approvals.MAX_PAGE) else None}
+
+
+def shown(services: Services, actor: Actor, request: str, now: datetime | None = None) -> dict[str, Any]:
+    """Return one request with everything that decides about it."""
+    now = now or current()
+    with services.database.transaction() as connection:
+        case = open_case(connection, services.policies, request, now)
+        permit_looking(case.directory, actor)
+        return told(connection, case, now)
+
+
+def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
+    """Return a case as a JSON object."""
+    row, body = case.row, case.body
+    runs = store.runs_of_request(connection, row.id)
+    start = claims.start_of(connection, row.id)
+    planned = next((r for r in runs if r.id == row.plan_run), None)
+    return {
+        "request": row.id, "digest": row.digest, "runbook": row.runbook, "title": body["title"], "risk": row.risk,
+        "requester": case.who.name(row.requester), "why": body["why"], "created": row.created,
+        "policy": case.policy.name, "hosts": [h["name"] for h in body["hosts"]],
+        "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
+        "authors": [case.who.name(a) for a in body.get("authors", [])],
+        "plan": _plan(row, planned), **_said(case, now),
+        "start": {"start": start.start, "due": start.due, "run": start.run, "why": start.why} if start else None,
+        "runs": [_run(r) for r in runs],
+    }  # fmt: skip
+
+
+def _said(case: Case, now: datetime) -> dict[str, Any]:
+    if not case.asked:
+        return {"status": None, "reason": "nobody was asked to approve it", "steps": [], "acts": [], "able": []}
+    state = case.state(now)
+    return {
+        "status": state.status.value, "reason": state.reason, "asked": stamp(case.subject.asked),
+        "until": _time(state.until), "review_due": _time(state.review_due), "reviewed": state.reviewed,
+        "steps": [_step(case, step) for step in state.steps], "acts": [_act(case, act, state) for act in case.acts],
+        "able": case.able(now) if state.status is Status.OPEN else [],
+    }  # fmt: skip
+
+
+def _plan(row: Any, run: Any) -> dict[str, Any] | None:
+    if row.plan_digest is None:
+        return None
+    record = f"outputs/{run.path}/run.html" if run is not None and run.path else None
+    changes = [{"host": c["host"], "what": c["what"]} for c in row.plan["changes"]]
+    return {"digest": row.plan_digest, "run": row.plan_run, "record": record, "changes": changes}
+
+
+def _run(row: Any) -> dict[str, Any]:
+    return {"run": row.id, **{name: getattr(row, name) for name in ("mode", "state", "verdict", "reason")}}
+
+
+def _step(case: Case, step: StepState) -> dict[str, Any]:
+    return {
+        "step": step.name, "open": step.open, "done": step.done, "needed": step.needed, "has": len(step.approvals),
+        "people": sorted(case.who.name(p) for p in step.people), "anyone": step.anyone, "escalated": step.escalated,
+    }  # fmt: skip
+
+
+def _act(case: Case, act: Act, state: State) -> dict[str, Any]:
+    name = case.who.name
+    return {
+        "act": act.kind.value, "by": name(act.person) if act.person else "the clock", "at": stamp(act.at),
+        "for": name(act.on_behalf_of) if act.on_behalf_of else "", "to": name(act.to) if act.to else "",
+        "step": act.step, "comment": act.comment, "counts": act in state.approvals,
+    }  # fmt: skip
+
+
+def _statuses(status: str) -> tuple[Status, ...]:
+    if status == WAITING:
+        return Status.OPEN, Status.APPROVED
+    try:
+        return tuple(Status(word) for word in status.split(",") if word)
+    except ValueError:
+        known = ", ".join((WAITING, *Status))
+        raise UsageError(f"there is no status {status[:40]!r}", hint=f"one or several of: {known}") from None
+
+
+def _time(moment: datetime | None) -> str | None:
+    return stamp(moment) if moment else None

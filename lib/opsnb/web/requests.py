@@ -1,0 +1,107 @@
+"""The API's routes for requests and what people do about them. Who acts is asked of the guard, never of the body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from opsnb.control.app import App
+from opsnb.control.approvals.values import ActKind
+from opsnb.control.flows import approve, ask, requests
+from opsnb.control.flows.seal import Asked
+from opsnb.control.people.values import Actor
+
+Who = Callable[[Request], Actor]
+
+
+class Body(BaseModel):
+    """Base of what these routes take."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewRequest(Body):
+    """What ``POST /api/requests`` takes: what is to be planned, why, and when to start once it is approved."""
+
+    runbook: str = Field(min_length=1, max_length=4096)
+    texts: dict[str, str] = Field(default_factory=dict)
+    values: dict[str, Any] = Field(default_factory=dict)
+    hosts: str = Field(default="", max_length=4096)
+    folder: str = Field(default="", max_length=4096)
+    reason: str = Field(min_length=1, max_length=4000)
+    start: str = Field(default="asked", min_length=1, max_length=80)
+    submission: str = Field(default="", max_length=80)
+
+
+class AskedFor(Body):
+    """What ``POST /api/requests/{request}/ask`` takes."""
+
+    reason: str = Field(min_length=1, max_length=4000)
+    start: str = Field(default="asked", min_length=1, max_length=80)
+
+
+class Acted(Body):
+    """What ``POST /api/requests/{request}/{act}`` takes; ``plan`` is the beginning of the digest that was read."""
+
+    comment: str = Field(default="", max_length=4000)
+    step: str = Field(default="", max_length=200)
+    on_behalf_of: str = Field(default="", max_length=200)
+    to: str = Field(default="", max_length=200)
+    plan: str = Field(default="", max_length=64)
+
+
+def request_routes(api: FastAPI, app: App, who: Who) -> None:
+    """Add the routes.
+
+    Args:
+        api: To which.
+        app: The control plane.
+        who: Says who acts in a request.
+    """
+    _lists(api, app, who)
+
+    @api.post("/api/requests", status_code=201)
+    def new(request: Request, body: NewRequest) -> dict[str, Any]:
+        """Plan a change, and ask for its approval once it is planned."""
+        near = who(request).via == "local"
+        asked = Asked(
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts,
+            folder=body.folder if near else "", afar=not near, why=body.reason, submission=body.submission,
+        )  # fmt: skip
+        return app.run(app.submit(asked, start=body.start, actor=who(request)), who(request))
+
+    @api.post("/api/requests/{name}/ask", status_code=201)
+    def ask_for(request: Request, name: str, body: AskedFor) -> dict[str, Any]:
+        """Ask for the approval of what is planned."""
+        ask.ask(app.services, who(request), name, body.reason, body.start)
+        return requests.shown(app.services, who(request), name)
+
+    @api.post("/api/requests/{name}/{act}")
+    def act(request: Request, name: str, act: ActKind, body: Acted) -> dict[str, Any]:
+        """Approve, return, reject, veto, withdraw, delegate, escalate or comment on a request."""
+        approve.act(app.services, who(request), name, approve.Deed(kind=act, **body.model_dump()))
+        return requests.shown(app.services, who(request), name)
+
+
+def _lists(api: FastAPI, app: App, who: Who) -> None:
+    @api.get("/api/requests")
+    def listed(
+        request: Request,
+        status: str = "",
+        mine: bool = False,  # noqa: FBT001, FBT002  (a query)
+        runbook: str = "",
+        before: int | None = None,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """List requests, newest first, a page at a time."""
+        return requests.listed(
+            app.services, who(request), status=status, mine=mine, runbook=runbook, before=before, most=limit
+        )
+
+    @api.get("/api/requests/{name}")
+    def show(request: Request, name: str) -> dict[str, Any]:
+        """Show a request: what will change, who has to approve, what was done."""
+        return requests.shown(app.services, who(request), name)
