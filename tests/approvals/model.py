@@ -112,7 +112,8 @@ def needs(step, flow, subject, people, now):
     """How many people a step needs."""
     if str(step.need) == "all":
         everybody = means(step.handlers, subject, people)
-        return max(1, len([p for p in everybody if not never(p, flow, subject, people, now)]))
+        absent = [h for h in step.handlers if not means([h], subject, people)]
+        return max(step.count, len([p for p in everybody if not never(p, flow, subject, people, now)]) + len(absent))
     return step.count if str(step.need) == "some" else 1
 
 
@@ -129,7 +130,27 @@ def status(flow, subject, acts, people, now):
         return "expired"
     if not flow.steps:
         return "approved" if now < subject.asked + timedelta(seconds=flow.validity) else "expired"
+    closed = now >= subject.asked + timedelta(seconds=flow.open_for)
+    is_enough, was_long_ago = (f(flow, subject, acts, people, now) for f in (enough, lapsed))
+    return "expired" if was_long_ago or (closed and not is_enough) else "approved" if is_enough else "open"
+
+
+def enough(flow, subject, acts, people, now):
+    """Whether every step has as many approvals as it needs."""
     yes = counted(flow, subject, acts, people, now)
-    if all(sum(a.step == s.name for a in yes) >= needs(s, flow, subject, people, now) for s in flow.steps):
-        return "approved"
-    return "open" if now < subject.asked + timedelta(seconds=flow.open_for) else "expired"
+    return all(sum(a.step == s.name for a in yes) >= needs(s, flow, subject, people, now) for s in flow.steps)
+
+
+def lapsed(flow, subject, acts, people, now):
+    """Whether there were enough once, and one of those that made it enough is too old by now."""
+    times = [a.at for a in current(acts, subject, "approve") if a.at <= now]
+    once = next((t for t in times if enough(flow, subject, acts, people, t)), None)
+    if once is None:
+        return False
+    yes = counted(flow, subject, acts, people, once)
+    for step in flow.steps:
+        newest = sorted((a.at for a in yes if a.step == step.name), reverse=True)
+        oldest_of_enough = newest[needs(step, flow, subject, people, once) - 1]
+        if now >= oldest_of_enough + timedelta(seconds=flow.validity):
+            return True
+    return False

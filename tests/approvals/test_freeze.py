@@ -87,6 +87,9 @@ def test_an_hour_that_exists_twice_is_frozen_twice():
     first = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
     frozen = [bool(blocked([window], first + timedelta(minutes=30 * n), 1)) for n in range(-1, 5)]
     assert frozen == [False, True, True, True, True, False]
+    window = freeze("01:30", "02:30", BERLIN)  # 02:30 comes twice: it ends at the second
+    frozen = [bool(blocked([window], first + timedelta(minutes=30 * n), 1)) for n in range(-2, 4)]
+    assert frozen == [False, True, True, True, True, False]
 
 
 def test_an_hour_that_does_not_exist():

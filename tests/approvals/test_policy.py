@@ -80,10 +80,18 @@ def test_the_order_of_the_hosts_makes_no_difference():
 def test_a_changed_policy_is_another_value():
     """What is sealed differs as soon as one property does."""
     seen = set()
-    for change in ({}, {"approvals": 3}, {"validity": "1h"}, {"batch": 4}, {"by": "role:x"}, {"free": None}):
+    for change in (
+        {},
+        {"approvals": 3},
+        {"validity": 2591998},
+        {"validity": 2591999},
+        {"batch": 4},
+        {"by": "role:x"},
+        {"free": None},
+    ):
         written = {k: v for k, v in {**WRITTEN["production"], **change}.items() if v is not None}
         seen.add(digest(read_policies({"production": written}).choose(Risk.CHANGE, ["production"], "X").as_json()))
-    assert len(seen) == 6
+    assert len(seen) == 7
 
 
 def test_merged_flows_are_satisfied_only_when_each_is():
@@ -104,6 +112,41 @@ def test_merged_flows_are_satisfied_only_when_each_is():
             for part in (one, other):
                 assert satisfiable(part, world.subject, {a.person for a in state.approvals}, crowd, world.now)
     assert approved > 50, approved
+
+
+def test_the_same_people_are_asked_once_for_the_most():
+    """Steps that mean the same people become one, for the greatest number; further handlers only where all agree."""
+    ops = {"by": "role:ops"}
+    call = {"within": "1h", "escalate_to": "role:dba"}
+    for one, other in itertools.permutations([{**ops, **call}, {**ops, "approvals": 2}]):
+        (step,) = both(one, other).steps
+        assert (step.count, step.escalate_to, step.within) == (2, (), 0.0)
+    (step,) = both({**ops, **call, "approvals": 2}, ops).steps
+    assert (step.count, step.escalate_to, step.within) == (2, (), 0.0)
+    (step,) = both({**ops, **call}, {**ops, **call, "approvals": 3}).steps
+    assert (step.count, len(step.escalate_to), step.within) == (3, 1, 3600.0)
+    assert [s.count for s in both({"approvals": 3}, {**ops, "approvals": 2}).steps] == [2, 1]
+    assert [s.count for s in both({"approvals": 2}, {**ops, "approvals": 2}).steps] == [2]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": "all"}, ops).steps] == [(Need.ALL, 1)]
+    assert [(s.need, s.count) for s in both({**ops, "approvals": 3}, {**ops, "approvals": "all"}).steps] == [
+        (Need.ALL, 3)
+    ]
+
+
+def test_order_is_kept_where_one_has_an_order():
+    """Two steps in order stay in order beside another policy's step; two in parallel stay parallel."""
+    steps = [{"name": "a", "by": "role:ops"}, {"name": "b", "by": "role:dba"}]
+    one = {"by": "role:dev"}
+    assert [s.name for s in both({"steps": steps}, one).steps] == ["a", "b", "approve"]
+    assert not both({"steps": steps}, one).parallel
+    assert both({"steps": steps, "order": "parallel"}, one).parallel
+    assert [s.name for s in both(one, {"by": "role:ops"}).steps] == ["approve", "approve 2"]
+
+
+def both(one, other):
+    """Return the flow where two policies apply."""
+    policies = read_policies({"one": {"environments": "1", **one}, "other": {"environments": "2", **other}})
+    return policies.choose(Risk.CHANGE, ["1", "2"], "X").steps
 
 
 def satisfiable(flow, about, persons, crowd, now):

@@ -100,6 +100,13 @@ REFUSED = {
     "veto for another": (
         ONE, [], act(ActKind.VETO, on_behalf_of="bob", comment="no"), {}, "a veto is one's own",
     ),
+    "veto without a right": (
+        ONE, [], act(ActKind.VETO, "frank", comment="no"), {}, "frank is not an active person of this workspace",
+    ),
+    "handed to one who has a part": (
+        IN_ORDER, [act(ActKind.DELEGATE, step="ops", to="erin")],
+        act(ActKind.DELEGATE, "bob", step="ops", to="erin", at=LATER), {}, "erin handles step 'ops' already",
+    ),
     "withdrawn by another": (
         ONE, [], act(ActKind.WITHDRAW), {}, "only carol, who asked for it, withdraws it",
     ),
@@ -177,6 +184,14 @@ def test_all():
     assert status(flow, [*acts, act(person="erin")]) is Status.APPROVED
 
 
+def test_all_waits_for_whom_nobody_is():
+    """A leader whom the department does not have, a role that nobody holds: all of them are not there."""
+    for handler in (Handler(kind=HandlerKind.LEADER, name="empty"), Handler(kind=HandlerKind.ROLE, name="empty")):
+        flow = Flow(steps=(Step(name="approve", handlers=(*OPS, handler), need=Need.ALL),))
+        state = fold(flow, subject(), [act(), act(person="bob")], EVERYBODY, LATER)
+        assert (state.status, state.steps[0].needed) == (Status.OPEN, 3)
+
+
 def test_all_of_nobody_is_not_nobody():
     """A step that means only the requester, or nobody at all, is never done by itself."""
     for handler in (Handler(kind=HandlerKind.PERSON, name="carol"), Handler(kind=HandlerKind.ROLE, name="empty")):
@@ -247,6 +262,24 @@ def test_a_delegate_uses_the_right_of_another():
     assert why(flow, [], replace(lent, at=LATER), people) == "erin is not a delegate of alice"
 
 
+def test_one_person_counts_once_whoever_they_act_for():
+    """Erin approves for alice, for bob and for herself: that is one person, at the door and in the sum."""
+    lent = tuple(Standing(person="erin", stands_for=o, begin=ASKED, end=LATER) for o in ("alice", "bob"))
+    people = replace(EVERYBODY, delegates=lent)
+    acts = [act(person="erin", on_behalf_of=o, at=SOON + timedelta(seconds=n)) for n, o in enumerate(("alice", ""))]
+    late = act(person="erin", on_behalf_of="bob", at=SOON + timedelta(minutes=1))
+    assert why(TWO, acts[:1], late, people) == "erin approved it already, and a person counts once"
+    assert fold(TWO, subject(), [*acts, late], people, late.at).approvals == (acts[0],)
+
+
+def test_one_right_counts_once_whoever_uses_it():
+    """Alice approves, and erin does on behalf of alice: that is one right, in either order."""
+    lent = act(person="erin", on_behalf_of="alice", at=SOON + timedelta(minutes=1))
+    for acts in ([act(), lent], [replace(lent, at=SOON), act(at=lent.at)]):
+        state = fold(TWO, subject(), acts, delegate("erin", "alice"), lent.at)
+        assert (state.status, state.approvals) == (Status.OPEN, (acts[0],))
+
+
 def test_a_delegate_of_the_requester_is_out():
     """Whoever stood for the requester since the asking approves nothing of theirs, also when that is over."""
     people = delegate("alice", "carol", end=ASKED + timedelta(minutes=1))
@@ -296,14 +329,25 @@ def test_entitled_now():
 
 
 def test_validity():
-    """An approval counts up to its validity and no longer; whoever gave it may give it again while it is open."""
+    """An approved request is approved up to its validity; then it is expired and has to be asked for anew."""
     flow = replace(ONE, validity=600.0)
     end = SOON + timedelta(seconds=600)
     assert status(flow, [act()], now=end - timedelta(milliseconds=1)) is Status.APPROVED
+    assert status(flow, [act()], now=end) is Status.EXPIRED
+    assert why(flow, [act()], act(person="bob", at=end)) == "the request is over: its time is over: ask anew"
+    assert status(flow, [act(), act(person="bob", at=end)], now=end) is Status.EXPIRED
+
+
+def test_an_approval_that_was_too_early_may_be_given_again():
+    """Before there were enough, one that became too old no longer counts, and whoever gave it may give it again."""
+    flow = replace(TWO, validity=600.0)
+    end = SOON + timedelta(seconds=600)
     assert status(flow, [act()], now=end) is Status.OPEN
     assert why(flow, [act()], act(at=end)) == ""
-    closed = ASKED + timedelta(seconds=flow.open_for)
-    assert status(flow, [act()], now=closed) is Status.EXPIRED
+    acts = [act(), act(at=end), act(person="bob", at=end + timedelta(seconds=1))]
+    state = fold(flow, subject(), acts, EVERYBODY, acts[-1].at)
+    assert (state.status, state.until) == (Status.APPROVED, end + timedelta(seconds=600))
+    assert status(flow, [], now=ASKED + timedelta(seconds=flow.open_for)) is Status.EXPIRED
 
 
 def test_a_return_ends_the_plan_and_not_the_request():
@@ -328,6 +372,13 @@ def test_what_ends_a_request(one, wanted):
     assert why(TWO, [act(person="dave")], one) == ""
     assert status(TWO, [act(person="dave"), one]) is wanted
     assert status(TWO, [one], plan="P2") is wanted
+
+
+def test_only_the_entitled_veto():
+    """Whoever may not approve such a request may not stop it either; an author may, who is entitled."""
+    veto = act(ActKind.VETO, step="", comment="no")
+    assert why(ONE, [], veto, replace(EVERYBODY, lost={"alice": ASKED})) == "alice may not approve anything any more"
+    assert why(ONE, [], veto, authors=frozenset({"alice"})) == ""
 
 
 def test_a_veto_stops_what_was_approved():
@@ -361,6 +412,7 @@ def test_a_clock_that_goes_back_undoes_nothing():
     """An act with an earlier time is judged after all that was let in."""
     acts = [act(ActKind.VETO, "bob", step="", at=LATER, comment="no")]
     assert why(ONE, acts, act(at=SOON)) == "the request is over: bob vetoed it"
+    assert why(TWO, [act(at=LATER)], act(at=SOON)) == "alice approved it already, and a person counts once"
 
 
 def test_nobody_is_asked():
@@ -372,6 +424,16 @@ def test_nobody_is_asked():
     assert why(FREE, [], late) == ""
     assert fold(FREE, subject(), [late], EVERYBODY, late.at).reviewed
     assert status(FREE, [], now=ASKED + timedelta(days=1)) is Status.EXPIRED
+
+
+def test_a_review_is_owed_when_the_person_on_call_is_another():
+    """What went without an approval has to be reviewed, also when its flow has steps by now."""
+    due_at = ASKED + timedelta(hours=12)
+    late = act(ActKind.REVIEW, step="", at=ASKED + timedelta(days=1), comment="fine")
+    assert why(ONE, [], late, review_due=due_at) == ""
+    state = fold(ONE, subject(review_due=due_at), [late], EVERYBODY, late.at)
+    assert (state.status, state.review_due, state.reviewed) == (Status.OPEN, due_at, True)
+    assert fold(FREE, subject(review_due=due_at), [], EVERYBODY, SOON).review_due == due_at
 
 
 def test_words_are_always_welcome():

@@ -6,8 +6,11 @@ import pytest
 
 from opsnb.base.errors import SettingsError
 from opsnb.base.settings import read
+from opsnb.base.workspace import Workspace
+from opsnb.control.app import App
 from opsnb.control.approvals.values import DAY, HOUR, Handler, HandlerKind, Need
 from opsnb.control.approvals.written import read_policies
+from opsnb.control.flows import examine
 from opsnb.control.records import Risk
 
 
@@ -129,6 +132,16 @@ def test_policies_are_names_with_keys(tmp_path, text):
     """Anything else under policies is refused."""
     with pytest.raises(SettingsError):
         policies(tmp_path, text)
+
+
+def test_doctor_says_so(tmp_path):
+    """A policy that cannot be read is a problem that doctor names; the control plane does not start with it."""
+    workspace = Workspace(tmp_path)
+    (tmp_path / "opsnb.yaml").write_text("policies: {p: {approvers: 2}}\n", encoding="utf-8")
+    (finding,) = examine._settings(workspace)
+    assert (finding.state, finding.mend) == (examine.State.PROBLEM, "did you mean 'approvals'?")
+    with pytest.raises(SettingsError, match="approvers"):
+        App(workspace)
 
 
 def test_an_alias_is_refused(tmp_path):

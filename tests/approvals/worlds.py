@@ -80,13 +80,19 @@ class World:
 
 def world(chance, kinds, most):
     """Return a world in which people tried up to ``most`` acts of certain kinds."""
+    people = crowd(chance)
+    pairs = [(d.person, d.stands_for) for d in people.delegates]
+    acts = []
+    for _ in range(chance.number(0, most)):
+        acts.append(deed(chance, kinds, pairs))
+        pairs += [(acts[-1].to, acts[-1].person)] * (acts[-1].kind is ActKind.DELEGATE)
     return World(
         flow=flow(chance),
         subject=subject(
             authors=frozenset(chance.some(NAMES, 0, 1)), environments=frozenset(chance.some(ENVIRONMENTS, 1, 2))
         ),
-        acts=[deed(chance, kinds) for _ in range(chance.number(0, most))],
-        people=crowd(chance),
+        acts=acts,
+        people=people,
         now=moment(chance),
     )
 
@@ -155,18 +161,27 @@ def crowd(chance):
     )
 
 
-def deed(chance, kinds):
-    """Return what somebody tries to do, wrong as often as people are."""
+def deed(chance, kinds, pairs=()):
+    """Return what somebody tries to do, wrong as often as people are.
+
+    Args:
+        chance: Where chance comes from.
+        kinds: What they may try.
+        pairs: Who may act for whom: a third of the approvals are on behalf of somebody.
+    """
     kind = chance.one(kinds)
     whole = kind in {ActKind.VETO, ActKind.WITHDRAW, ActKind.EXPIRE, ActKind.COMMENT, ActKind.REVIEW}
+    person, other = chance.one(EVERYBODY), ""
+    if kind is ActKind.APPROVE and chance.number(0, 2) == 0:
+        person, other = chance.one([*pairs, (person, chance.one(NAMES))])
     return Act(
         kind=kind,
-        person="" if kind in {ActKind.ESCALATE, ActKind.EXPIRE} else chance.one(EVERYBODY),
+        person="" if kind in {ActKind.ESCALATE, ActKind.EXPIRE} else person,
         at=moment(chance),
         request=chance.one(["REQ"] * 15 + ["OTHER"]),
         plan=chance.one(["P"] * 15 + ["Q"]),
         step="" if whole else chance.one([*STEPS[:1] * 6, *STEPS]),
-        on_behalf_of=chance.one([""] * 6 + [*NAMES]) if kind is ActKind.APPROVE else "",
+        on_behalf_of=other,
         to=chance.one(NAMES) if kind is ActKind.DELEGATE else "",
         comment="because",
     )

@@ -40,6 +40,16 @@ def test_facts_are_read(workspace):
     assert front.place.line_of("parameters.batch.max") == 15
 
 
+def test_what_a_notebook_wants_stricter(workspace):
+    """The policy it wants is read into what the control plane tightens with; one that loosens has no form."""
+    wanted = "policy: {approvals: 2, max_hosts: 5, batch: 1, validity: 1h, self_approval: never, free: false}"
+    text = replaced(workspace, "owner: web-ops", f"owner: web-ops\n{wanted}")
+    front = read_front_matter(notebook(workspace, workspace.cells(front=text)))
+    assert front.policy == {
+        "approvals": 2, "max_hosts": 5, "batch": 1, "validity": 3600.0, "own": False, "free": False,
+    }  # fmt: skip
+
+
 def test_a_notebook_without_it(workspace):
     """No raw first cell means no front matter; a rule of dashes further down means nothing."""
     assert read_front_matter(notebook(workspace, workspace.cells()[1:])) is None
@@ -58,6 +68,13 @@ def test_a_notebook_without_it(workspace):
         ("owner: web-ops", "ownr: web-ops", 6, "ownr", "did you mean 'owner'?"),
         ("owner: web-ops", "owner: yes\nOwner: b", 7, "Owner", "did you mean 'owner'?"),
         ("owner: web-ops", "owner: 5", 6, "owner", "wanted text"),
+        ("owner: web-ops", "owner: a\npolicy: strict", 7, "policy", "wanted keys and values"),
+        ("owner: web-ops", "owner: a\npolicy: {approvals: 0}", 7, "policy", "wanted a number from 1 to 20"),
+        ("owner: web-ops", "owner: a\npolicy: {approval: 2}", 7, "policy", "did you mean 'approvals'?"),
+        ("owner: web-ops", "owner: a\npolicy: {max_hosts: true}", 7, "policy", "wanted a number from 1 to 100000"),
+        ("owner: web-ops", "owner: a\npolicy: {validity: 0}", 7, "policy", "wanted a duration"),
+        ("owner: web-ops", "owner: a\npolicy: {self_approval: while_alone}", 7, "policy", "tightens nothing"),
+        ("owner: web-ops", "owner: a\npolicy: {free: true}", 7, "policy", "tightens nothing"),
         ("owner: web-ops", "owner:", 6, "owner", "wanted text"),
         ("owner: web-ops", "owner: [a]", 6, "owner", "wanted text"),
         ("owner: web-ops", "owner: a\nowner: b", 7, "owner", "stands twice, first on line 6"),

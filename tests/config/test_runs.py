@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleets import Hosts, webtier
-from fleetside import SNAPSHOT, differences
+from fleetside import differences
 from places import ROOT
 
 __all__ = ["webtier"]
@@ -21,6 +21,9 @@ WEB = ("web1", "web2", "web3")
 APPS = ("app1", "app3")
 NGINX = "/etc/nginx/conf.d/shop-settings.conf"
 SETTINGS = "/etc/shop/settings.json"
+# names, modes and owners of everything in /etc, and the contents of what a service's files could be
+SNAPSHOT = r"""cd /etc; find . ! -name ld.so.cache -printf '%p %y %m %U %G %l\n' | sort
+find nginx shop edge supervisor -type f -exec sha256sum {} + 2>/dev/null | sort"""
 
 
 @pytest.fixture
@@ -31,19 +34,20 @@ def tier(webtier: Hosts) -> Hosts:
     return webtier
 
 
-def planned(place: Hosts, id_: str, hosts: str, **parameters: Any) -> dict[str, Any]:
-    """Plan a run."""
-    given = [
-        w for n, v in parameters.items() for w in ("-p", f"{n}={v if isinstance(v, str) else json.dumps(v)}")
-    ]  # fmt: skip
-    result = place.json("run", id_, "--hosts", hosts, *given)
-    return dict(result)
+def planned(place: Hosts, id_: str, hosts: str, **values: Any) -> dict[str, Any]:
+    """Plan a run, or look; return its result."""
+    return place.end(place.submit(id_, hosts=hosts, values=values))
 
 
 def applied(place: Hosts, plan: dict[str, Any]) -> dict[str, Any]:
     """Apply a planned request."""
     assert plan["verdict"] == "PLANNED", plan
-    return dict(place.json("run", plan["runbook"], "--mode", "apply", "--request", plan["request"]))
+    return place.end(place.submit(plan["runbook"], mode="apply", request=plan["request"]))
+
+
+def again(place: Hosts, run: str, how: str) -> dict[str, Any]:
+    """Undo or retry a run."""
+    return place.end(str(place.client.post(f"/api/runs/{run}/{how}")["run"]))
 
 
 def snapshots(place: Hosts, names: tuple[str, ...]) -> dict[str, str]:
@@ -85,7 +89,7 @@ def test_a_services_files_are_distributed_and_come_back(tier: Hosts) -> None:
     assert planned(tier, "CFG-010", PROD)["plan"]["changes"] == []
     the_odd_hosts_are_named(tier)
     (tier.root / "configs/shop/config.yaml").write_text("broken: [", encoding="utf-8")  # an undo needs it no more
-    undone = tier.json("runs", "undo", done["run"])
+    undone = again(tier, done["run"], "undo")
     assert undone["verdict"] == "DONE", undone
     assert changed(tier, before) == {}
     assert answers(tier, "web1")
@@ -164,8 +168,8 @@ def test_a_lost_host_is_named_and_the_rest_is_retried(tier: Hosts) -> None:
     for event in tier.client.events(run):
         if event["ev"] == "change" and event["state"] == "begun":
             os.kill(tier.process("app3").pid, signal.SIGKILL)
-        if event["ev"] == "end":
-            done = event["result"]
+            break
+    done = tier.end(run)
     try:
         assert done["verdict"] == "FAILED", done
         assert "app1" in tier.sudo("app1", f"cat {SETTINGS}")
@@ -175,11 +179,11 @@ def test_a_lost_host_is_named_and_the_rest_is_retried(tier: Hosts) -> None:
         assert list(seen["plan"]["context"]["unreachable"]) == ["app3"]
     finally:
         tier.restore()
-    again = tier.json("runs", "retry", run)
-    assert again["verdict"] == "DONE", again
+    retried = again(tier, run, "retry")
+    assert retried["verdict"] == "DONE", retried
     assert "app3" in tier.sudo("app3", f"cat {SETTINGS}")
-    for made in (again["run"], run):
-        assert tier.json("runs", "undo", made)["verdict"] == "DONE"
+    for made in (retried["run"], run):
+        assert again(tier, made, "undo")["verdict"] == "DONE"
     assert changed(tier, before) == {}
 
 
@@ -204,7 +208,7 @@ def test_files_are_taken_into_the_one_place_and_back(tier: Hosts) -> None:
     seen = planned(tier, "CFG-001", "web1,web2", service="edge", environment="prod")
     assert seen["verdict"] == "DONE"
     assert seen["evidence"]["odd"] == {"web2": [f"{paths[1]}: differs (content)"]}
-    assert tier.json("runs", "undo", done["run"])["verdict"] == "DONE"
+    assert again(tier, done["run"], "undo")["verdict"] == "DONE"
     assert below(tier) == before
     assert changed(tier, host) == {}
 
@@ -224,7 +228,7 @@ def test_a_guarded_file_is_in_no_record(tier: Hosts) -> None:
         seen = planned(tier, "CFG-001", "web1,web2", service="edge", environment="prod")
         assert seen["evidence"]["odd"] == {}
         for run in (moved, done):
-            assert tier.json("runs", "undo", run["run"])["verdict"] == "DONE"
+            assert again(tier, run["run"], "undo")["verdict"] == "DONE"
         assert tier.sudo("web2", "ls -d /etc/edge || true") == ""
     finally:
         tier.sudo("web1", "rm -r /etc/edge")
@@ -245,7 +249,7 @@ def test_files_move_to_another_host(tier: Hosts) -> None:
         assert tier.sudo("web3", "cat /etc/edge/who") == "web1\nis new\n"
         said = (tier.record(plan) / "run.ipynb").read_text(encoding="utf-8")
         assert "the name of web1" in said
-        assert tier.json("runs", "undo", done["run"])["verdict"] == "DONE"
+        assert again(tier, done["run"], "undo")["verdict"] == "DONE"
     finally:
         tier.sudo("web1", "rm -r /etc/edge")
     assert changed(tier, before) == {}
@@ -262,6 +266,6 @@ def test_files_move_to_another_environment(tier: Hosts) -> None:
     assert done["verdict"] == "DONE", done
     assert json.loads(tier.sudo("app2", f"cat {SETTINGS}")) == {"level": "debug", "made for": "prod"}
     assert (tier.root / "configs/shop/staging/settings.json").read_bytes() == source.read_bytes()
-    assert tier.json("runs", "undo", done["run"])["verdict"] == "DONE"
+    assert again(tier, done["run"], "undo")["verdict"] == "DONE"
     assert changed(tier, before) == {}
     assert below(tier) == place

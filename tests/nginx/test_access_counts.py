@@ -137,11 +137,11 @@ def test_more_paths_than_are_kept(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
-    """Four times the lines with ever new paths take at most a fifth more memory, and less than 64 MiB."""
+    """Four times the lines with ever new paths take at most half as much more memory, and less than 64 MiB."""
     sizes = []
     for lines in (30_000, 120_000):
         path = tmp_path / f"{lines}.log"
         write(path, "shop", lines, seed=2, paths=lines)
-        sizes.append(peak(command([(str(path), format_of("shop"))], awk="mawk")))
+        sizes.append(peak(command([(str(path), format_of("shop"))], awk="mawk"), "mawk"))
     assert sizes[0] > 1_000
-    assert sizes[1] < min(sizes[0] * 1.2, 64 * 1024), sizes
+    assert sizes[1] < min(sizes[0] * 1.5, 64 * 1024), sizes

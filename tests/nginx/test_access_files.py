@@ -224,8 +224,8 @@ def test_time_that_is_over_says_what_was_read(tmp_path: Path) -> None:
     write(tmp_path / "a.log", "shop", 120_000)
     (tmp_path / "b.log").write_text(line())
     pairs = [(str(tmp_path / "a.log"), format_of("shop")), (str(tmp_path / "b.log"), SIMPLE)]
-    slow = renaming(tmp_path, "sleep 1.1")
-    answer = scanned(pairs, awk=slow, seconds=1)
+    slow = renaming(tmp_path, "while [ $(date +%s) -lt $OPSNB_DEADLINE ]; do sleep 0.05; done")
+    answer = scanned(pairs, awk=slow, seconds=3)
     assert answer.whole
     [file] = answer.files
     assert file.stopped

@@ -97,6 +97,8 @@ def test_weights_are_exact_with_one_worker(tier: Tier) -> None:
     found = spread.measure([HOST], tier.want("weight=3", "", ""), requests=1_000)[HOST]
     assert dict(found.got) == dict(zip(tier.servers("", "", ""), (600, 200, 200), strict=True))
     assert balance_tables.uneven({HOST: found}, 0.0) == []
+    bars = balance_tables.spread_chart({HOST: found}).axes[0].patches
+    assert [round(bar.get_width()) for bar in bars] == [60, 60, 20, 20, 20, 20]
 
 
 def test_weights_are_exact_with_several_workers_that_share_a_zone(wide: Tier) -> None:
@@ -133,6 +135,7 @@ def test_ip_hash_keeps_one_client_at_one_back_end(tier: Tier) -> None:
     assert len(tier.counts(30)) == 1
     found = spread.measure([HOST], tier.want("", "", "", strategy="ip_hash"), requests=20)
     assert sum(1 for n in found[HOST].got.values() if n) == 1
+    assert [bar.get_width() for bar in balance_tables.spread_chart(found).axes[0].patches].count(100.0) == 1
     assert balance_tables.uneven(found, 0.0) == []
 
 
@@ -209,6 +212,24 @@ def test_the_only_upstream_is_meant_when_none_is_named(tier: Tier) -> None:
         wanted("shop", lines, gzip=True)
 
 
+def test_what_a_reader_should_know_stands_in_the_plan(wide: Tier) -> None:
+    """No zone with several workers, a name, one server, keepalive that does nothing; a name nobody knows is refused."""
+    wide.balancer.add("site.conf", EXISTING.format(*wide.ports, port=wide.port))
+    plan = plan_balancer(HOST, wanted("shop", [f"localhost:{wide.ports[0]}"], conf=wide.conf))
+    text = " ".join(plan.context["notes"])
+    for words in (
+        "each of the 3 workers counts for itself",
+        "looks a name up when it loads",
+        "with one server",
+        "site.conf:10",
+    ):
+        assert words in text, text
+    own = plan_balancer(HOST, wanted("api", wide.servers(""), conf=wide.conf))
+    assert "no location passes to api yet" in " ".join(own.context["notes"])
+    with pytest.raises(UsageError, match="host not found in upstream"):
+        plan_balancer(HOST, wanted("shop", ["nobody.invalid:80"], conf=wide.conf))
+
+
 def test_without_an_include_that_fits_it_says_which_to_add(tier: Tier) -> None:
     """A new file would be read by nobody."""
     tier.balancer.conf.write_text(tier.balancer.conf.read_text().replace("*.conf", "x.conf"))
@@ -263,6 +284,18 @@ def test_the_access_log_tells_who_answered_when_answers_do_not(tier: Tier) -> No
     by_log = spread.measure([HOST], tier.want("", "", ""), requests=40)[HOST]
     assert by_log.how == f"the access log {log}"
     assert dict(by_log.got) == dict(zip(tier.servers("", "", ""), (20, 10, 10), strict=True))
+
+
+def test_answers_of_nginx_itself_are_not_counted_as_a_spread(tier: Tier) -> None:
+    """A location that lets nobody in answers 403: no back end is credited or blamed, and that is said."""
+    text = EXISTING.format(*tier.ports, port=tier.port).replace("proxy_pass", "deny all; proxy_pass")
+    tier.balancer.add("site.conf", text)
+    tier.balancer.stop()
+    tier.balancer.start()
+    found = spread.measure([HOST], tier.want("", "", ""), requests=10)
+    assert dict(found[HOST].statuses) == {403: 10}
+    assert balance_tables.counts(found) == {HOST: {}}
+    assert "nothing tells the back ends apart" in balance_tables.spread(found)["told by"][0]
 
 
 def test_hostile_values_are_refused_or_are_data(tier: Tier) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -314,3 +315,39 @@ def test_a_process_that_only_calls_itself_nginx_is_not_run(tmp_path: Path) -> No
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a PID namespace is made by root")
+def test_a_containers_nginx_is_not_the_hosts(tmp_path: Path) -> None:
+    """One in another PID namespace is seen in /proc and is not taken for the host's own."""
+    one = Nginx(tmp_path / "n")
+    argv = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        NGINX,
+        "-p",
+        str(one.root),
+        "-c",
+        str(one.conf),
+        "-g",
+        "daemon off;",
+    ]
+    inside = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: str(one.conf) in titles(), 10, inside)
+        assert nginx.find("localhost", str(one.conf)).pid is None
+    finally:
+        for child in Path(f"/proc/{inside.pid}/task/{inside.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)  # the first process of its namespace: the whole of it ends
+        inside.wait(timeout=20)
+
+
+def titles() -> str:
+    """Return what all processes that call themselves nginx are called."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+    return "\n".join(name for name in found if name.startswith("nginx: master"))

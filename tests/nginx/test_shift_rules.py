@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
-from opsnb.kits.nginx import shifthealth, shiftlog, shiftrules, shiftshares, shiftwatch
+from opsnb.kits.nginx import shifthealth, shiftlog, shiftrules, shiftshares, shiftwatch, shiftwords
 from opsnb.kits.nginx.access.formats import from_arguments, parse_format
 from opsnb.kits.nginx.grammar import parse
 from opsnb.kits.nginx.shiftlog import Seen
@@ -149,7 +149,10 @@ def test_shares_are_weights_and_a_drain_gives_its_share_to_the_others(weights, f
         changed = edited(text, Wanted(action="drain", server=name))
     except UsageError:
         return
-    after = shiftshares.shares(upstreams(changed[0] if changed else text)[0].servers)
+    if not changed:  # it was down already
+        assert before[name] == 0
+        return
+    after = shiftshares.shares(upstreams(changed[0])[0].servers)
     assert after[name] == 0
     assert sum(after.values()) == pytest.approx(1)
     for other in before:
@@ -229,3 +232,17 @@ def test_how_an_upstream_is_spoken_to(line: str, scheme: str):
     """By what passes to it; plain HTTP where nothing says."""
     tree = parse(f"http {{ server {{ location / {{ {line} }} }} }}", "f")
     assert shifthealth.scheme_of(tree, "shop") == scheme
+
+
+def test_what_moves_under_ip_hash_is_told():
+    """A drain moves its own clients, a third of three; a weight moves many more; other methods tell nothing."""
+    text = one("server 10.0.0.1:80; server 10.0.0.2:80; server 10.0.0.3:80;", "ip_hash;")
+
+    def told(wanted: Wanted) -> float:
+        [note] = shiftwords.moved(upstreams(text)[0], upstreams(edited(text, wanted)[-1])[0].servers)
+        return float(note.split(" % ")[0].rpartition(" ")[2])
+
+    assert told(Wanted(action="drain", server="10.0.0.2")) == pytest.approx(33.3, abs=3)
+    assert told(Wanted(action="weight", server="10.0.0.2", weight=2)) > 50
+    plain = upstreams(text.replace("ip_hash;", ""))[0]
+    assert shiftwords.moved(plain, plain.servers[:2]) == []

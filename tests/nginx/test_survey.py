@@ -224,6 +224,16 @@ def test_hosts_differ_in_what_runs() -> None:
     assert [(r["what"], r["hosts"]) for r in survey.differences(seen)] == [("workers", "c")]
 
 
+def test_hosts_that_were_not_surveyed_are_told_with_the_whole_reason() -> None:
+    """Refused with file and line, and those without nginx; "(none)" where there are none."""
+    seen = survey.Survey(cases={}, unread={"web3": ("refused", "/etc/nginx/sites-enabled/shop:22: found x, wanted y")},
+                         absent=("db1",), addresses={})  # fmt: skip
+    words = " ".join(surveytext.absent_text(seen).split())
+    assert words == ("web3 refused: /etc/nginx/sites-enabled/shop:22: found x, wanted y"
+                     " db1 no nginx: none runs, and none is in the usual places")  # fmt: skip
+    assert surveytext.absent_text(survey_of()) == "(none)"
+
+
 def test_hosts_of_one_role_are_compared() -> None:
     """A balancer and a cache are no odd ones of each other."""
     seen = survey_of(a=case("gzip on;"), b=case("gzip off;"), c=case("gzip off;"))

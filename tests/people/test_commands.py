@@ -23,6 +23,15 @@ from places import Place
 
 pytestmark = pytest.mark.slow
 
+FRONT = """
+id: NGX-900
+title: Balance
+promise: Balances a tier.
+risk: change
+owner: web-ops
+touches: nothing
+undo: nothing to undo
+"""
 HOSTILE = ["", "a/b", "../x", "a\u202eb", "k" * 10_000, "a\x00b", "%2e%2e", "a?b=c", "<script>", "'; DROP TABLE people"]
 
 
@@ -90,6 +99,29 @@ def test_a_firm_by_hand(served: Place) -> None:
         "Operations",
         "Web-Team",
     ]
+
+
+def test_why_somebody_may(served: Place) -> None:
+    """`opsnb user may` is the decision that would be taken, with its reason; exit code 0 or 3."""
+    (served.root / "inventory.yaml").write_text(
+        "hosts:\n  w1: {address: 10.0.0.1, environment: prod}\n  w2: {address: 10.0.0.2, environment: staging}\n",
+        encoding="utf-8",
+    )
+    served.add("ngx", front=FRONT, parameters="x: int = 1  # a number")
+    served.json("role", "add", "ngx-ops", "--may", "approve NGX-* in staging")
+    served.json("user", "add", "mara", "--role", "ngx-ops")
+    no = served.opsnb("user", "may", "mara", "approve", "--runbook", "NGX-900", "--hosts", "w1,w2")
+    assert (no.returncode, no.stdout.strip()) == (3, "no  ngx-ops may approve NGX-* in staging; w1 is in prod")
+    yes = served.json("user", "may", "mara", "approve", "--runbook", "NGX-900", "--hosts", "w2")
+    assert (yes["ok"], yes["reason"], yes["hosts"]) == (True, "ngx-ops may approve this", ["w2"])
+    here = served.json("user", "may", "mara", "approve", "--runbook", "NGX-900")
+    assert here["reason"] == "ngx-ops may approve NGX-* in staging; localhost is in no environment"
+    assert (
+        served.json("user", "may", "mara", "secret")["reason"]
+        == "mara has the role ngx-ops, which may not keep secrets"
+    )
+    assert "did you mean 'approve'" in served.json("user", "may", "mara", "aprove")["error"]["hint"]
+    assert "--runbook" in served.json("user", "may", "mara", "plan")["error"]["hint"]
 
 
 def test_leaving_and_coming_back(served: Place) -> None:
@@ -179,14 +211,21 @@ def test_hostile_names_at_every_route(served: Place, text: str) -> None:
 
 
 def test_the_ledger_knows_ids(served: Place) -> None:
-    """What was done above stands in the published ledger by id; no name does, and it verifies."""
+    """What is done to people stands in the published ledger by id; no name does, it verifies, and people read names."""
+    served.json("role", "add", "log-ops", "--may", "read LOG-*")
+    served.json("department", "add", "Logbuch")
+    served.json("user", "add", "olga", "--display", "Olga 王", "--mail", "olga@example.com", "--role", "log-ops")
+    made = served.json("delegate", "add", me(served), "olga", "--until", "1h")
+    served.json("delegate", "remove", made["id"])
     served.client.post("/api/audit/checkpoint")
     text = (served.root / "outputs/ledger/entries.jsonl").read_text(encoding="utf-8")
     kinds = {json.loads(line)["kind"] for line in text.splitlines()}
     assert {"person.added", "role.set", "role.given", "department.set", "delegate.added", "delegate.removed"} <= kinds
-    assert not [name for name in ("bob", "Bob Li", "web-ops", "王伟", "example.com") if name in text]
+    assert not [name for name in ("olga", "王", "log-ops", "LOG-", "Logbuch", "example.com") if name in text]
     done = served.verify()
     assert done.returncode == 0, done.stdout
+    shown = served.opsnb("audit", "show", "--limit", "500").stdout
+    assert f"by={me(served)} person=olga role=log-ops" in shown
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------
@@ -228,6 +267,11 @@ def test_own_delegates(app: App) -> None:
     assert (made["for"], made["delegate"], made["by"], made["state"]) == ("bob", "chen", "bob", "holds")
     with pytest.raises(RefusedError, match="may not administer"):
         people.end_delegate(services, acting(app, "dora"), made["id"])
+    reading = frozenset({"read"})
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.end_delegate(services, acting(app, "bob", via="token", scopes=reading), made["id"])
+    with pytest.raises(RefusedError, match="not good for 'administer'"):
+        people.add_delegate(services, acting(app, "bob", via="token", scopes=reading), "bob", "dora", None, end)
     assert people.end_delegate(services, acting(app, "chen"), made["id"])["state"] == "over"
     with pytest.raises(NotFoundError, match="no delegation"):
         people.end_delegate(services, app.actor, "g-none")

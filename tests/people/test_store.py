@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, create_engine, select, text
 
 from opsnb.base.clock import now
 from opsnb.base.errors import RefusedError, UsageError
@@ -19,6 +22,7 @@ from opsnb.control import migrations
 from opsnb.control.database import Database, open_engine
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger, read
+from opsnb.control.migrations import upgrade
 from opsnb.control.people import store
 from opsnb.control.people.changes import AddPerson, GiveRole, SetActive
 from opsnb.control.people.draft import Draft, first_person
@@ -27,19 +31,39 @@ from opsnb.control.people.tables import departments, people, roles
 from opsnb.control.people.values import Action, Kind, Person, Target
 from opsnb.control.people.wanted import User, Wanted
 from people.crowd import HOUR
+from postgres import fresh, postgres
 
+__all__ = ["postgres"]  # a fixture from elsewhere
+
+NUMBERS = itertools.count()
 ROOT = Person(id="u-root", name="root")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A database with a ledger and root, who administers."""
-    made = Database(tmp_path / "opsnb.db")
-    with made.transaction() as connection:
-        open_ledger(connection, "test")
-        record(connection, first_person(Directory(), ROOT), ROOT.id)
-    yield made
-    made.close()
+class Elsewhere:
+    """A database in PostgreSQL, with what these tests use of ``Database``."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url)
+        self.transaction = self.engine.begin
+        upgrade(self.engine)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database | Elsewhere]:
+    """A database of either kind with a ledger and root, who administers."""
+    with contextlib.ExitStack() as stack:
+        made: Database | Elsewhere
+        if request.param == "sqlite":
+            made = Database(tmp_path / "opsnb.db")
+            stack.callback(made.close)
+        else:
+            url = stack.enter_context(fresh(request.getfixturevalue("postgres"), f"people{next(NUMBERS)}"))
+            made = Elsewhere(url)
+            stack.callback(made.engine.dispose)
+        with made.transaction() as connection:
+            open_ledger(connection, "test")
+            record(connection, first_person(Directory(), ROOT), ROOT.id)
+        yield made
 
 
 def fill(wanted: Wanted) -> None:
@@ -54,7 +78,7 @@ def fill(wanted: Wanted) -> None:
 
 def carry_out(connection: Connection, want: Any) -> Directory:
     """Make what is wanted; return the directory that the rules expect."""
-    wanted = Wanted(Draft(store.directory(connection)))
+    wanted = Wanted(Draft(store.directory(connection, to_change=True)))
     want(wanted)
     after = wanted.draft.finish()
     record(connection, wanted.changes, ROOT.id)
@@ -186,6 +210,31 @@ def test_who_is_counted(database: Database) -> None:
         assert store.count(connection) == 3
         store.write(connection, SetActive(person=store.known_or_new(connection, "eve").id, active=False))
         assert store.count(connection) == 2
+
+
+def test_two_cannot_both_be_the_last(database: Database) -> None:
+    """Two administrators who make each other leave at the same moment: one of them stays, every time."""
+
+    def fight(name: str, refused: list[str]) -> None:
+        try:
+            with database.transaction() as connection:
+                carry_out(connection, lambda w: w.user(User(name=name, active=False)))
+        except RefusedError as error:
+            refused.append(error.message)
+
+    with database.transaction() as connection:
+        carry_out(connection, lambda w: w.user(User(name="bob", roles=("administrator",))))
+    for _ in range(10):
+        refused: list[str] = []
+        threads = [threading.Thread(target=fight, args=(name, refused)) for name in ("root", "bob")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 1
+        with database.transaction() as connection:
+            assert len(store.directory(connection).holders("administrator")) == 1
+            carry_out(connection, lambda w: [w.user(User(name=n, active=True)) for n in ("root", "bob")])
 
 
 def test_older_workspaces_keep_their_people(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,15 +11,17 @@ import pytest
 
 from fleets import Hosts
 from fleetside import opened
+from hostile.values import values
 from nearby import carry_out
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import supervisor
-from opsnb.kits.supervisor import Program, adding, rolling
+from opsnb.kits.supervisor import Program, adding, render, rolling
 from places import wait_for
 
 pytestmark = pytest.mark.slow
 CONF = "/etc/supervisor/conf.d"
+HEALTH = "http://{address}:8000/health"
 SLEEP = ["/bin/sleep", "1000"]
 
 
@@ -58,7 +61,9 @@ def states(place: Hosts, host: str) -> dict[str, str]:
 
 def found(host: str, process: str) -> Any:
     """Return a process with its life, as the survey has it."""
-    return next((p, life) for h, p, life in supervisor.survey([host]).processes() if (h, p.name) == (host, process))
+    return next(
+        (p, life) for h, p, life in supervisor.survey([host], parts="sl").processes() if (h, p.name) == (host, process)
+    )
 
 
 def program(**values: Any) -> Program:
@@ -195,22 +200,18 @@ def test_a_socket_with_a_password_and_a_configuration_elsewhere(hosts: Hosts) ->
 
 def test_a_restart_is_bound_to_the_process_that_was_planned() -> None:
     """The same plan twice has the same digest; once the process is another one, the plan is another, and drift is seen."""
-    plan = supervisor.plan_processes(["app1", "app2"], "restart", ["shop"], url="http://{address}:8000/health")
-    assert (
-        supervisor.plan_processes(["app1", "app2"], "restart", ["shop"], url="http://{address}:8000/health").digest
-        == plan.digest
-    )
+    plan, same = (supervisor.plan_processes("app1", "restart", ["shop"], url=HEALTH) for _ in range(2))
+    assert plan.digest == same.digest
     before = found("app1", "shop")[0].pid
     carry_out(plan)
-    assert found("app1", "shop")[0].pid != before
+    after = found("app1", "shop")[0].pid
+    assert after != before
     assert supervisor.astray(plan) == []
-    for change in plan.changes:
-        assert rolling.observe(change.host, change.target) == change.after  # a retry takes it as made
-    again = supervisor.plan_processes(["app1", "app2"], "restart", ["shop"], url="http://{address}:8000/health")
-    assert again.digest != plan.digest
-    pid = found("app1", "shop")[0].pid
+    (change,) = plan.changes
+    assert rolling.observe("app1", change.target) == change.after  # a retry takes it as made
+    assert supervisor.plan_processes("app1", "restart", ["shop"], url=HEALTH).digest != plan.digest
     carry_out(plan.inverse())  # nothing to do: it runs as before
-    assert found("app1", "shop")[0].pid == pid
+    assert found("app1", "shop")[0].pid == after
     assert supervisor.astray(plan.inverse()) == []
 
 
@@ -251,7 +252,7 @@ def test_a_restart_that_was_cut_off_goes_on(hosts: Hosts) -> None:
 def test_a_crash_on_purpose_proves_the_restart(hosts: Hosts) -> None:
     """action=crash kills the process and waits for the next; one that is not started again is said to be so."""
     _, life = found("app2", "shop")
-    plan = supervisor.plan_processes("app2", "crash", ["shop"], url="http://{address}:8000/health")
+    plan = supervisor.plan_processes("app2", "crash", ["shop"], url=HEALTH)
     carry_out(plan)
     assert found("app2", "shop")[1].restarts == life.restarts + 1
     carry_out(adding_plan("app2", program(autorestart="false")))
@@ -266,14 +267,14 @@ def test_a_page_that_does_not_answer_fails_the_change(hosts: Hosts) -> None:
     """RUNNING is not enough where a page is named: what it answered is said; stopping asks nothing."""
     hosts.sudo("app1", "touch /var/lib/shop/unwell")
     try:
-        plan = supervisor.plan_processes("app1", "restart", ["shop"], url="http://{address}:8000/health", seconds=3)
+        plan = supervisor.plan_processes("app1", "restart", ["shop"], url=HEALTH, seconds=3)
         with pytest.raises(OpsnbError, match="answered with 503, wanted 200"):
             carry_out(plan)
-        assert supervisor.statuses(["app1"], "http://{address}:8000/health") == {"app1": "503"}
-        carry_out(supervisor.plan_processes("app1", "stop", ["shop"], url="http://{address}:8000/health"))
+        assert supervisor.statuses(["app1"], HEALTH) == {"app1": "503"}
+        carry_out(supervisor.plan_processes("app1", "stop", ["shop"], url=HEALTH))
     finally:
         hosts.sudo("app1", "rm /var/lib/shop/unwell")
-    assert supervisor.statuses(["app1"], "http://{address}:8000/health") == {"app1": "000"}
+    assert supervisor.statuses(["app1"], HEALTH) == {"app1": "000"}
 
 
 @pytest.mark.parametrize(
@@ -326,6 +327,25 @@ def test_a_program_is_added_changed_and_removed_again(hosts: Hosts) -> None:
     assert hosts.sudo("app1", f"ls {CONF}") == "shop.conf\nworker.conf\n"
 
 
+def test_hostile_words_reach_the_process_as_they_are(hosts: Hosts) -> None:
+    """Words that would be shell, ConfigParser or % syntax are the arguments of the real process, byte for byte."""
+    taken = []
+    for value in values():
+        try:
+            render(program(command=["/bin/x", value]))
+        except UsageError:
+            continue
+        if value and len(value.encode()) < 300:
+            taken.append(value)
+    words = taken[:: len(taken) // 120][:150]
+    plan = adding_plan("app2", program(command=["/bin/sh", "-c", "sleep 1000; :", *words]))
+    carry_out(plan)
+    seen = hosts.sudo("app2", "base64 -w0 /proc/$(supervisorctl pid extra)/cmdline")
+    assert base64.b64decode(seen).decode().split("\0")[3:-1] == words
+    assert len(words) > 100
+    carry_out(plan.inverse())
+
+
 def test_a_program_that_is_there_is_changed_in_its_own_file(hosts: Hosts) -> None:
     """The shop, written by somebody else: replaced in its file, proven by its page, and back byte for byte."""
     before = hosts.sudo("app2", f"cat {CONF}/shop.conf")
@@ -333,7 +353,7 @@ def test_a_program_that_is_there_is_changed_in_its_own_file(hosts: Hosts) -> Non
         name="shop", command=["/usr/bin/uwsgi", "--ini", "/opt/shop/uwsgi.ini"], directory="/opt/shop", user="www-data",
         environment={"SHOP_LOG": "/var/log/shop/access.log"}, stopwaitsecs=5,
     )  # fmt: skip
-    plan = adding_plan("app2", wanted, url="http://{address}:8000/health")
+    plan = adding_plan("app2", wanted, url=HEALTH)
     assert plan.changes[0].target["path"] == f"{CONF}/shop.conf"
     carry_out(plan)
     assert "stopwaitsecs=5" in hosts.sudo("app2", f"cat {CONF}/shop.conf")

@@ -79,8 +79,8 @@ def test_a_restart_is_drift_once_it_has_happened(webtier: Hosts) -> None:
     assert webtier.sudo("app1", "supervisorctl pid shop") != before
 
 
-def test_a_failing_canary_stops_the_rest(webtier: Hosts) -> None:
-    """The page of the first host does not answer 200: FAILED, and the second host's process was not touched."""
+def test_a_failing_canary_stops_the_rest_and_a_retry_restarts_nothing_twice(webtier: Hosts) -> None:
+    """The first host's page is not 200: FAILED, the second was not touched; once it is, a retry restarts the second only."""
     webtier.sudo("app1", "touch /var/lib/shop/unwell")
     before = webtier.sudo("app2", "supervisorctl pid shop")
     try:
@@ -91,6 +91,11 @@ def test_a_failing_canary_stops_the_rest(webtier: Hosts) -> None:
     assert done["verdict"] == "FAILED"
     assert "was answered with 503, wanted 200" in printed(webtier, done)
     assert webtier.sudo("app2", "supervisorctl pid shop") == before
+    first = webtier.sudo("app1", "supervisorctl pid shop")
+    again = webtier.json("runs", "retry", done["run"])
+    assert again["verdict"] == "DONE", again
+    assert webtier.sudo("app1", "supervisorctl pid shop") == first
+    assert webtier.sudo("app2", "supervisorctl pid shop") != before
 
 
 def test_a_program_is_added_and_removed(webtier: Hosts) -> None:

@@ -17,6 +17,7 @@ from opsnb.base.yaml import read_yaml
 SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$")
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 LANGUAGES = ("en", "zh_CN")
+MIN_PROCESSES = 32  # a kernel, its threads, and the programs that a cell pipes together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Settings:
         vault_role_id: The AppRole with which the control plane logs in.
         vault_secret_id: Reference of that role's secret id: a stored secret, or ``env:NAME``.
         allow_unconfined_changes: Whether risk ``change`` may run where the system cannot isolate kernels.
+        kernel_user: User of this system that kernels become; empty: they stay who the control plane is.
+        processes: Processes and threads of one run, where the system has control groups.
         policies: Who has to approve what, as written: name to keys and values. ``control.approvals`` knows what they
             mean.
     """
@@ -54,6 +57,8 @@ class Settings:
     vault_role_id: str = ""
     vault_secret_id: str = "vault/secret-id"  # noqa: S105  (a name, no secret)
     allow_unconfined_changes: bool = False
+    kernel_user: str = ""
+    processes: int = 2048
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -123,7 +128,7 @@ def _setting(path: Path, key: str, found: Any) -> Any:
             return seconds(found)
         if key in {"memory", "output"}:
             return size(found)
-        return _plain(key, found)
+        return _kernels(key, _plain(key, found))
     except ValueError as error:
         raise SettingsError(f"{path}: setting '{key}': {error}") from error
 
@@ -147,4 +152,12 @@ def _plain(key: str, found: Any) -> Any:
         raise ValueError(f"found {found!r:.60}, wanted names with keys and values")
     if key == "allow_unconfined_changes" and not isinstance(found, bool):
         raise ValueError(f"found {found!r}, wanted true or false")
+    return found
+
+
+def _kernels(key: str, found: Any) -> Any:
+    if key == "processes" and (not isinstance(found, int) or isinstance(found, bool) or found < MIN_PROCESSES):
+        raise ValueError(f"found {found!r}, wanted a number from {MIN_PROCESSES}")
+    if key == "kernel_user" and not re.fullmatch(r"[a-z_][a-z0-9_.-]{0,31}", str(found)):
+        raise ValueError(f"found {found!r}, wanted the name of a user such as opsnb-kernel")
     return found

@@ -29,12 +29,16 @@ def show(ctx: click.Context, run: str, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table(("INDEX", "AT", "KIND", "WHAT"), [(e["index"], e["at"], e["kind"], _what(e)) for e in found["entries"]])
+    rows = [(e["index"], e["at"], e["kind"], _what(e, found["names"])) for e in found["entries"]]
+    table(("INDEX", "AT", "KIND", "WHAT"), rows)
     click.echo(f"size {found['size']}  root {found['root']}")
 
 
-def _what(entry: dict[str, Any]) -> str:
-    rest = {k: v for k, v in entry.items() if k not in {"index", "at", "kind"}}
+def _what(entry: dict[str, Any], names: dict[str, str]) -> str:
+    """Return what an entry says, with names where it has ids."""
+    rest = {
+        k: names.get(v, v) if isinstance(v, str) else v for k, v in entry.items() if k not in {"index", "at", "kind"}
+    }
     return " ".join(f"{k}={v[:12] + '…' if isinstance(v, str) and len(v) == 64 else v}" for k, v in rest.items())  # noqa: PLR2004
 
 

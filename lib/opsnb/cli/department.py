@@ -30,7 +30,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         print_json(rows)
         return
     table(("DEPARTMENT", "LEADER", "PEOPLE"), [
-        ("  " * (len(r["path"]) - 1) + r["name"], r["leader"] or "-", _few(r["members"])) for r in rows["departments"]
+        ("  " * (len(r["path"]) - 1) + r["name"], _leader(r), _few(r["members"])) for r in rows["departments"]
     ])  # fmt: skip
 
 
@@ -77,6 +77,10 @@ def _put(ctx: click.Context, body: dict[str, Any], *, as_json: bool) -> None:
 
     done = connect(workspace(ctx)).post("/api/departments", body)
     print_json(done) if as_json else say_changes(done["changes"])
+
+
+def _leader(department: dict[str, Any]) -> str:
+    return f"{department['leader']} (has left)" if department["leader_left"] else department["leader"] or "-"
 
 
 def _few(names: list[str]) -> str:

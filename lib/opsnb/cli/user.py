@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
@@ -90,6 +90,27 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     table(("MAY", "BY ROLE"), [(row["what"], row["role"]) for row in found["may"]])
     if not found["may"]:
         click.echo("nothing: no role has been given")
+
+
+@command.command("may")
+@click.argument("name")
+@click.argument("action")
+@click.option("--runbook", default="", metavar="ID", help="With which runbook.")
+@click.option("--hosts", default="", metavar="SEL", help="On which hosts; this machine otherwise.")
+@json_option
+@click.pass_context
+def may(ctx: click.Context, name: str, action: str, runbook: str, hosts: str, as_json: bool) -> None:
+    """Say whether NAME may do ACTION by their roles, and why; exit code 3 when not."""
+    from opsnb.client import connect
+
+    path = f"/api/users/{quote(name, safe='')}/may/{quote(action, safe='')}"
+    found = connect(workspace(ctx)).get(path, runbook=runbook, hosts=hosts)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(click.style("yes  " if found["ok"] else "no  ", fg="green" if found["ok"] else "red", bold=True)
+                   + safe(found["reason"]))  # fmt: skip
+    ctx.exit(0 if found["ok"] else RefusedError.exit_code)
 
 
 @command.command("set")

@@ -25,6 +25,7 @@ from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.approve import lapse
 from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.execute import execute, stop
+from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
@@ -34,6 +35,8 @@ from opsnb.control.flows.submit import retry, start_due, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.store import directory
+from opsnb.control.people.telling import names
 from opsnb.control.people.values import Actor
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
@@ -68,6 +71,7 @@ class App:
         launcher = Launcher(
             scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
             fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
+            user=kernel_user(self.settings, workspace), groups=groups(self.settings),
         )  # fmt: skip
         launcher.warm()  # before anything is opened: what it starts must hold nothing of ours
         database = Database(workspace.database)
@@ -211,7 +215,9 @@ class App:
                 rows = about(connection, run=run, request=store.run_row(connection, run).request)
             else:
                 rows = list(read(connection, max(0, found.size - most)))
-        return {"size": found.size, "root": found.root.hex(), "entries": [e.value for e in rows]}
+            entries = [row.value for row in rows]
+            said = names(directory(connection), entries)
+        return {"size": found.size, "root": found.root.hex(), "entries": entries, "names": said}
 
     def export(self, run: str) -> bytes:
         """Return one run as a file that anyone verifies offline."""

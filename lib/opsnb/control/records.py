@@ -217,6 +217,7 @@ class Record:
     files: list[dict[str, Any]] = field(default_factory=list)  # {"path", "size", "sha256"}
     notes: list[str] = field(default_factory=list)  # cut output, isolation, anything the reader must know
     isolation: str = ""
+    holds: list[str] = field(default_factory=list)  # what holds the kernel besides: system calls, user, cgroup
     digests: dict[str, str] = field(default_factory=dict)  # notebook (sealed), toolkit, executed
     ledger: dict[str, Any] = field(default_factory=dict)
     root_prefix: str = ""  # relative path from the record to outputs/, for links

@@ -139,6 +139,8 @@ class Run:
         read again; when it is not as planned, nothing more is touched. What goes wrong ends its host; its batch is
         finished, and no further one is begun.
 
+        The policy that applies may bound how many are changed at a time; then fewer are, and it says so.
+
         Returns:
             Whether every change was made. In a mode that changes nothing: says so and returns False.
         """
@@ -151,6 +153,10 @@ class Run:
             return Answer(holds=False)
         if plan is not self._plan:
             raise UsageError("change() takes the plan that propose() returned, nothing else")
+        bound = int(self._context.get("batch", 0))
+        if 0 < bound < max(canary, batch):
+            print(f"the policy lets {bound} hosts be changed at a time")
+            canary, batch = min(canary, bound), min(batch, bound)
         return Answer(
             holds=Changing(plan, self._link, again=self.mode == "retry").carry_out(canary=canary, batch=batch)
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-from opsnb.control.flows import people
+from opsnb.control.flows import people, people_explain
 from opsnb.control.flows.services import Services
 from opsnb.control.people.values import Actor, Kind
 from opsnb.control.people.wanted import User
@@ -118,6 +118,10 @@ def _users(api: FastAPI, services: Services, who: Who) -> None:
     @api.get("/api/users/{name}")
     def show(request: Request, name: str) -> dict[str, Any]:
         return people.user(services, who(request), name)
+
+    @api.get("/api/users/{name}/may/{action}")
+    def explain(request: Request, name: str, action: str, runbook: str = "", hosts: str = "") -> dict[str, Any]:
+        return people_explain.explain(services, who(request), name, action, runbook, hosts)
 
     @api.post("/api/users/{name}")
     def change(request: Request, name: str, body: ChangedUser) -> dict[str, Any]:

@@ -158,8 +158,6 @@ class Policies:
             environments: Every environment among its hosts; a host without one is in ``""``.
             runbook: The runbook's id, or the name of what is asked for instead (``exec``, ``ssh``, ``cp``).
         """
-        if risk is Risk.READ:
-            return BUILT_IN[risk]
         found = {self._first(risk, environment, runbook) for environment in sorted(set(environments) or {""})}
         places = sorted(found, key=lambda at: (at is None, at))
         return merged([BUILT_IN[risk] if at is None else self.rules[at].policy for at in places])
@@ -194,7 +192,7 @@ def _plain(value: Any) -> JSON:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value)
     return value if value is None or isinstance(value, int) else str(value)
 
 

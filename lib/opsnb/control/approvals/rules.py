@@ -7,7 +7,8 @@ Rules without I/O:
   not a delegate of the requester at any moment since the asking, and who is entitled for every environment and the
   runbook of the request *now*: when they act, and again whenever the sum is made. The one exception: the only person
   of a workspace, where the flow lets them.
-* It counts while it is valid: given before the request closed, and not older than the flow's validity.
+* It counts while it is valid: given before the request closed, and not older than the flow's validity. When those that
+  were enough become too old, the request is expired: whoever still wants it asks anew.
 * Somebody who acts for another person (as their delegate at the act and now, or because a step was handed to them) uses
   that person's right, so both must be clean. A person counts once in a flow and so does a right: the first counts.
 * A step is done when as many people as it needs approved; in order, a step opens when those before it are done.

@@ -136,7 +136,9 @@ def subject_of(found: Row[Any]) -> Subject:
     """Return what a row of the table is about."""
     return Subject(
         request=found.request, digest=found.digest, plan=found.plan, requester=found.requester, runbook=found.runbook,
-        risk=Risk(found.risk), asked=parse(found.asked), **{k: frozenset(v) for k, v in found.scope.items()},
+        risk=Risk(found.risk), asked=parse(found.asked),
+        review_due=parse(found.review_due) if found.review_due else None,
+        **{k: frozenset(v) for k, v in found.scope.items()},
     )  # fmt: skip
 
 
@@ -203,7 +205,7 @@ def redact(connection: Connection, number: int) -> None:
 
 
 def _summed(state: State) -> dict[str, Any]:
-    return {
-        "status": state.status.value, "until": stamp(state.until) if state.until else None,
-        "review_due": stamp(state.review_due) if state.review_due else None, "reviewed": state.reviewed,
-    }  # fmt: skip
+    """The columns of the lists. That a review is due is never taken back: it is owed for what went without one."""
+    review = {"review_due": stamp(state.review_due)} if state.review_due else {}
+    until = stamp(state.until) if state.until else None
+    return {"status": state.status.value, "until": until, "reviewed": state.reviewed, **review}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from opsnb.control.approvals.values import Flow, Handler, HandlerKind, Need, Step
 
 NOTEBOOK = "notebook"  # the step that a notebook's own wish adds
-Key = tuple[frozenset[Handler], bool]  # whom a step means, whether it needs them all
+Key = frozenset[Handler]  # whom a step means
 
 
 def least(one: int, other: int) -> int:
@@ -18,7 +18,7 @@ def least(one: int, other: int) -> int:
 
 def people(steps: Sequence[Step]) -> int:
     """Return how many different people steps need at least; one counts once in a flow."""
-    return sum(s.count if s.need is Need.SOME else 1 for s in steps)
+    return sum(1 if s.need is Need.ANY else s.count for s in steps)
 
 
 def combined(flows: Sequence[Flow]) -> Flow:
@@ -62,17 +62,20 @@ def _key(step: Step) -> Key:
     """Whom a step means; who is meant beside anyone makes no difference."""
     if any(h.kind is HandlerKind.ANYONE for h in step.handlers):
         return _ANYONE
-    return frozenset(step.handlers), step.need is Need.ALL
+    return frozenset(step.handlers)
 
 
-_ANYONE: Key = (frozenset({Handler(kind=HandlerKind.ANYONE)}), False)
+_ANYONE: Key = frozenset({Handler(kind=HandlerKind.ANYONE)})
 
 
-def _agreed(groups: Sequence[Sequence[Step]]) -> list[Step]:
-    """Of the steps that mean the same people, those of the flow that asks for most of them."""
+def _agreed(groups: list[list[Step]]) -> list[Step]:
+    """Of the steps that mean the same people, those of the flow that asks for most; all of them where one wants all."""
     most = max(groups, key=people)
+    if every := [g for g in groups if any(s.need is Need.ALL for s in g)]:
+        longest = max(every, key=len)
+        most = longest if len(longest) > 1 else [replace(longest[0], count=people(most))]
     calls = {(s.within, s.escalate_to) for g in groups for s in g}
-    return list(most) if len(calls) == 1 else [replace(s, within=0.0, escalate_to=()) for s in most]
+    return most if len(calls) == 1 else [replace(s, within=0.0, escalate_to=()) for s in most]
 
 
 def _named_apart(steps: Sequence[Step]) -> tuple[Step, ...]:

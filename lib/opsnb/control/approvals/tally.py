@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from opsnb.control.approvals.handlers import conflict, meant, standing
@@ -51,12 +51,11 @@ class Tally:
         steps = self._steps()
         until = self._until(steps)
         status, reason = self._status(steps, until)
-        review = self.flow.review if not self.flow.steps else 0.0
         return State(
             status=status, reason=reason, steps=steps,
             until=until if status in {Status.OPEN, Status.APPROVED} else None,
             own=any(a.person == self.subject.requester for s in steps for a in s.approvals),
-            review_due=self.subject.asked + timedelta(seconds=review) if review else None,
+            review_due=self.review_due,
             reviewed=any(a.kind is ActKind.REVIEW for a in self.of_plan),
         )  # fmt: skip
 
@@ -64,6 +63,13 @@ class Tally:
     def of_plan(self) -> tuple[Act, ...]:
         """The acts about the plan that counts now."""
         return tuple(a for a in self.acts if a.plan == self.subject.plan)
+
+    @property
+    def review_due(self) -> datetime | None:
+        """When what went without an approval has to be reviewed: as kept then, else as the flow says."""
+        if self.subject.review_due or self.flow.steps or not self.flow.review:
+            return self.subject.review_due
+        return self.subject.asked + timedelta(seconds=self.flow.review)
 
     @property
     def closes(self) -> datetime:
@@ -88,12 +94,22 @@ class Tally:
         return Status.OPEN, f"step '{step.name}' has {len(step.approvals)} of {step.needed} approvals"
 
     def _until(self, steps: tuple[StepState, ...]) -> datetime:
-        """When an approved request lapses, or an open one closes."""
+        """When an approved request lapses, or an open one closes; one that was approved once is not approved again."""
         if not steps:
             return self.subject.asked + timedelta(seconds=self.flow.validity)
-        if not all(s.done for s in steps):
-            return self.closes
-        return min(self.ends(s.approvals[-s.needed]) for s in steps)
+        lapses = self._lapses()
+        if lapses and (self.now >= lapses or all(s.done for s in steps)):
+            return lapses
+        return self.closes
+
+    def _lapses(self) -> datetime | None:
+        """When the approvals that were enough for the first time are too old; ``None``: they never were enough."""
+        for act in self.of_plan:
+            if act.kind is ActKind.APPROVE and act.at <= self.now:
+                steps = replace(self, now=act.at)._steps()  # noqa: SLF001  (of the same class)
+                if all(s.done for s in steps):
+                    return min(self.ends(s.approvals[-s.needed]) for s in steps)
+        return None
 
     def _steps(self) -> tuple[StepState, ...]:
         given = self._counting()
@@ -173,7 +189,9 @@ class Tally:
         if step.need is not Need.ALL:
             return step.count if step.need is Need.SOME else 1
         people = meant(step.handlers, self.subject, self.who)[0]
-        return max(1, sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people))
+        able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
+        nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
+        return max(step.count, able + nobody)  # who is named and is not there does not make it fewer
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""

@@ -63,7 +63,7 @@ class Step:
         name: Unique in its flow.
         handlers: Who may handle it: whoever one of them means.
         need: How many of those people have to approve.
-        count: How many, where ``need`` is ``some``.
+        count: How many, where ``need`` is ``some``; where it is ``all``, how many at least.
         within: Seconds after which a step that is not done is escalated; 0: never.
         escalate_to: Who may handle it then too.
     """
@@ -122,6 +122,8 @@ class Subject:
         environments: Every environment among its hosts; a host without one is in ``""``.
         groups: Every group among its hosts.
         asked: When it was asked for.
+        review_due: When it has to be reviewed, where it went without an approval once: whoever was on call then may not
+            be any more.
     """
 
     request: str
@@ -134,6 +136,7 @@ class Subject:
     environments: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     asked: datetime
+    review_due: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,7 +124,7 @@ def open_case(connection: Connection, policies: Policies, request: str, now: dat
         authors=frozenset(body.get("authors", [])), runbook=row.runbook, risk=Risk(row.risk),
         environments=frozenset(str(h.get("environment") or "") for h in body["hosts"]),
         groups=frozenset(str(g) for h in body["hosts"] for g in h.get("groups") or ()),
-        asked=known.asked if known else now,
+        asked=known.asked if known else now, review_due=known.review_due if known else None,
     )  # fmt: skip
     there = read_directory(connection)
     return Case(

@@ -6,6 +6,7 @@ known to the database and the ledger before it is let through.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from opsnb.base.masking import Masker
 from opsnb.base.plan import Plan
 from opsnb.control.flows.hosts import THIS_MACHINE
 from opsnb.control.flows.paths import writes_configs
+from opsnb.control.flows.refuse import MAX_WRITTEN, attempt_of, write_down
 from opsnb.control.flows.reveal import secret
 from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, PlanProposed
 from opsnb.control.ledger.store import append
@@ -78,6 +80,8 @@ class Conversation:
     drifted: bool = False
     messages: int = 0
     checks: int = 0
+    refusals: int = 0
+    holds: list[str] = field(default_factory=list)
     begun: set[int] = field(default_factory=set)
     closed: set[int] = field(default_factory=set)
 
@@ -97,10 +101,22 @@ class Conversation:
             return {"id": number, "ok": True, "value": handler(self, message)}
         except (OpsnbError, KeyError, TypeError, ValueError) as error:
             text = error.message if isinstance(error, OpsnbError) else f"malformed message: {error!r}"
-            return {"id": number, "ok": False, "error": self.masker.text(text)[:MAX_TEXT]}
+            text = self.masker.text(text)[:MAX_TEXT]
+            if isinstance(error, OpsnbError):
+                self._write_down(str(message.get("op")), text)
+            return {"id": number, "ok": False, "error": text}
         except SQLAlchemyError as error:  # a full disk, as a rule: what cannot be recorded is not let through
             self.services.give_up_reserve()
             return {"id": number, "ok": False, "error": f"it could not be recorded: {type(error).__name__}"}
+
+    def _write_down(self, op: str, why: str) -> None:
+        """Keep what was refused; after a drift a fleet's threads still ask, and that is no attempt at anything."""
+        attempt = attempt_of(op)
+        if attempt is None or self.drifted or self.refusals >= MAX_WRITTEN:
+            return
+        self.refusals += 1
+        with contextlib.suppress(SQLAlchemyError):  # a full disk: it stays refused
+            write_down(self.services, self.run, attempt, why)
 
     # -- what a kernel may say -------------------------------------------------------------------------------------
 
@@ -111,7 +127,7 @@ class Conversation:
             "mode": self.mode.value,
             "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
             "files": f"{self.folder}/files", "configs": str(self.services.workspace.configs),
-            "hiding_key": request_key(self.services.workspace.state, self.request),
+            "hiding_key": request_key(self.services.workspace.state, self.request), "batch": self._bound(),
         }  # fmt: skip
 
     def _applicable(self, message: dict[str, Any]) -> None:
@@ -211,6 +227,9 @@ class Conversation:
             raise Refused(f"change {number} was begun already")
         assert self.plan is not None
         change = self.plan.changes[number]
+        going = {self.plan.changes[n].host for n in self.begun - self.closed} | {change.host}
+        if 0 < self._bound() < len(going):
+            raise Refused(f"the policy lets {self._bound()} hosts be changed at a time, and this is one more")
         with self.services.database.transaction() as connection:
             store.open_intent(connection, self.run, number, change.host, change.what)
             append(connection, IntentOpened(run=self.run, change=number))
@@ -281,6 +300,10 @@ class Conversation:
         return {"lines": [*lines, "the control plane computes the verdict from checks and cell states"]}
 
     # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _bound(self) -> int:
+        """How many hosts the sealed policy lets be changed at a time; 0: as many as the runbook says."""
+        return int((self.body.get("policy") or {}).get("batch") or 0)
 
     def _number(self, message: dict[str, Any]) -> int:
         number = message["change"]

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from opsnb.base.clock import now, parse
-from opsnb.base.errors import OpsnbError
+from opsnb.base.errors import OpsnbError, SettingsError
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
+from opsnb.control.flows.isolation import kernel_user
+from opsnb.control.runs import cgroups, syscalls
 from opsnb.control.runs.confine import SCOPE_ABI, landlock_abi
 
 LOW_SPACE = 1024**3  # bytes free below which it is said
@@ -120,7 +122,7 @@ def _sqlite(_: Workspace) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _isolation(_: Workspace) -> Iterator[Finding]:
+def _isolation(workspace: Workspace) -> Iterator[Finding]:
     abi = landlock_abi()
     if abi >= SCOPE_ABI:
         yield Finding(name="isolation", state=State.OK, found=f"Landlock ABI {abi}: files, signals, sockets")
@@ -133,6 +135,33 @@ def _isolation(_: Workspace) -> Iterator[Finding]:
         yield Finding(
             name="isolation", state=State.PROBLEM, found="no Landlock: kernels are not isolated, changes are refused",
             mend="Linux 5.13 or newer with lsm=landlock on the kernel command line",
+        )  # fmt: skip
+    yield from _kernels(workspace)
+
+
+def _kernels(workspace: Workspace) -> Iterator[Finding]:
+    """What holds kernels besides: fewer system calls, another user, control groups."""
+    machine = os.uname().machine
+    if syscalls.known_here():
+        number = len(syscalls.REFUSED) + len(syscalls.OWN_ONLY)
+        yield Finding(name="system calls", state=State.OK, found=f"{number} are refused to kernels, or bounded")
+    else:
+        yield Finding(name="system calls", state=State.NOTE, found=f"{machine}: none are refused to kernels")
+    try:
+        settings = read_settings(workspace.root / SETTINGS_FILE)
+        user = kernel_user(settings, workspace)
+        found = f"kernels run as '{user.name}'" if user else "kernels run as the user of the control plane"
+        yield Finding(name="kernel user", state=State.OK if user else State.NOTE, found=found,
+                      mend="" if user else "kernel_user: NAME in opsnb.yaml, as root")  # fmt: skip
+    except SettingsError as error:
+        yield Finding(name="kernel user", state=State.PROBLEM, found=error.message, mend=error.hint)
+    where = cgroups.home()
+    if where is not None:
+        yield Finding(name="control groups", state=State.OK, found=where.words)
+    else:
+        yield Finding(
+            name="control groups", state=State.NOTE, found="none can be made: memory is looked at, not limited",
+            mend="cgroup v2, and root or a service with Delegate=yes",
         )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class Ended:
     notes: list[str] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     isolation: str = "none"
+    holds: list[str] = field(default_factory=list)
     cut_for_space: bool = False
 
 
@@ -101,7 +102,7 @@ class Conductor:
                     self.ended = Ended("supervisor died", "the run's supervisor did not answer")
         if not self.ended.cells:
             self.ended.cells = [self.cells[i] for i in sorted(self.cells)]
-        self.ended.isolation = self.conversation.isolation
+        self.ended.isolation, self.ended.holds = self.conversation.isolation, self.conversation.holds
         return self.ended
 
     def _hear(self, control: Lines) -> None:
@@ -156,7 +157,7 @@ class Conductor:
 
     def _on_ready(self, message: dict[str, Any]) -> None:
         self.conversation.folder = message["folder"]
-        self.conversation.isolation = message["isolation"]
+        self.conversation.isolation, self.conversation.holds = message["isolation"], message["holds"]
         with self.services.database.transaction() as connection:
             store.move(connection, self.run, RunState.RUNNING, supervisor=message["pid"])
         self.services.feed(self.run).tell({"ev": "state", "run": self.run, "state": RunState.RUNNING.value})

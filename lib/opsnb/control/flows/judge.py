@@ -12,6 +12,8 @@ from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.ask import planned
+from opsnb.control.flows.refuse import NOTE as REFUSED
+from opsnb.control.flows.refuse import notes as refused
 from opsnb.control.flows.seal import blob_path
 from opsnb.control.ledger import store as ledger
 from opsnb.control.ledger.events import IntentClosed, Isolation, Outcome, RunFinished
@@ -93,7 +95,8 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         applied=_applied(intents, through, {row["change"]: row["why"] for row in unreached}),
         checks=checks, evidence={e["name"]: e["value"] for e in store.noted(connection, run, "evidence")},
         cells=[Cell(**{**c, "state": CellState(c["state"])}) for c in ended.cells], files=ended.files,
-        notes=_notes(ended), isolation=ended.isolation,
+        notes=[*_notes(ended), *refused(store.noted(connection, run, REFUSED))],
+        isolation=ended.isolation, holds=ended.holds,
         digests={"sealed notebook": body["notebook"], "toolkit": body["toolkit"]},
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def arrive(services: Services) -> Person:
     name = _system_name()
     with services.database.transaction() as connection:
         open_ledger(connection, services.settings.name)
-        there = store.directory(connection)
+        there = store.directory(connection, to_change=True)
         person = there.named(name) or store.new_person(name)
         if person.name != name:
             raise RefusedError(f"this machine's user '{name}' would be taken for the user '{person.name}'")
@@ -79,7 +79,7 @@ def change(services: Services, actor: Actor, want: Want, *, dry: bool = False) -
         UsageError: If a change breaks a rule.
     """
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         permit(before, actor, Action.ADMINISTER, Target(), current())
         return before, _carried_out(connection, before, actor, want, dry=dry)
 
@@ -116,7 +116,7 @@ def import_people(services: Services, actor: Actor, text: str, kind: str, name: 
 
 def users(services: Services, actor: Actor, *, everybody: bool) -> list[dict[str, Any]]:
     """Return the users by name; those who have left only with ``everybody``."""
-    there, now = _looked(services, actor), current()
+    there, now = looked(services, actor), current()
     return [telling.user(there, person, now) for person in there.people.values() if person.active or everybody]
 
 
@@ -126,7 +126,7 @@ def user(services: Services, actor: Actor, name: str) -> dict[str, Any]:
     Raises:
         NotFoundError: Holds the nearest name.
     """
-    there = _looked(services, actor)
+    there = looked(services, actor)
     person = there.named(name)
     if person is None:
         hint = did_you_mean(name, [p.name for p in there.people.values()], what="users")
@@ -160,7 +160,7 @@ def drop_role(services: Services, actor: Actor, name: str) -> dict[str, Any]:
 
 def roles(services: Services, actor: Actor) -> list[dict[str, Any]]:
     """Return the roles, built-in ones first."""
-    there = _looked(services, actor)
+    there = looked(services, actor)
     return [telling.role(there, found) for found in telling.all_roles(there)]
 
 
@@ -198,7 +198,7 @@ def drop_department(services: Services, actor: Actor, name: str) -> dict[str, An
 
 def departments(services: Services, actor: Actor) -> list[dict[str, Any]]:
     """Return the departments, each below the one that it is part of."""
-    there = _looked(services, actor)
+    there = looked(services, actor)
     return sorted((telling.department(there, d) for d in there.departments.values()), key=lambda d: d["path"])
 
 
@@ -208,7 +208,7 @@ def add_delegate(
     """Have somebody stand in for somebody: for oneself, or for anybody as an administrator."""
     now = current()
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         principal = before.named(from_)
         if principal is None or principal.id != actor.person.id or not actor.in_scope(Action.APPROVE):
             permit(before, actor, Action.ADMINISTER, Target(), now)
@@ -225,9 +225,10 @@ def end_delegate(services: Services, actor: Actor, delegate: str) -> dict[str, A
     """End a delegation: the two whom it is about may, and an administrator."""
     now = current()
     with services.database.transaction() as connection:
-        before = store.directory(connection)
+        before = store.directory(connection, to_change=True)
         found = next((d for d in before.delegates if d.id == delegate), None)
-        if found is None or actor.person.id not in {found.from_, found.to} or not before.is_active(actor.person.id):
+        own = found is not None and actor.person.id in {found.from_, found.to} and actor.in_scope(Action.APPROVE)
+        if not own or not before.is_active(actor.person.id):
             permit(before, actor, Action.ADMINISTER, Target(), now)
         after = _carried_out(connection, before, actor, lambda wanted: wanted.end_delegate(delegate, now))
     return next(telling.delegate(after, d, now) for d in after.delegates if d.id == delegate)
@@ -235,7 +236,7 @@ def end_delegate(services: Services, actor: Actor, delegate: str) -> dict[str, A
 
 def delegates(services: Services, actor: Actor, *, everything: bool) -> list[dict[str, Any]]:
     """Return the delegations that hold or are to come; those that are over only with ``everything``."""
-    there, now = _looked(services, actor), current()
+    there, now = looked(services, actor), current()
     told = [telling.delegate(there, d, now) for d in there.delegates]
     return [d for d in told if everything or d["state"] != "over"]
 
@@ -248,7 +249,8 @@ def _system_name() -> str:
         return f"uid-{number}"
 
 
-def _looked(services: Services, actor: Actor) -> Directory:
+def looked(services: Services, actor: Actor) -> Directory:
+    """Return everybody, for somebody who may know."""
     with services.database.transaction() as connection:
         there = store.directory(connection)
     permit_looking(there, actor)

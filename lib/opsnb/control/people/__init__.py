@@ -1,1 +1,1 @@
-"""WHO: users and what they may do. Part 1 knows the one person who owns the workspace."""
+"""WHO: users, departments, roles, delegates, and what each may do."""

@@ -260,7 +260,8 @@ class Draft:
 def first_person(directory: Directory, person: Person) -> tuple[Change, ...]:
     """Return what makes a person known who opens the workspace: they administer it while nobody else does."""
     new: tuple[Change, ...] = () if person.id in directory.people else (AddPerson(person=person),)
-    if directory.holders(ADMINISTRATOR.id):
+    held = ADMINISTRATOR.id in directory.memberships.get(person.id, ())
+    if directory.holders(ADMINISTRATOR.id) or held or person.kind is not Kind.PERSON:
         return new
     return (*new, GiveRole(person=person.id, role=ADMINISTRATOR.id))
 

@@ -212,7 +212,7 @@ def may(directory: Directory, person: str, action: Action, target: Target, now: 
     if not found.active:
         return Decision(ok=False, reason=f"{found.name} is inactive")
     if found.kind is not Kind.PERSON and action in PEOPLE_ONLY:
-        return Decision(ok=False, reason=f"{found.name} is a service account, and those never {_verb(action)}")
+        return Decision(ok=False, reason=f"{found.name} is a service account, and those never {action.verb}")
     own = _granted(directory, found, action, target)
     if own.ok or action is not Action.APPROVE:
         return own
@@ -231,7 +231,7 @@ def _granted(directory: Directory, person: Person, action: Action, target: Targe
     if not grants:
         held = ", ".join(role.name for role in roles)
         why = f"{person.name} has the role {held}, which may not" if held else f"{person.name} has no role: may not"
-        return Decision(ok=False, reason=f"{why} {_verb(action)}")
+        return Decision(ok=False, reason=f"{why} {action.verb}")
     through: dict[str, str] = {}
     bare = (Site(name="", environment=environment) for environment in target.environments)
     for site in (*target.sites, *bare) or (None,):
@@ -239,7 +239,7 @@ def _granted(directory: Directory, person: Person, action: Action, target: Targe
         if role is None:
             return Decision(ok=False, reason=_refusal(grants, target, site))
         through[role.id] = role.name
-    return Decision(ok=True, reason=f"{', '.join(through.values())} may {_verb(action)} this", through=tuple(through))
+    return Decision(ok=True, reason=f"{', '.join(through.values())} may {action.verb} this", through=tuple(through))
 
 
 def _obstacle(grant: Grant, target: Target, site: Site | None) -> str:
@@ -274,7 +274,3 @@ def _grouped(pairs: Iterable[tuple[str, Delegate]]) -> Mapping[str, tuple[Delega
     for person, delegate in pairs:
         found.setdefault(person, []).append(delegate)
     return {person: tuple(rows) for person, rows in found.items()}
-
-
-def _verb(action: Action) -> str:
-    return action.value.replace("_", " ")

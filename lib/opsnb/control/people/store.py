@@ -61,9 +61,16 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(people).where(there)).scalar_one())
 
 
-def directory(connection: Connection) -> Directory:
-    """Return everybody, as of this transaction. Read once for each change: a snapshot is kept with the connection."""
-    token = connection.execute(select(people_state.c.token).where(people_state.c.id == STATE)).scalar()
+def directory(connection: Connection, *, to_change: bool = False) -> Directory:
+    """Return everybody, as of this transaction. Read once for each change: a snapshot is kept with the connection.
+
+    Args:
+        connection: Inside a transaction.
+        to_change: Whether a change is decided on by it: then nobody else changes anything until the transaction ends,
+            where several control planes share a database.
+    """
+    query = select(people_state.c.token).where(people_state.c.id == STATE)
+    token = connection.execute(query.with_for_update() if to_change else query).scalar()
     kept = connection.info.get(CACHE)
     if kept is not None and kept[0] == token:
         return kept[1]  # type: ignore[no-any-return]

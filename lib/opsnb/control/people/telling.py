@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +36,9 @@ def department(directory: Directory, found: Department) -> dict[str, Any]:
     members = sorted(p.name for p in directory.people.values() if p.active and p.department == found.id)
     return {
         "name": found.name, "id": found.id, "parent": path[1] if len(path) > 1 else "", "path": path[::-1],
-        "leader": _name(directory, found.leader), "members": members,
+        "leader": _name(directory, found.leader),
+        "leader_left": bool(found.leader) and not directory.is_active(found.leader),
+        "members": members,
     }  # fmt: skip
 
 
@@ -56,6 +59,18 @@ def differences(before: Directory, after: Directory) -> list[dict[str, Any]]:
     """
     old, new = _view(before), _view(after)
     return [_row(key[0], old.get(key), new.get(key)) for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def names(directory: Directory, entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names behind the ids that entries of the ledger hold: of people, roles and departments."""
+    known: dict[str, Person | Role | Department] = {
+        **directory.departments,
+        **directory.roles,
+        **ROLES,
+        **directory.people,
+    }
+    said = {value for entry in entries for value in entry.values() if isinstance(value, str)}
+    return {value: known[value].name for value in sorted(said & known.keys())}
 
 
 def _view(directory: Directory) -> dict[tuple[str, str], dict[str, Any]]:

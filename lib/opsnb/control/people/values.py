@@ -46,6 +46,17 @@ class Action(StrEnum):
     FREEZE = "freeze"  # declare and lift freeze windows
     BREAK_GLASS = "break_glass"  # act without approval in an emergency; reviewed afterwards
 
+    @property
+    def verb(self) -> str:
+        """The action as a sentence says it: ``may not keep secrets``."""
+        return VERBS.get(self, self.value)
+
+
+VERBS = {
+    Action.EXEC: "run commands by hand", Action.SSH: "open terminals", Action.CP: "copy files by hand",
+    Action.TRUST: "pin host keys", Action.SECRET: "keep secrets", Action.BREAK_GLASS: "break the glass",
+}  # fmt: skip
+
 
 ON_RUNBOOKS = frozenset({Action.READ, Action.PLAN, Action.REQUEST, Action.APPROVE, Action.APPLY})
 ON_HOSTS = ON_RUNBOOKS | {Action.EXEC, Action.SSH, Action.CP, Action.TRUST, Action.BREAK_GLASS}

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, translate
+from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, retell, translate
 from opsnb.control.records import Check, Record
 from opsnb.control.render import visible, words
 from opsnb.control.render.banner import Half, Point, half_of, notes_of, points_of
@@ -100,7 +100,6 @@ def _about(record: Record, language: str) -> list[Row]:
     def say(message: str, **values: object) -> str:
         return translate(message, language, **values)
 
-    isolation = {"landlock": say("isolated by Landlock"), "none": say("not isolated")}
     rows = [
         (say("Runbook"), f"{record.runbook} · {record.title}", False),
         (say("Requested by"), record.requester, False),
@@ -112,11 +111,20 @@ def _about(record: Record, language: str) -> list[Row]:
         (say("Started"), words.moment(record.started), False),
         (say("Ended"), words.moment(record.ended), False),
         (say("Duration"), words.duration(record.seconds, language), False),
-        (say("Isolation"), isolation.get(record.isolation, record.isolation), False),
+        (say("Isolation"), _isolation(record, language), False),
         (say("Request"), record.request, True),
         (say("Run"), record.run, True),
     ]
     return [Row(name=name, value=visible.text(value), code=code) for name, value, code in rows if value]
+
+
+HOLDS = {"system-calls": mark("system calls refused"), "no cgroup": mark("no control group")}
+
+
+def _isolation(record: Record, language: str) -> str:
+    found = {"landlock": translate("isolated by Landlock", language), "none": translate("not isolated", language)}
+    told = [translate(HOLDS[word], language) if word in HOLDS else retell(word, language) for word in record.holds]
+    return "; ".join([found.get(record.isolation, record.isolation), *told])
 
 
 def _approval(row: Mapping[str, Any], language: str) -> str:

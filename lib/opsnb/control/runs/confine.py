@@ -1,4 +1,4 @@
-"""Confine the calling thread and all that it will start: no capabilities, and Landlock as an allow-list.
+"""Confine the calling thread and all that it will start: no capabilities, Landlock as an allow-list, fewer calls.
 
 Call it before the first other thread exists: Landlock restricts the calling thread and what that thread creates, it
 can never be widened later, and it cannot subtract a folder from an allowed parent, so siblings are listed instead.
@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from opsnb.control.runs import syscalls
+from opsnb.control.runs.account import Account
 
 SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF = 444, 445, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -38,6 +41,7 @@ ETC_HIDDEN = frozenset({
     "shadow", "shadow-", "gshadow", "gshadow-", "sudoers", "sudoers.d", "ssh", "krb5.keytab", "opsnb", "letsencrypt",
 })  # fmt: skip
 SSL_HIDDEN = "private"
+SYSTEM_CALLS = "system-calls"  # the word for what runs.syscalls does
 
 
 class Isolation(StrEnum):
@@ -48,16 +52,32 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """What holds a kernel: the allow-list, and whether system calls are refused besides."""
+
+    isolation: Isolation
+    calls: bool
+
+    def line(self) -> str:
+        """Return it as one line, from a kernel to its supervisor."""
+        return f"{self.isolation.value} {SYSTEM_CALLS}" if self.calls else self.isolation.value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """The allow-list of one kernel.
+    """What one kernel may, and as whom.
 
     Args:
         reads: Files and directories that it may read, besides the system and the interpreter.
         writes: Existing directories that it may read and write.
+        user: The user that it becomes; ``None``: it stays who its supervisor is.
+        groups: Files of control groups, to be entered by writing 0 into each.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    user: Account | None = None
+    groups: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the allow-list as a JSON object."""
@@ -66,7 +86,10 @@ class Confinement:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Confinement:
         """Read what :meth:`as_json` wrote."""
-        return cls(reads=tuple(value["reads"]), writes=tuple(value["writes"]))
+        return cls(
+            reads=tuple(value["reads"]), writes=tuple(value["writes"]), groups=tuple(value["groups"]),
+            user=Account.from_json(value["user"]) if value["user"] else None,
+        )  # fmt: skip
 
 
 def landlock_abi() -> int:
@@ -75,8 +98,8 @@ def landlock_abi() -> int:
     return max(abi, 0)
 
 
-def confine(confinement: Confinement) -> Isolation:
-    """Drop every capability and apply the allow-list to this thread and its children, for good.
+def confine(confinement: Confinement) -> Held:
+    """Drop every capability, apply the allow-list and refuse system calls: this thread and its children, for good.
 
     Raises:
         OSError: If the system has Landlock and refuses; the caller must not go on then.
@@ -87,7 +110,7 @@ def confine(confinement: Confinement) -> Isolation:
     if abi:
         _restrict(libc, abi, confinement)
     _drop_capabilities(libc)
-    return Isolation.LANDLOCK if abi else Isolation.NONE
+    return Held(isolation=Isolation.LANDLOCK if abi else Isolation.NONE, calls=syscalls.refuse())
 
 
 def system_reads() -> tuple[str, ...]:

@@ -133,6 +133,7 @@ def execute(supervisor: Supervisor, order: dict[str, Any]) -> None:
     supervisor.end_kernel()
     left = sweep()
     notes = [f"{len(left)} processes could not be ended: {left}"] if left else []
+    notes += [f"the run reached {what}" for what in (supervisor.group.reached() if supervisor.group else ())]
     keeper = Keeper(staging, Path(order["quarantine"]), supervisor.masker)
     digest = keeper.notebook(nb, data, supervisor.control)
     files = keeper.files(supervisor.folder / "files")

@@ -65,19 +65,25 @@ class Keeper:
             return []
 
     def _collect(self, source: Path, target: Path) -> list[dict[str, Any]]:
-        """Copy the regular files within the limits; links and special files are named and left out."""
+        """Copy the regular files within the limits; links and special files are named and left out.
+
+        The folder is what a hostile notebook made of it, and who copies is not confined: no link is followed, the
+        folder itself being one either.
+        """
         rows: list[dict[str, Any]] = []
+        if not stat.S_ISDIR(source.lstat().st_mode):
+            self.notes.append("files not kept: the run put a link or something else in place of its folder files")
+            return rows
         room = MAX_FILE_BYTES
-        for folder, _, names in os.walk(source):
+        for folder, _, names, descriptor in os.fwalk(source):
             for name in sorted(names):
-                path = Path(folder) / name
-                relative = path.relative_to(source)
-                info = path.lstat()
+                relative = (Path(folder) / name).relative_to(source)
+                info = os.lstat(name, dir_fd=descriptor)
                 if not stat.S_ISREG(info.st_mode) or len(rows) >= MAX_FILES or info.st_size > room:
                     self.notes.append(f"file not kept: {self._masker.text(str(relative))} ({info.st_size} bytes)")
                     continue
                 room -= info.st_size
-                data = path.read_bytes()
+                data = _read(name, descriptor)
                 if found := self._masker.hits(os.fsencode(relative)) or hits(self._masker, data):
                     self._put_aside(f"files/{relative}", data, found)
                     continue
@@ -92,6 +98,12 @@ class Keeper:
         said = f"{self._masker.text(name)} holds the value of secret {', '.join(names)}"
         self.notes.append(f"quarantined: {said}; it is kept in .opsnb/quarantine/ and not in this record")
         self.quarantined.append(said)
+
+
+def _read(name: str, folder: int) -> bytes:
+    """Read a file of a directory that is open, and of no other."""
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb") as stream:
+        return stream.read()
 
 
 def quarantine(folder: Path, name: str, data: bytes) -> None:

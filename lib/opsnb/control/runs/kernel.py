@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opsnb.base.runlink import LINK_VARIABLE
-from opsnb.control.runs.confine import Confinement, Isolation, confine, die_with_parent
+from opsnb.control.runs import cgroups
+from opsnb.control.runs.account import become
+from opsnb.control.runs.confine import Confinement, Held, confine, die_with_parent
 
 TERMINAL_VARIABLE = "OPSNB_TERMINAL"  # two descriptors' numbers; opsnb.fleet.shell reads it
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -93,14 +95,18 @@ def boot(slot: Slot) -> None:
     """Become the kernel of ``slot``; returns only when the kernel has shut down."""
     die_with_parent(slot.parent)
     _own_group()
+    cgroups.enter(slot.confinement.groups)
+    if slot.confinement.user is not None:
+        become(slot.confinement.user)
+        die_with_parent(slot.parent)  # becoming somebody else made the system forget
     _environment(slot)
     sys.modules[NOT_IN_A_RUN] = None  # type: ignore[assignment]
     _open_terminal()
-    isolation = confine(slot.confinement)
+    held = confine(slot.confinement)
     _reseed()
     with _nothing_past_the_supervisor():
         app = _application(slot)
-    _report(slot.ready, isolation)
+    _report(slot.ready, held)
     app.start()
 
 
@@ -239,8 +245,8 @@ def _inline_plots(shell: Any) -> None:
         configure_inline_support(shell, "module://matplotlib_inline.backend_inline")
 
 
-def _report(ready: int, isolation: Isolation) -> None:
-    os.write(ready, isolation.value.encode() + b"\n")
+def _report(ready: int, held: Held) -> None:
+    os.write(ready, held.line().encode() + b"\n")
     os.close(ready)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opsnb.base.errors import UnavailableError
+from opsnb.control.runs.account import Account
 from opsnb.control.runs.confine import Confinement
 from opsnb.control.runs.wire import Lines
 
@@ -127,12 +128,16 @@ class Launcher:
         reads: What every kernel reads besides the system: the interpreter, the toolkit, ``runbooks/``.
         fork: Whether to use a zygote; without one, every run spawns its own interpreter.
         ahead: How many supervisors with plain kernels are kept ready ahead of need.
+        user: Who kernels are; ``None``: who the control plane is.
+        groups: Where a run's control group is made, and what it may use; ``None``: nowhere.
         toolkit: Returns the digest of the toolkit's sources; when it changes, the zygote is replaced.
     """
 
     def __init__(
-        self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Callable[[], str], ahead: int = 0
-    ) -> None:
+        self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Callable[[], str], ahead: int = 0,
+        user: Account | None = None, groups: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self._user, self._groups = user, groups
         self._scratch, self._reads, self._fork, self._toolkit = scratch, reads, fork, toolkit
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
@@ -170,8 +175,11 @@ class Launcher:
         return self._launch(kernel=kernel, reads=reads, writes=writes)
 
     def _launch(self, *, kernel: bool, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
-        confinement = Confinement(reads=(*self._reads, *reads), writes=writes)
-        start = {"kernel": kernel, "confinement": confinement.as_json(), "scratch": str(self._scratch)}
+        confinement = Confinement(reads=(*self._reads, *reads), writes=writes, user=self._user)
+        start = {
+            "kernel": kernel, "confinement": confinement.as_json(), "scratch": str(self._scratch),
+            "groups": self._groups,
+        }  # fmt: skip
         for _ in range(2 if self._fork else 0):
             try:
                 return _connected(lambda a, b: self._current().fork({**start, "fork": True}, a, b))

@@ -19,13 +19,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opsnb.base.masking import Masker
+from opsnb.control.runs import cgroups, scratch
 from opsnb.control.runs import kernel as kernels
-from opsnb.control.runs import scratch
 from opsnb.control.runs.client import KernelClient, KernelDiedError, open_pidfd
 from opsnb.control.runs.confine import Confinement, become_subreaper
 from opsnb.control.runs.executor import exit_text
@@ -45,12 +45,14 @@ class Start:
         fork: Whether the kernel is forked (everything is imported) or spawned.
         confinement: What the kernel may read and write besides its scratch folder.
         scratch: Directory in which the scratch folder is made.
+        groups: Where the run's control group is made, and what it may use (``cgroups.as_json``).
     """
 
     kernel: bool
     fork: bool
     confinement: Confinement
     scratch: str
+    groups: dict[str, Any] | None = None
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Start:
@@ -71,6 +73,8 @@ class Supervisor:
     status: int | None = None  # wait status of the kernel, once it has ended
     client: KernelClient | None = None
     isolation: str = "none"
+    holds: list[str] = field(default_factory=list)  # what holds the kernel besides, as words
+    group: cgroups.Group | None = None
     asked: bool = False  # the kernel to end
     masker: Masker = field(default_factory=Masker)
 
@@ -91,6 +95,8 @@ class Supervisor:
         finally:
             self.end_kernel()
             sweep()
+            if self.group is not None:
+                self.group.remove()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _say_last(self, error: Exception) -> None:
@@ -125,6 +131,7 @@ class Supervisor:
     def _ready(self) -> bool:
         for name in SCRATCH_FOLDERS:
             (self.folder / name).mkdir(mode=0o700)
+        self._prepare()
         try:
             self._start_kernel()
             assert self.client is not None
@@ -134,9 +141,22 @@ class Supervisor:
             return False
         self.control.send({
             "ev": "ready", "pid": os.getpid(), "kernel": self.pid, "folder": str(self.folder),
-            "isolation": self.isolation,
+            "isolation": self.isolation, "holds": self.holds,
         })  # fmt: skip
         return True
+
+    def _prepare(self) -> None:
+        """Give the folders to the kernel's user, and make its control group; the folder around them stays ours."""
+        user = self.start.confinement.user
+        if user is not None:
+            for name in SCRATCH_FOLDERS:
+                os.chown(self.folder / name, user.uid, user.gid)
+            self.folder.chmod(0o711)
+            self.holds.append(f"user {user.name}")
+        if self.start.groups is not None:
+            where, budget = cgroups.from_json(self.start.groups)
+            self.group = cgroups.make(where, str(os.getpid()), budget)
+        self.holds.append(where.words if self.group is not None else "no cgroup")
 
     def _start_kernel(self) -> None:
         reader, writer = os.pipe()
@@ -147,19 +167,21 @@ class Supervisor:
             link=self.link,
             ready=writer,
             parent=os.getpid(),
-            confinement=Confinement(
-                reads=self.start.confinement.reads, writes=(str(self.folder), *self.start.confinement.writes)
+            confinement=replace(
+                self.start.confinement, writes=(str(self.folder), *self.start.confinement.writes),
+                groups=self.group.entries if self.group is not None else (),
             ),
-        )
+        )  # fmt: skip
         self.pid = self._fork(slot, reader) if self.start.fork else self._spawn(slot)
         os.close(writer)
         os.close(self.link)  # the kernel alone holds it: the control plane sees its end
         self.pidfd = open_pidfd(self.pid)
         with os.fdopen(reader, encoding="ascii") as stream:
-            self.isolation = stream.readline().strip()  # ends at once when the kernel dies before it is ready
-        if not self.isolation:
+            words = stream.readline().split()  # ends at once when the kernel dies before it is ready
+        if not words:
             self._reap()
             raise KernelDiedError(exit_text(self.status or 0))
+        self.isolation, self.holds = words[0], [*words[1:], *self.holds]
         self.client = KernelClient(slot.connection, self.pidfd)
 
     def _fork(self, slot: kernels.Slot, reader: int) -> int:
@@ -201,7 +223,8 @@ class Supervisor:
     def exit_words(self) -> str:
         """Say how the kernel ended."""
         self._reap()
-        return exit_text(self.status) if self.status is not None else "unknown"
+        how = exit_text(self.status) if self.status is not None else "unknown"
+        return "; ".join([how, *(self.group.reached() if self.group is not None else ())])
 
     def ask_to_end(self) -> None:
         """Ask the kernel to end; :meth:`end_kernel` waits for it."""

@@ -236,8 +236,8 @@ def left(migration: Migration) -> pd.DataFrame:
     """Return the lines that still speak of the old place."""
     import pandas as pd
 
-    rows = [(one.host, one.path, one.line, one.what, one.text or HIDDEN) for one in migration.left]
-    return pd.DataFrame(rows, columns=["host", "file", "line", "holds", "text"])
+    rows = [(one.host, one.what, one.text or HIDDEN, one.line, one.path) for one in migration.left]
+    return pd.DataFrame(rows, columns=["host", "holds", "text", "line", "file"])
 
 
 def _mark(cell: Cell) -> str:

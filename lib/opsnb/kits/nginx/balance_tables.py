@@ -75,9 +75,11 @@ def spread_chart(spreads: Mapping[str, Spread]) -> Any:
     sent = {host: max(1, found.sent) for host, found in spreads.items()}
     figure = Figure(figsize=(WIDTH, MARGIN + BAR * max(1, len(rows))), layout="constrained")
     axes = figure.subplots()
+    weighed = any(row[3] != "" for row in rows)
     for place, (host, _, got, share, _, _) in enumerate(rows):
-        shares = (100.0 * float(share or 0) / sent[host], 100.0 * float(got) / sent[host])
-        for value, offset, colour in zip(shares, (-0.2, 0.2), (GREY, BLUE), strict=True):
+        bars = [(got, 0.2, BLUE)] if share == "" else [(share, -0.2, GREY), (got, 0.2, BLUE)]
+        for number, offset, colour in bars:
+            value = 100.0 * float(number) / sent[host]
             bar = axes.barh(place + offset, value, height=0.36, color=colour)
             axes.bar_label(bar, labels=[f"{value:.1f}"], padding=3, fontsize=8)
     names = [(f"{plain_label(row[0])}\n" if several else "") + plain_label(str(row[1])) for row in rows]
@@ -88,7 +90,8 @@ def spread_chart(spreads: Mapping[str, Spread]) -> Any:
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title("Share of requests, %", loc="left", fontsize=11)
-    figure.legend([_patch(GREY), _patch(BLUE)], ["wanted", "got"], loc="outside lower center", ncols=2, frameon=False)
+    shown = {"wanted": GREY, "got": BLUE} if weighed else {"got": BLUE}
+    figure.legend([_patch(c) for c in shown.values()], list(shown), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

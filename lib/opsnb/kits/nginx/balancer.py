@@ -168,7 +168,11 @@ def notes(seen: Configuration, want: Wanted) -> list[str]:
         found.append(f"nginx looks a name up when it loads and not again: {', '.join(names)}")
     if len(tier.servers) == 1:
         found.append("with one server nginx never leaves it out: max_fails and fail_timeout mean nothing")
-    if not want.site and not doors(seen, tier.name):
+    ways = doors(seen, tier.name)
+    closing = [way.where for way in ways if not any(one.value("proxy_http_version") == "1.1" for one in way.chain)]
+    if tier.keepalive and closing:
+        found.append(f"keepalive does nothing without proxy_http_version 1.1 at {', '.join(closing)}")
+    if not want.site and not ways:
         found.append(f"no location passes to {tier.name} yet: give listen, or add proxy_pass http://{tier.name};")
     return found
 

@@ -82,6 +82,8 @@ def _passes(block: Directive, chain: tuple[Directive, ...]) -> Iterator[tuple[Di
 
 def _name(server: VirtualServer) -> str:
     for name in server.names:
+        if name == "_":  # by custom nobody's name: the server takes any
+            continue
         try:
             return kinds.address(name.removeprefix("."))
         except UsageError:

@@ -151,11 +151,11 @@ def servers_table(seen: Seen) -> pd.DataFrame:
 
 
 def predictions_table(found: Predictions) -> pd.DataFrame:
-    """Return one row an address: columns ``address``, ``counts as``, ``server``, ``tries``, ``hosts agree``."""
+    """Return one row an address: columns ``address``, ``server``, ``hosts agree``, ``counts as``, ``tries``."""
     apart = found.apart
     first: list[Prediction] = next(iter(found.by_host.values()), [])
-    rows = [(row.address, _network(row.address), row.server, row.tries, row.address not in apart) for row in first]
-    return pd.DataFrame(rows, columns=["address", "counts as", "server", "tries", "hosts agree"])
+    rows = [(row.address, row.server, row.address not in apart, _network(row.address), row.tries) for row in first]
+    return pd.DataFrame(rows, columns=["address", "server", "hosts agree", "counts as", "tries"])
 
 
 def spread_table(seen: Seen, found: Predictions) -> pd.DataFrame:

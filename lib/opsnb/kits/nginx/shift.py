@@ -28,7 +28,7 @@ from opsnb.kits.nginx.shiftrules import Chosen, Names, Wanted
 from opsnb.kits.nginx.shiftshares import Sharing, shares_chart, shares_table, state_of
 from opsnb.kits.nginx.shiftview import astray, notes, overview
 from opsnb.kits.nginx.shiftwatch import Waited, waiting_table
-from opsnb.kits.nginx.shiftwords import notes_of, said_of
+from opsnb.kits.nginx.shiftwords import moved, notes_of, said_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +209,8 @@ def _plan_one(
             shiftact.after_watch(change, log, address, pause, errors, f"the step to weight {weight}: {change.command}")
             for change, weight in zip(changes[1:], weights[1:], strict=True)
         ]  # fmt: skip
-    return Plan(title=title, changes=tuple(changes), context={**context, "notes": notes_of(found.chosen, wanted)})
+    said = [*notes_of(found.chosen, wanted), *moved(found.chosen.upstream, _sharing(found, wanted).after)]
+    return Plan(title=title, changes=tuple(changes), context={**context, "notes": said})
 
 
 def chain(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
 from opsnb.kits.nginx import edit
 from opsnb.kits.nginx.grammar import Directive, parse, walk
+from opsnb.kits.nginx.iphash import endpoint
 from opsnb.kits.nginx.upstreams import Upstream, UpstreamServer
 
 ACTIONS = ("drain", "weight", "return")
@@ -143,13 +144,6 @@ def matching(
     if exact or not names or name not in names:
         return exact
     return tuple(s for s in servers if host_of(s.address) in {*names[name], name})
-
-
-def endpoint(address: str) -> str:
-    """Return an address with its port, 80 where none is written."""
-    if address.startswith("unix:") or (address.rpartition(":")[2].isdigit() and not address.endswith("]")):
-        return address
-    return f"{address}:80"
 
 
 def host_of(address: str) -> str:

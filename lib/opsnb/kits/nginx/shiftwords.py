@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from opsnb.base.errors import UsageError
 from opsnb.kits.nginx import shiftrules
+from opsnb.kits.nginx.iphash import peers_of_upstream, predict
 from opsnb.kits.nginx.shiftrules import Chosen, Wanted
+from opsnb.kits.nginx.upstreams import Upstream, UpstreamServer
+
+NETWORKS = 2048  # client networks (/24) that are tried, spread over all of them
+SPREAD = 2_654_435_761  # Knuth's multiplier, by which consecutive numbers fall far apart
+NOTE_MOVED = "under ip_hash {0:.0f} % of all client networks (/24) meet another server afterwards"
 
 NOTE_IP_HASH = (
     "{0} keeps its place under {1}: clients of the other servers stay where they are, its own are spread over them"
@@ -37,3 +47,19 @@ def notes_of(chosen: Chosen, wanted: Wanted) -> list[str]:
     if wanted.action == "weight" and chosen.down:
         said.append(NOTE_DOWN.format(chosen.address))
     return said
+
+
+def moved(upstream: Upstream, after: Sequence[UpstreamServer]) -> list[str]:
+    """Return as a note which share of clients meets another server under ``ip_hash``; none where it cannot be told."""
+    try:
+        old, new = (peers_of_upstream(replace(upstream, servers=tuple(s))) for s in (upstream.servers, after))
+        clients = [_network(number) for number in range(NETWORKS)]
+        changed = sum(predict(one, old).server != predict(one, new).server for one in clients)
+    except UsageError:  # another method, or a name whose addresses only a host knows
+        return []
+    return [NOTE_MOVED.format(100 * changed / NETWORKS)]
+
+
+def _network(number: int) -> str:
+    octets = (number * SPREAD) % 2**24
+    return f"{octets >> 16}.{octets >> 8 & 255}.{octets & 255}.1"

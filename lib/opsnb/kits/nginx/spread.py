@@ -188,6 +188,7 @@ def _through(seen: Configuration, found: Spread, door: Door, want: Wanted, reque
     else:
         answers = send()
         names = [told.get(one.headers.get(header.lower(), "") if header else one.body, OTHER) for one in answers]
-    got = Counter(names) if told or log else Counter()
+    known = set(names) - {OTHER}  # none: nginx answers by itself, with a page for who may not come in
+    got = Counter(names) if known else Counter()
     statuses = Counter(one.status for one in answers)
     return replace(found, got=got, sent=len(answers), statuses=statuses, how=how)

@@ -88,13 +88,6 @@ def overview(seen: Survey) -> pd.DataFrame:
     )
 
 
-def absent_table(seen: Survey) -> pd.DataFrame:
-    """Return the hosts that nothing is known about, and those without nginx: ``host``, ``status``, ``why``."""
-    rows = [(host, status, why) for host, (status, why) in seen.unread.items()]
-    rows += [(host, "no nginx", "none runs, and none is in the usual places") for host in seen.absent]
-    return pd.DataFrame(rows, columns=["host", "status", "why"])
-
-
 def findings_table(seen: Survey) -> pd.DataFrame:
     """Return what stands out, worst first: ``severity``, ``what``, ``where``, ``why``, ``next``, ``hosts``."""
     rows = [(str(f.severity), f.what, f.where or "-", f.why, f.next, ", ".join(hosts)) for hosts, f in seen.findings()]

@@ -11,6 +11,16 @@ MAX_PARAGRAPHS, HOSTS_NAMED = 40, 8  # findings that are told, hosts that are na
 PHONE = 36  # characters that a phone shows in one line of a record
 
 
+def absent_text(seen: Survey) -> str:
+    """Return the hosts that nothing is known about, each with the whole reason, and those without nginx."""
+    rows = [(host, f"{status}: {why}") for host, (status, why) in seen.unread.items()]
+    rows += [(host, "no nginx: none runs, and none is in the usual places") for host in seen.absent]
+    lines = [
+        textwrap.fill(f"{host}  {why}", PHONE, subsequent_indent="   ", break_on_hyphens=False) for host, why in rows
+    ]
+    return "\n".join(lines) or "(none)"
+
+
 def findings_text(seen: Survey) -> str:
     """Return what stands out as short paragraphs that read well on a phone, worst first; says so when there is none."""
     rows = seen.findings()

@@ -21,11 +21,11 @@ from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote, swap
 from opsnb.kits.files.states import DEFAULT_MODE, State
+from opsnb.kits.supervisor.acting import ACTIVATE, PROVE, VALIDATE
 from opsnb.kits.supervisor.config import Section, group_of, parse_sections
 from opsnb.kits.supervisor.health import checked_url, url_of
 from opsnb.kits.supervisor.program import NAME, Program, processes, render
 from opsnb.kits.supervisor.reading import Reading, required
-from opsnb.kits.supervisor.scripts import ACTIVATE, PROVE, VALIDATE
 from opsnb.runbook.actuators import Actuator, register
 
 VERB = "supervisor.program"
@@ -185,7 +185,7 @@ def _file(state: JSON) -> State | None:
 def _alone(host: str, mine: Section, others: Sequence[Section], reading: Reading) -> str:
     where = f"{mine.file}:{mine.line}"
     if mine.kind != "program":
-        raise UsageError(f"{host}: {mine.label} is a {mine.kind} at {where}", hint="change it by hand")
+        raise UsageError(f"{host}: {mine.label} is of kind {mine.kind} at {where}", hint="change it by hand")
     if len(others) > 1:
         other = next(section.name for section in others if section is not mine)
         raise UsageError(f"{host}: {mine.label} stands at {where} together with [{other}]",

@@ -8,6 +8,7 @@ from opsnb.kits.linux.charts import BAR, BLUE, GREY, MARGIN, RED, WIDTH, plain_l
 from opsnb.kits.supervisor.survey import HOUR, Survey, uptime_text
 
 MOST = 24  # processes that are told apart; the table has all
+TICKS = {"1 s": 1 / 3600, "1 min": 1 / 60, "1 h": 1.0, "1 d": 24.0, "30 d": 720.0}  # name to hours
 
 
 def uptime_chart(seen: Survey) -> Any:
@@ -37,11 +38,14 @@ def uptime_chart(seen: Survey) -> Any:
         label.set_parse_math(False)  # a process called "$x$" is a name, not a formula
     axes.set_xscale("log")
     axes.set_xlim(1e-4, max([*hours, 1 / 60]) * 400)
+    ticks = {name: at for name, at in TICKS.items() if at <= axes.get_xlim()[1]}
+    axes.set_xticks(list(ticks.values()), labels=list(ticks))
+    axes.minorticks_off()
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     left_out = len(seen.processes()) - len(rows)
     more = f" (worst first; {left_out} more)" if left_out else ""
-    axes.set_title(f"Hours since its start; red: restarted, or does not run{more}", loc="left", fontsize=10)
+    axes.set_title(f"Time since its start; red: restarted, or does not run{more}", loc="left", fontsize=10)
     return figure

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from opsnb import fleet
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits import remote
-from opsnb.kits.supervisor.scripts import ASK
+from opsnb.kits.supervisor.acting import ASK
 
 URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]|\{address\})(?::\d{1,5})?(?:/[A-Za-z0-9._~/&=?+-]*)?")
 MAX_URL = 500  # characters

@@ -23,9 +23,9 @@ from opsnb.base.nearest import did_you_mean
 from opsnb.base.plan import Change, Plan
 from opsnb.fleet import UnreachableError
 from opsnb.kits import remote
+from opsnb.kits.supervisor.acting import ACT
 from opsnb.kits.supervisor.health import checked_url, url_of
 from opsnb.kits.supervisor.reading import Reading, required
-from opsnb.kits.supervisor.scripts import ACT
 from opsnb.kits.supervisor.status import Process
 from opsnb.runbook.actuators import Actuator, register
 

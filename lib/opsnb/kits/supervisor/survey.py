@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,9 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 LAST_LINES = 8  # of what a process said last
 ENOUGH = 2  # hosts that have a program, before one without it is odd
 MISSING = "(not there)"
+
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +68,24 @@ class Survey:
         return sorted(rows, key=lambda row: (STATES.index(row[1].state), -row[2].restarts, row[0]))
 
 
-def survey(hosts: Sequence[str], conf: str = "", *, parts: str = ALL_PARTS) -> Survey:
+def survey(hosts: Sequence[str], conf: str = "", *, parts: str = ALL_PARTS, progress: Progress | None = None) -> Survey:
     """Read every host at once, each in one round trip.
 
     Args:
         hosts: Hosts of the run.
         conf: supervisord's configuration file; found where it is empty.
         parts: What is asked for, see :func:`opsnb.kits.supervisor.reading.read`.
+        progress: Told how many hosts have answered: ``run.progress``.
     """
-    found = remote.over(hosts, lambda host: _one(host, conf, parts))
+    answered = count(1)
+
+    def one(host: str) -> Reading | tuple[str, str]:
+        value = _one(host, conf, parts)
+        if progress:
+            progress(next(answered), len(hosts), "hosts answered")
+        return value
+
+    found = remote.over(hosts, one)
     return Survey(
         readings={host: value for host, value in found.items() if isinstance(value, Reading)},
         unread={host: value for host, value in found.items() if isinstance(value, tuple)},
@@ -81,27 +94,31 @@ def survey(hosts: Sequence[str], conf: str = "", *, parts: str = ALL_PARTS) -> S
 
 
 def hosts_table(seen: Survey) -> pd.DataFrame:
-    """Return a row a host: ``host``, ``supervisord``, ``processes``, ``running``, ``configuration``, ``log since``."""
+    """Return a row a host.
+
+    Columns: ``host``, ``supervisord`` (its version, or what became of it), ``processes``, ``running``,
+    ``configuration``, ``log since``, ``why`` (there is no more known).
+    """
     rows = [(host, *_host_row(r)) for host, r in seen.readings.items()]
-    rows += [(host, f"{status}: {why}", "", "", "", "") for host, (status, why) in seen.unread.items()]
-    columns = ["host", "supervisord", "processes", "running", "configuration", "log since"]
+    rows += [(host, status, "", "", "", "", why) for host, (status, why) in seen.unread.items()]
+    columns = ["host", "supervisord", "processes", "running", "configuration", "log since", "why"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def processes_table(seen: Survey) -> pd.DataFrame:
     """Return a row a process, worst first.
 
-    Columns: ``host``, ``process``, ``state``, ``uptime``, ``restarts`` (by Supervisor, after it ended by itself),
-    ``starts``, ``last end``, ``pid``, ``says`` (file and line of its program).
+    Columns: ``host``, ``process``, ``state``, ``restarts`` (by Supervisor, after it ended by itself), ``uptime``,
+    ``last end``, ``starts``, ``pid``, ``says`` (file and line of its program).
     """
     rows = [
         (
-            host, visible(process.name), process.state, uptime_text(process), life.restarts, life.starts,
-            _end(process, life), process.pid or "", place(seen.readings[host], process),
+            host, visible(process.name), process.state, life.restarts, uptime_text(process), _end(process, life),
+            life.starts, process.pid or "", place(seen.readings[host], process),
         )
         for host, process, life in seen.processes()
     ]  # fmt: skip
-    columns = ["host", "process", "state", "uptime", "restarts", "starts", "last end", "pid", "says"]
+    columns = ["host", "process", "state", "restarts", "uptime", "last end", "starts", "pid", "says"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -152,15 +169,15 @@ def odd_programs(seen: Survey) -> pd.DataFrame:
     all_programs = {host: r.programs for host, r in seen.supervised.items()}
     counted = Counter(program for found in all_programs.values() for program in found)
     rows: list[tuple[str, str, str, str, str]] = []
-    for program, count in sorted(counted.items()):
-        if count < ENOUGH:
+    for program, having_it in sorted(counted.items()):
+        if having_it < ENOUGH:
             continue
         having = {host: _alike(found[program].options, seen.own[host])
                   for host, found in all_programs.items() if program in found}  # fmt: skip
         rows += _odd_options(program, having)
-        if count * 2 >= len(all_programs):
+        if having_it * 2 >= len(all_programs):
             rows += [
-                (host, visible(program), "(program)", MISSING, f"on {count} of {len(all_programs)} hosts")
+                (host, visible(program), "(program)", MISSING, f"on {having_it} of {len(all_programs)} hosts")
                 for host in all_programs if host not in having
             ]  # fmt: skip
     return pd.DataFrame(rows, columns=["host", "program", "option", "here", "others"])
@@ -221,14 +238,15 @@ def _own(host: str) -> tuple[str, ...]:
     return tuple(word for word in (address, host) if word)
 
 
-def _host_row(r: Reading) -> tuple[str, str, str, str, str]:
+def _host_row(r: Reading) -> tuple[str, str, str, str, str, str]:
+    since = r.log.since if r.log else ""
     if not r.there:
-        return "no Supervisor", "", "", "", ""
+        return "no Supervisor", "", "", "", "", ""
     if r.problem:
-        return visible(r.problem), "", "", "", (r.log.since if r.log else "")
+        return "does not answer", "", "", "", since, visible(r.problem)
     running = sum(process.state == "RUNNING" for process in r.processes)
     on_disk = f"{len(r.differs)} group(s) differ" if r.differs else "cannot be read" if r.unread else "runs"
-    return r.version or "answers", str(len(r.processes)), str(running), on_disk, (r.log.since if r.log else "")
+    return r.version or "answers", str(len(r.processes)), str(running), on_disk, since, ""
 
 
 def _end(process: Process, life: Life) -> str:
@@ -250,8 +268,8 @@ def _odd_options(program: str, having: Mapping[str, Mapping[str, str]]) -> list[
     rows = []
     for option in sorted({name for options in having.values() for name in options}):
         values = {host: options.get(option, MISSING) for host, options in having.items()}
-        (usual, count), *others = Counter(values.values()).most_common()
-        if others and count == others[0][1] and len(values) > ENOUGH:
+        (usual, most), *others = Counter(values.values()).most_common()
+        if others and most == others[0][1] and len(values) > ENOUGH:
             rows.append(("(several)", visible(program), option, f"{len(others) + 1} different values", "no majority"))
             continue
         for host, value in values.items():

@@ -82,4 +82,5 @@ def _on_postgresql() -> list[str]:
         f"CREATE FUNCTION acts_stay() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
         f"CREATE TRIGGER acts_stay BEFORE UPDATE OF {', '.join(FIXED)} ON acts {refused}",
         f"CREATE TRIGGER acts_remain BEFORE DELETE ON acts {refused}",
+        f"CREATE TRIGGER acts_are_kept BEFORE TRUNCATE ON acts {refused.replace('ROW', 'STATEMENT')}",
     ]

@@ -144,7 +144,7 @@ def parse_answer(data: bytes, escapes: Sequence[Escape]) -> Answer:
     Raises:
         OpsnbError: If it is not the script's.
     """
-    lines = data.split(b"\n")
+    lines = data.split(b"\n")[:-1]  # behind the last line's end: nothing, or a line that was cut
     try:
         lines = lines[lines.index(b"opsnb-access\t1") + 1 :]
     except ValueError:

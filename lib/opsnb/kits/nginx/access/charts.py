@@ -14,13 +14,14 @@ from opsnb.kits.nginx.access.traffic import Traffic
 COLOURS = ("#2f6fb2", "#e08a1e", "#7d5ba6", "#3a8f5c", "#c0392b", "#5f6b7a")  # one a node; further ones are grey
 DASHES = ("-", "--", "-.", ":", "-", "--")  # told apart in grey print too
 PANEL = 1.7  # inches of height
+NOTHING = "(no request was counted: there is nothing to plot)"
 LEAST = 5  # requests of a step before its percentiles are drawn
 
 Value = Callable[[Count, int], float]
 
 
 def traffic_chart(seen: Traffic) -> Any:
-    """Return a figure over time: requests/s, errors (5xx)/s, MB/s, a line for each node."""
+    """Return a figure over time: requests/s, errors (5xx)/s, MB/s, a line for each node; words when there is none."""
     panels: list[tuple[str, Value]] = [
         ("Requests/s", lambda count, width: count.requests / width),
         ("Errors (5xx)/s", lambda count, width: count.server_errors / width),
@@ -30,7 +31,7 @@ def traffic_chart(seen: Traffic) -> Any:
 
 
 def latency_chart(seen: Traffic) -> Any:
-    """Return a figure over time: p50 and p99 in milliseconds, a line for each node."""
+    """Return a figure over time: p50 and p99 in milliseconds, a line for each node; words when there is none."""
     panels: list[tuple[str, Value]] = [
         ("p50, ms", lambda count, _: count.quantile(0.5) if count.timed >= LEAST else float("nan")),
         ("p99, ms", lambda count, _: count.quantile(0.99) if count.timed >= LEAST else float("nan")),
@@ -41,9 +42,11 @@ def latency_chart(seen: Traffic) -> Any:
 def _figure(seen: Traffic, panels: list[tuple[str, Value]]) -> Any:
     from matplotlib.figure import Figure
 
+    series = {host: seen.series(host) for host in seen.nodes}
+    if not any(_filled(one) for one in series.values()):
+        return NOTHING
     figure = Figure(figsize=(WIDTH, 0.7 + PANEL * len(panels)), layout="constrained")
     every = figure.subplots(len(panels), sharex=True)
-    series = {host: seen.series(host) for host in seen.nodes}
     for axes, (title, value) in zip(every, panels, strict=True):
         for number, (host, one) in enumerate(series.items()):
             _line(axes, one, value, host, number, seen.zone)

@@ -1,0 +1,48 @@
+"""What a hostile kernel leaves behind for its supervisor, which is not confined: it must not be led anywhere by it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from places import Place
+
+pytestmark = pytest.mark.slow
+
+SWAP = """
+import os, shutil
+folder = os.path.dirname(os.environ["HOME"])
+shutil.rmtree(folder + "/files")
+os.symlink("{goal}", folder + "/files")
+"""
+
+
+def test_a_files_folder_that_is_a_link_is_not_followed(up: Place) -> None:
+    """A kernel replaces its folder for files by a link to the keys; the record keeps none of them, and says so."""
+    up.add("leads", SWAP.format(goal=up.workspace.state))
+    result = up.end(up.submit("runbooks/leads.ipynb"))
+    manifest = json.loads((up.record(result) / "manifest.json").read_bytes())
+    assert manifest["record"]["files"] == []
+    assert not list(up.record(result).rglob("ledger.key"))
+    assert any("files" in note and "link" in note for note in manifest["record"]["notes"])
+
+
+def test_a_link_below_the_files_folder_is_not_followed(up: Place) -> None:
+    """A directory in it that is a link is left out, and so is a file that is one."""
+    cell = (
+        "import os\nfolder = os.path.dirname(os.environ['HOME']) + '/files'\n"
+        f"os.symlink('{up.workspace.state}', folder + '/d')\n"
+        f"os.symlink('{up.workspace.state}/keys/ledger.key', folder + '/f')"
+    )
+    up.add("links", cell)
+    result = up.end(up.submit("runbooks/links.ipynb"))
+    assert [p.name for p in up.record(result).rglob("*") if p.name in {"d", "f", "ledger.key"}] == []
+
+
+def test_a_kernel_that_removes_its_scratch_folder_harms_itself_only(up: Place) -> None:
+    """What a kernel links in place of its own folders is removed as a link, and what it points at stays."""
+    up.add("scratch", SWAP.format(goal=up.root / "runbooks") + "os.chmod(folder, 0o500)")
+    result = up.end(up.submit("runbooks/scratch.ipynb"))
+    assert result["verdict"] == "DONE", result["reason"]
+    assert (up.root / "runbooks/scratch.ipynb").exists()
