@@ -20,6 +20,8 @@ from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
+from opsnb.control.flows.grant import BY_HAND as GRANTS
+from opsnb.control.flows.grant import require_grant
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.flows.people import permit
@@ -81,6 +83,9 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     request = new_id()
     with services.database.transaction() as connection:
         there = directory(connection)
+        by_hand = GRANTS.get(runbook.id or "")
+        if by_hand is not None:
+            require_grant(connection, services.policies, actor, by_hand, hosts, now())
     _permitted(there, actor, runbook, hosts, asks=asks)
     body = _body(services, runbook, values, files, person, request=request, why=asked.why)
     body |= {"authors": authors_of(there, runbook), **_policy(services, runbook, hosts)}
