@@ -26,6 +26,7 @@ COMMANDS = {
     "reject": ("opsnb.cli.approve:reject", "Refuse a request."),
     "veto": ("opsnb.cli.approve:veto", "Stop a request whatever others said."),
     "requests": ("opsnb.cli.requests", "List and show what was asked for."),
+    "grant": ("opsnb.cli.grant", "Ask to work by hand on protected hosts, for a time."),
     "exec": ("opsnb.cli.exec", "Run a command on hosts, recorded."),
     "ssh": ("opsnb.cli.ssh", "Open a terminal on a host, recorded."),
     "cp": ("opsnb.cli.cp", "Copy files to hosts (planned) or from them, recorded."),

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from opsnb.control.app import App
 from opsnb.control.approvals.values import ActKind
 from opsnb.control.flows import approve, ask, requests
+from opsnb.control.flows.grant import ask_grant
 from opsnb.control.flows.seal import Asked
-from opsnb.control.people.values import Actor
+from opsnb.control.people.values import Action, Actor
 
 Who = Callable[[Request], Actor]
 
@@ -41,6 +42,15 @@ class AskedFor(Body):
 
     reason: str = Field(min_length=1, max_length=4000)
     start: str = Field(default="asked", min_length=1, max_length=80)
+
+
+class NewGrant(Body):
+    """What ``POST /api/grants`` takes."""
+
+    action: Action
+    hosts: str = Field(min_length=1, max_length=4096)
+    reason: str = Field(min_length=1, max_length=4000)
+    seconds: float = Field(default=1800.0, gt=0, le=8 * 3600)
 
 
 class Acted(Body):
@@ -72,6 +82,11 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
             folder=body.folder if near else "", afar=not near, why=body.reason, submission=body.submission,
         )  # fmt: skip
         return app.run(app.submit(asked, start=body.start, actor=who(request)), who(request))
+
+    @api.post("/api/grants", status_code=201)
+    def grant(request: Request, body: NewGrant) -> dict[str, Any]:
+        made = ask_grant(app.services, who(request), body.action, body.hosts, body.reason, body.seconds)
+        return requests.shown(app.services, who(request), made)
 
     @api.post("/api/requests/{name}/ask", status_code=201)
     def ask_for(request: Request, name: str, body: AskedFor) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from opsnb.control.flows.admit import admit, marked
 from opsnb.control.flows.allow import keep_inside
 from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
+from opsnb.control.flows.grant import BY_HAND as GRANTS
+from opsnb.control.flows.grant import require_grant
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
 from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.flows.people import permit
@@ -90,6 +92,9 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     with services.database.transaction() as connection:
         there = directory(connection)
         wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
+        by_hand = GRANTS.get(runbook.id or "")
+        if by_hand is not None:
+            require_grant(connection, services.policies, actor, by_hand, hosts, now())
     _permitted(there, actor, runbook, hosts, asks=asks)
     body = _body(services, runbook, values, files, person, request=request, why=asked.why)
     body |= {"authors": sorted({*authors_of(there, runbook), *wrote}), **_policy(services, runbook, hosts)}
