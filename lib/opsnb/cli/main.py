@@ -41,6 +41,7 @@ COMMANDS = {
     "login": ("opsnb.cli.login", "Sign in to a control plane elsewhere; commands then go there."),
     "logout": ("opsnb.cli.logout", "Sign out there; its token holds no more."),
     "whoami": ("opsnb.cli.whoami", "Say who you are there, and what you may."),
+    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

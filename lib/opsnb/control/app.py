@@ -16,12 +16,12 @@ from typing import Any
 from opsnb.base.clock import now as current
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import Settings
-from opsnb.base.settings import read as read_settings
-from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.flows import secrets as secrets_flow
+from opsnb.control.flows.active import settings_of
 from opsnb.control.flows.allow import permit_run, seen
 from opsnb.control.flows.approve import lapse
 from opsnb.control.flows.claim import claim_next
@@ -62,7 +62,7 @@ class App:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = read_settings(workspace.root / SETTINGS_FILE)
+        self.settings = settings_of(workspace)
         policies = read_policies(self.settings.policies)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
 from opsnb.web.about import about_routes
 from opsnb.web.acting import acting
+from opsnb.web.activation import activation_routes
 from opsnb.web.answers import MEANINGS, Failed, bytes_of, status_of
 from opsnb.web.credentials import credential_routes
 from opsnb.web.enter import enter_routes
@@ -91,6 +92,7 @@ def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
     _terminal_routes(api, app)
     _secret_routes(api, app)
     people_routes(api, app.services, acting)
+    activation_routes(api, app.services, acting)
     request_routes(api, app, acting)
     enter_routes(api, app)
     credential_routes(api, app.services)

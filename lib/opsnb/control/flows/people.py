@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from opsnb.base.clock import now as current
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.base.nearest import did_you_mean
+from opsnb.control.flows.active import follow
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import importing, store, telling
@@ -98,7 +99,9 @@ def change(services: Services, actor: Actor, want: Want, *, dry: bool = False) -
     with services.database.transaction() as connection:
         before = store.directory(connection, to_change=True)
         permit(before, actor, Action.ADMINISTER, Target(), current())
-        return before, _carried_out(connection, before, actor, want, dry=dry)
+        after = _carried_out(connection, before, actor, want, dry=dry)
+        follow(services, connection, before, actor.person.id)
+        return before, after
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from opsnb.base.parameters import Kind, rows
 from opsnb.base.workspace import Workspace
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.active import authors
+from opsnb.control.flows.admit import admit, marked
 from opsnb.control.flows.allow import keep_inside
 from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
@@ -87,11 +89,13 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     request = new_id()
     with services.database.transaction() as connection:
         there = directory(connection)
+        wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
     _permitted(there, actor, runbook, hosts, asks=asks)
     body = _body(services, runbook, values, files, person, request=request, why=asked.why)
-    body |= {"authors": authors_of(there, runbook), **_policy(services, runbook, hosts)}
+    body |= {"authors": sorted({*authors_of(there, runbook), *wrote}), **_policy(services, runbook, hosts)}
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
+    admit(services, runbook, body)
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
@@ -116,12 +120,12 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
         NotebookError: If it is not a runbook.
     """
     services.catalog.refresh()
-    return services.catalog.find(name, folder)
+    return marked(services, services.catalog.find(name, folder))
 
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
+    return runbook.id if runbook.id and runbook.active and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:
