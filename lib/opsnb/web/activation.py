@@ -27,12 +27,15 @@ def activation_routes(api: FastAPI, services: Services, who: Callable[[Request],
 
     @api.get("/api/revision")
     def show(request: Request) -> dict[str, Any]:
+        """Show which revision holds, who activated it, and the ones before."""
         return activate.show(services, who(request))
 
     @api.get("/api/revision/difference")
     def difference(request: Request) -> dict[str, Any]:
+        """Show how the workspace's files differ from those that hold."""
         return activate.differing(services, who(request))
 
     @api.post("/api/revision", status_code=201)
     def activated(request: Request, body: Seen) -> dict[str, Any]:
+        """Have the workspace's files hold, when they are still those that were seen."""
         return activate.activate(services, who(request), files=body.files, active=body.active)

@@ -115,6 +115,10 @@ TABLE: dict[str, Needs] = {
     "GET /api/delegates": KNOWN,
     "POST /api/delegates": KNOWN,
     "POST /api/delegates/{delegate}/end": KNOWN,
+    # the active revision
+    "GET /api/revision": KNOWN,
+    "GET /api/revision/difference": KNOWN,
+    "POST /api/revision": _may(Action.ACTIVATE, here=True),
     # the ledger
     "POST /api/audit/checkpoint": _AUDIT,
     "GET /api/audit/entries": _AUDIT,
