@@ -21,7 +21,7 @@ from opsnb.control.people.builtin import ADMINISTRATOR
 from opsnb.control.people.draft import Draft, first_person
 from opsnb.control.people.names import login_name, shown
 from opsnb.control.people.rules import Directory, decide
-from opsnb.control.people.values import Action, Actor, Person, Target
+from opsnb.control.people.values import PEOPLE_ONLY, Action, Actor, Person, Target
 from opsnb.control.people.wanted import User, Wanted
 
 if TYPE_CHECKING:
@@ -60,6 +60,23 @@ def permit(directory: Directory, actor: Actor, action: Action, target: Target, n
     if not decision.ok:
         able = sorted(directory.name(p) for p in directory.holders(ADMINISTRATOR.id))[:5]
         raise RefusedError(decision.reason, hint=f"ask an administrator: {', '.join(able)}" if able else "")
+
+
+def permit_somewhere(directory: Directory, actor: Actor, action: Action, now: datetime) -> None:
+    """Refuse who may do this nowhere; whether they may do it *here* is decided when it is known what is meant.
+
+    Raises:
+        RefusedError: Says why, and whom to ask.
+    """
+    person = actor.person.id
+    lenders = directory.stands_for(person, now) if action is Action.APPROVE else ()
+    grants = [
+        g for p in (person, *lenders) for role in directory.roles_of(p) for g in role.grants if g.action is action
+    ]
+    bare = decide(directory, actor, action, Target(), now)
+    barred = directory.is_bot(person) and action in PEOPLE_ONLY
+    if not bare.ok and (barred or not grants or not actor.in_scope(action) or not directory.is_active(person)):
+        permit(directory, actor, action, Target(), now)
 
 
 def permit_looking(directory: Directory, actor: Actor) -> None:
