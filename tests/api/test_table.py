@@ -95,6 +95,9 @@ EXPECTED: dict[str, Row] = {
         "A", {"principal": "nowhere", "delegate": "nowhere", "end": "2100-01-01T00:00:00Z"}
     ),
     "POST /api/delegates/{delegate}/end": Row("A", path=NOWHERE),
+    "GET /api/revision": Row(SIGNED_IN),
+    "GET /api/revision/difference": Row(SIGNED_IN),
+    "POST /api/revision": Row("AZ", {"files": "0" * 64, "active": 1}, said="changed since you looked"),
     "POST /api/audit/checkpoint": Row("AUZ"),
     "GET /api/audit/entries": Row("AUZ"),
     "GET /api/audit/export/{run}": Row("AUZ", path=NOWHERE),
