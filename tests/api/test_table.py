@@ -97,7 +97,7 @@ EXPECTED: dict[str, Row] = {
     "POST /api/delegates/{delegate}/end": Row("A", path=NOWHERE),
     "GET /api/revision": Row(SIGNED_IN),
     "GET /api/revision/difference": Row(SIGNED_IN),
-    "POST /api/revision": Row("AZ", {"files": "0" * 64, "active": 1}, said="changed since you looked"),
+    "POST /api/revision": Row("A", {"files": "0" * 64, "active": 1}, said="changed since you looked"),
     "POST /api/audit/checkpoint": Row("AUZ"),
     "GET /api/audit/entries": Row("AUZ"),
     "GET /api/audit/export/{run}": Row("AUZ", path=NOWHERE),
