@@ -38,10 +38,10 @@ COMMANDS = {
     "role": ("opsnb.cli.role", "Show and make roles: what people may do, and where."),
     "department": ("opsnb.cli.department", "Keep the tree of departments and their leaders."),
     "delegate": ("opsnb.cli.delegate", "Have somebody approve in somebody's place for a time."),
-    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "login": ("opsnb.cli.login", "Sign in to a control plane elsewhere; commands then go there."),
     "logout": ("opsnb.cli.logout", "Sign out there; its token holds no more."),
     "whoami": ("opsnb.cli.whoami", "Say who you are there, and what you may."),
+    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 

@@ -94,6 +94,10 @@ TABLE: dict[str, Needs] = {
     "POST /api/secrets": _SECRET,
     "POST /api/secrets/remove": _SECRET,
     "POST /api/secrets/rotate-key": _SECRET,
+    # the active revision
+    "GET /api/revision": KNOWN,
+    "GET /api/revision/difference": KNOWN,
+    "POST /api/revision": _may(Action.ACTIVATE, here=True),
     # people
     "GET /api/users": KNOWN,
     "POST /api/users": _ADMINISTER,
@@ -111,10 +115,6 @@ TABLE: dict[str, Needs] = {
     "GET /api/delegates": KNOWN,
     "POST /api/delegates": KNOWN,
     "POST /api/delegates/{delegate}/end": KNOWN,
-    # which files hold
-    "GET /api/revision": KNOWN,
-    "GET /api/revision/difference": KNOWN,
-    "POST /api/revision": _may(Action.ACTIVATE, here=True),
     # the ledger
     "POST /api/audit/checkpoint": _AUDIT,
     "GET /api/audit/entries": _AUDIT,
