@@ -42,12 +42,7 @@ GOOD: dict[str, Any] = {
     "person": "u-1", "principal": "u-2", "account": Account.PERSON, "role": "r-1", "department": "d-1",
     "voice": "u-2", "to": "u-3", "step": 1, "act": ActKind.VETO, "comment": DIGEST, "policy": DIGEST,
     "status": ApprovalStatus.APPROVED, "cause": Cause.NOTEBOOK, "start": Start.TIME, "due": AT,
-<<<<<<< HEAD
-    "attempt": Attempt.INTENT, "token": "t-1", "credential": Credential.API,
-    "revision": 2, "automatic": False,
-=======
     "attempt": Attempt.INTENT, "token": "t-1", "credential": Credential.API, "revision": 2, "automatic": False,
->>>>>>> api
     "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip

@@ -84,6 +84,7 @@ TABLE: dict[str, Needs] = {
     "GET /api/requests": _may(Action.READ),
     "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
     "GET /api/requests/{name}": _may(Action.READ),
+    "POST /api/grants": KNOWN,  # the flow decides which hosts, by the action that is asked for
     "POST /api/requests/{name}/ask": _may(Action.REQUEST),
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
     # hosts
@@ -116,9 +117,6 @@ TABLE: dict[str, Needs] = {
     "POST /api/delegates": KNOWN,
     "POST /api/delegates/{delegate}/end": KNOWN,
     # the active revision
-    "GET /api/revision": KNOWN,
-    "GET /api/revision/difference": KNOWN,
-    "POST /api/revision": _may(Action.ACTIVATE, here=True),
     # the ledger
     "POST /api/audit/checkpoint": _AUDIT,
     "GET /api/audit/entries": _AUDIT,
