@@ -69,6 +69,7 @@ EXPECTED: dict[str, Row] = {
     "GET /api/requests": Row(READERS),
     "POST /api/requests": Row("AEOSZ"),
     "GET /api/requests/{name}": Row(READERS, path=NOWHERE),
+    "POST /api/grants": Row(READERS, {"action": "exec", "hosts": "localhost", "reason": "x"}),  # it needs none there
     "POST /api/requests/{name}/ask": Row("AEOSZ", path=NOWHERE),
     "POST /api/requests/{name}/{act}": Row(SIGNED_IN, path={"name": "nowhere", "act": "comment"}),
     "GET /api/hosts/{host}/trust": Row(READERS, path=NOWHERE),
@@ -98,9 +99,6 @@ EXPECTED: dict[str, Row] = {
         "A", {"principal": "nowhere", "delegate": "nowhere", "end": "2100-01-01T00:00:00Z"}
     ),
     "POST /api/delegates/{delegate}/end": Row("A", path=NOWHERE),
-    "GET /api/revision": Row(SIGNED_IN),
-    "GET /api/revision/difference": Row(SIGNED_IN),
-    "POST /api/revision": Row("A"),
     "POST /api/audit/checkpoint": Row("AUZ"),
     "GET /api/audit/entries": Row("AUZ"),
     "GET /api/audit/export/{run}": Row("AUZ", path=NOWHERE),

@@ -84,6 +84,7 @@ TABLE: dict[str, Needs] = {
     "GET /api/requests": _may(Action.READ),
     "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
     "GET /api/requests/{name}": _may(Action.READ),
+    "POST /api/grants": _may(Action.READ),  # and exec, ssh or cp on protected hosts, as its body says
     "POST /api/requests/{name}/ask": _may(Action.REQUEST),
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
     # hosts
@@ -115,10 +116,6 @@ TABLE: dict[str, Needs] = {
     "GET /api/delegates": KNOWN,
     "POST /api/delegates": KNOWN,
     "POST /api/delegates/{delegate}/end": KNOWN,
-    # the active revision
-    "GET /api/revision": KNOWN,
-    "GET /api/revision/difference": KNOWN,
-    "POST /api/revision": _may(Action.ACTIVATE, here=True),
     # the ledger
     "POST /api/audit/checkpoint": _AUDIT,
     "GET /api/audit/entries": _AUDIT,
