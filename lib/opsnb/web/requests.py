@@ -85,6 +85,7 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
 
     @api.post("/api/grants", status_code=201)
     def grant(request: Request, body: NewGrant) -> dict[str, Any]:
+        """Ask for the right to work by hand on protected hosts for a time, with a reason."""
         made = ask_grant(app.services, who(request), body.action, body.hosts, body.reason, body.seconds)
         return requests.shown(app.services, who(request), made)
 

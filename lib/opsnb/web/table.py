@@ -84,7 +84,7 @@ TABLE: dict[str, Needs] = {
     "GET /api/requests": _may(Action.READ),
     "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
     "GET /api/requests/{name}": _may(Action.READ),
-    "POST /api/grants": KNOWN,  # the flow decides which hosts, by the action that is asked for
+    "POST /api/grants": _may(Action.READ),  # and exec, ssh or cp on protected hosts, as its body says
     "POST /api/requests/{name}/ask": _may(Action.REQUEST),
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
     # hosts
@@ -116,7 +116,6 @@ TABLE: dict[str, Needs] = {
     "GET /api/delegates": KNOWN,
     "POST /api/delegates": KNOWN,
     "POST /api/delegates/{delegate}/end": KNOWN,
-    # the active revision
     # the ledger
     "POST /api/audit/checkpoint": _AUDIT,
     "GET /api/audit/entries": _AUDIT,
