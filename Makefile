@@ -54,7 +54,7 @@ test: .venv/dev ## Everything: system packages, lint, types, contracts, all test
 	$(BIN)/python -m pytest -q $(BOTH)
 
 prove: .venv/dev ## The property tests with their full number of trials
-	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=7200 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py tests/secrets tests/hostile tests/fleet_failures tests/approvals tests/claims tests/nginx/test_access_hostile.py
+	OPSNB_PROVE=1 $(BIN)/python -m pytest -q --timeout=7200 tests/ledger tests/base tests/catalog tests/prove tests/runs/test_truth.py tests/secrets tests/hostile tests/fleet_failures tests/approvals tests/claims tests/api/test_schema.py tests/login tests/nginx/test_access_hostile.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/access.py 5000000
 
 build/lab/ready: pyproject.toml

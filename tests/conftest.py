@@ -23,9 +23,9 @@ ENGINE = "tests/fleet/"  # one dockerd, on one bridge, for all of them
 
 # Left out of `make check`: these start programs, draw pages or walk through every byte. `make test` runs them all.
 SLOW = (
-    "catalog/test_authoring", "catalog/test_explain", "catalog/test_lint_rules", "catalog/test_runbook_commands",
+    "api/", "catalog/test_authoring", "catalog/test_explain", "catalog/test_lint_rules", "catalog/test_runbook_commands",
     "catalog/test_script_kit", "change/", "fleet/", "ledger/test_export", "ledger/test_publish", "ledger/test_verify",
-    "rehearsal/", "render/", "runbooks/",
+    "login/", "rehearsal/", "render/", "runbooks/",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from places import Place
+from places import Place, text_of
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +46,31 @@ def test_a_kernel_that_removes_its_scratch_folder_harms_itself_only(up: Place) -
     result = up.end(up.submit("runbooks/scratch.ipynb"))
     assert result["verdict"] == "DONE", result["reason"]
     assert (up.root / "runbooks/scratch.ipynb").exists()
+
+
+def test_a_spawned_kernel_is_held_as_a_forked_one(place: Place) -> None:
+    """Without a zygote the same fences stand, and the record names them."""
+    place.settings(kernel="spawn")
+    place.add(
+        "spawned", "import ctypes, os\nprint(ctypes.CDLL(None).unshare(0x10000000), os.listdir('/proc/self/fd') != [])"
+    )
+    place.up()
+    result = place.end(place.submit("runbooks/spawned.ipynb"))
+    assert text_of(place.executed(result)["cells"][0]) == "-1 True\n"
+    record = json.loads((place.record(result) / "manifest.json").read_bytes())["record"]
+    assert (record["isolation"], "system-calls" in record["holds"]) == ("landlock", True)
+
+
+def test_a_reading_runbook_that_proposes_is_written_down(up: Place) -> None:
+    """A plan in mode read is refused, kept in the ledger, and a loop of them does not fill it."""
+    cell = (
+        "from opsnb.base.runlink import connect\nfrom opsnb.base.errors import LinkError\nlink = connect()\n"
+        "for n in range(150):\n    try: link.ask('plan', plan={'title': 'x', 'changes': []})\n"
+        "    except LinkError as error: said = str(error)\nprint(said)"
+    )
+    up.add("proposes", cell)
+    result = up.end(up.submit("runbooks/proposes.ipynb"))
+    assert text_of(up.executed(result)["cells"][0]) == "a runbook of risk 'read' has nothing to propose\n"
+    assert up.kinds(result["run"]).count("run.refused") == 100
+    notes = json.loads((up.record(result) / "manifest.json").read_bytes())["record"]["notes"]
+    assert notes[0] == "the notebook asked at least 100 time(s) for what it may not have: plan (100)"

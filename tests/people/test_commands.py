@@ -108,6 +108,7 @@ def test_why_somebody_may(served: Place) -> None:
         encoding="utf-8",
     )
     served.add("ngx", front=FRONT, parameters="x: int = 1  # a number")
+    served.json("activate", "--yes")  # there are others here already
     served.json("role", "add", "ngx-ops", "--may", "approve NGX-* in staging")
     served.json("user", "add", "mara", "--role", "ngx-ops")
     no = served.opsnb("user", "may", "mara", "approve", "--runbook", "NGX-900", "--hosts", "w1,w2")

@@ -9,6 +9,7 @@
         SettingsError                   opsnb.yaml
         InventoryError                  inventory.yaml, or what is asked of it
       RefusedError             exit 3   permission, approval, freeze, isolation
+        NotSignedInError                nobody said who they are, or with a token that does not hold
       UnavailableError         exit 7   the control plane cannot be reached or cannot work
       AlteredError             exit 1   evidence does not match what was recorded
       UnreachableError         exit 1   a host cannot be reached; nothing was begun there
@@ -111,6 +112,10 @@ class RefusedError(OpsnbError):
     """Policy, approval or isolation says no; nothing was started."""
 
     exit_code = 3
+
+
+class NotSignedInError(RefusedError):
+    """Nobody said who they are, or with a token, session or password that does not hold."""
 
 
 class UnavailableError(OpsnbError):

@@ -80,8 +80,21 @@ def read(path: Path) -> Settings:
         SettingsError: Names the file, the key, what was found and what was wanted.
     """
     try:
-        value = read_yaml(path.read_text(encoding="utf-8"), _File(path)).value or {}
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> Settings:
+    """Return the settings that the bytes of ``opsnb.yaml`` hold; ``path`` is what errors call it.
+
+    Raises:
+        SettingsError: As :func:`read`.
+    """
+    try:
+        value = read_yaml(data.decode("utf-8").replace("\r\n", "\n"), _File(path)).value or {}
+    except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: holds a {type(value).__name__}, wanted keys and values")

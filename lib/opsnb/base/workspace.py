@@ -12,9 +12,10 @@ SETTINGS_FILE = "opsnb.yaml"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace by its root directory."""
+    """A workspace by its root directory; one that is served elsewhere by its ``url``, and ``root`` is where we are."""
 
     root: Path
+    url: str = ""
 
     @property
     def state(self) -> Path:

@@ -39,6 +39,10 @@ COMMANDS = {
     "role": ("opsnb.cli.role", "Show and make roles: what people may do, and where."),
     "department": ("opsnb.cli.department", "Keep the tree of departments and their leaders."),
     "delegate": ("opsnb.cli.delegate", "Have somebody approve in somebody's place for a time."),
+    "login": ("opsnb.cli.login", "Sign in to a control plane elsewhere; commands then go there."),
+    "logout": ("opsnb.cli.logout", "Sign out there; its token holds no more."),
+    "whoami": ("opsnb.cli.whoami", "Say who you are there, and what you may."),
+    "activate": ("opsnb.cli.activate", "See which files differ from those that hold, and have them hold."),
     "audit": ("opsnb.cli.audit", "Show, verify, export the ledger."),
 }
 
@@ -81,7 +85,13 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="opsnb")
-@click.option("--workspace", "-w", metavar="DIR", default=".", help="A directory in the workspace (default: here).")
+@click.option(
+    "--workspace",
+    "-w",
+    metavar="DIR|URL",
+    default=".",
+    help="A directory in the workspace (default: here), or where one is served.",
+)
 @click.pass_context
 def cli(ctx: click.Context, workspace: str) -> None:
     """Operations as notebooks: planned, approved, executed, and kept as evidence."""

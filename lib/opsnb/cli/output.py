@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from opsnb.base.errors import NotFoundError
 from opsnb.base.workspace import Workspace, find
 
+HERE = "."  # what --workspace says when nobody says anything
 CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if c not in {9, 10}}
 BIDI = {ord(c): f"\\u{ord(c):04x}" for c in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c"}
 COLOURS = {
@@ -22,10 +24,23 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 
 
 def workspace(ctx: click.Context) -> Workspace:
-    """Return the workspace that the command is about."""
+    """Return the workspace that the command is about: named, else the one we are in, else who signed in to one's."""
+    import os
     from pathlib import Path
 
-    return find(Path(ctx.obj))
+    named = str(ctx.obj) if ctx.obj != HERE else os.environ.get("OPSNB_URL", HERE)
+    if "://" in named:
+        from opsnb.client.logins import read_url
+
+        return Workspace(Path.cwd(), read_url(named))
+    try:
+        return find(Path(named))
+    except NotFoundError:
+        from opsnb.client.logins import current
+
+        if named == HERE and (url := current()):
+            return Workspace(Path.cwd(), url)
+        raise
 
 
 def print_json(value: Any) -> None:

@@ -11,13 +11,23 @@ from opsnb.cli.output import json_option, print_json, workspace
 
 
 @click.command("up")
+@click.option("--listen", default="", metavar="HOST:PORT", help="Serve the API on TCP too: loopback, or with TLS.")
+@click.option("--tls-cert", "certificate", default="", metavar="FILE", help="The certificate chain, PEM.")
+@click.option("--tls-key", "key", default="", metavar="FILE", help="Its key, PEM.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="A name that this machine is reached by.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(
+    ctx: click.Context, listen: str, certificate: str, key: str, names: tuple[str, ...], as_json: bool
+) -> None:  # fmt: skip
     """Serve this workspace until Ctrl-C: run what is submitted, several at once."""
     place = workspace(ctx)
+    more = [word for name in names for word in ("--name", name)]
+    for option, value in (("--listen", listen), ("--tls-cert", certificate), ("--tls-key", key)):
+        more += [option, value] if value else []
     if as_json:
-        print_json({"workspace": str(place.root), "socket": str(place.socket)})
+        print_json({"workspace": str(place.root), "socket": str(place.socket), "listen": listen or None})
         sys.stdout.flush()
-    click.echo(f"serving {place.root} on {place.socket}  (Ctrl-C stops the runs, records them, and ends)", err=True)
-    os.execv(sys.executable, [sys.executable, "-m", "opsnb.web.server", str(place.root)])  # noqa: S606  (argv, no shell)
+    where = f"{place.socket}" + (f" and {listen}" if listen else "")
+    click.echo(f"serving {place.root} on {where}  (Ctrl-C stops the runs, records them, and ends)", err=True)
+    os.execv(sys.executable, [sys.executable, "-m", "opsnb.web.server", str(place.root), *more])  # noqa: S606  (argv, no shell)

@@ -10,6 +10,7 @@ import click
 
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
+from opsnb.cli.credentials import codes, logins, password, token
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -204,3 +205,7 @@ def _note(user: dict[str, Any]) -> str:
     notes += [f"stands in for {', '.join(user['stands_for'])}"] if user["stands_for"] else []
     notes += [f"{', '.join(user['delegates'])} stands in for them"] if user["delegates"] else []
     return " · ".join(notes)
+
+
+for more in (token, password, codes, logins):
+    command.add_command(more)

@@ -1,4 +1,4 @@
-"""HTTP over the workspace's Unix socket, JSON in and out.
+"""HTTP over the workspace's Unix socket, or to the address that somebody signed in to; JSON in and out.
 
 HTTP/1.0, one request a connection: the answer's body is what comes until the server closes, and as long as its
 ``Content-Length`` says where there is one. The standard library's client would cost every command 14 ms of imports
@@ -14,12 +14,14 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from opsnb.base.errors import (
     AlteredError,
     NotFoundError,
+    NotSignedInError,
     OpsnbError,
     ParameterError,
     RefusedError,
@@ -27,12 +29,15 @@ from opsnb.base.errors import (
     UsageError,
 )
 from opsnb.base.workspace import Workspace
+from opsnb.client.logins import login_of, place_of
 
-KNOWN = {
-    cls.__name__: cls
-    for cls in (AlteredError, NotFoundError, OpsnbError, ParameterError, RefusedError, UnavailableError, UsageError)
-}
+KINDS = (
+    AlteredError, NotFoundError, NotSignedInError, OpsnbError, ParameterError, RefusedError, UnavailableError,
+    UsageError,
+)  # fmt: skip
+KNOWN = {cls.__name__: cls for cls in KINDS}
 MAX_LINE = 64 * 1024  # bytes of a line of an answer's head
+CONNECT_SECONDS = 15.0  # how long a connection may take
 ANSWER_SECONDS = 60.0  # how long one answer may take; streams wait without end
 
 
@@ -58,23 +63,52 @@ class Answer:
 
 @contextlib.contextmanager
 def asked(workspace: Workspace, timeout: float | None, request: bytes) -> Iterator[Answer]:
-    """Send one request and yield its answer; the socket is reached through its directory, so long paths work too.
+    """Send one request and yield its answer.
 
     Raises:
         OSError: If nobody answers, or not in HTTP.
     """
-    path = workspace.socket
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
-        sock.settimeout(timeout)
+    with contextlib.closing(
+        _elsewhere(workspace.url, timeout) if workspace.url else _here(workspace.socket, timeout)
+    ) as sock:
+        with contextlib.suppress(BrokenPipeError):  # it may refuse a large body before it has all of it
+            sock.sendall(request)
+        with sock.makefile("rb") as stream:
+            yield _answer(stream)
+
+
+def _here(path: Path, timeout: float | None) -> socket.socket:
+    """Connect to the Unix socket, through its directory, so that long paths work too."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    try:
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             sock.connect(f"/proc/self/fd/{folder}/{path.name}")
         finally:
             os.close(folder)
-        with contextlib.suppress(BrokenPipeError):  # it may refuse a large body before it has all of it
-            sock.sendall(request)
-        with sock.makefile("rb") as stream:
-            yield _answer(stream)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _elsewhere(url: str, timeout: float | None) -> socket.socket:
+    """Connect to an address; with TLS its certificate must be good for it."""
+    host, port, secure = place_of(url)
+    sock = socket.create_connection((host, port), CONNECT_SECONDS)
+    sock.settimeout(timeout)
+    if not secure:
+        return sock
+    import ssl
+
+    login = login_of(url)
+    try:
+        context = ssl.create_default_context(cafile=login.ca if login and login.ca else None)
+        return context.wrap_socket(sock, server_hostname=host)
+    except OSError:
+        sock.close()
+        raise
 
 
 def _answer(stream: BufferedReader) -> Answer:
@@ -90,10 +124,25 @@ def _answer(stream: BufferedReader) -> Answer:
 
 
 class Client:
-    """The API of one workspace."""
+    """The API of one workspace.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    Args:
+        workspace: Here, or elsewhere by its address.
+        secret: The token to use; the one that is kept for the workspace where there is none.
+    """
+
+    def __init__(self, workspace: Workspace, secret: str | None = None) -> None:
+        self.workspace, self._secret = workspace, secret
+
+    def _token(self) -> str:
+        if self._secret is not None:
+            return self._secret
+        if not self.workspace.url:
+            return self.workspace.token.read_text(encoding="ascii").strip()
+        login = login_of(self.workspace.url)
+        if login is None:
+            raise NotSignedInError(f"nobody is signed in to {self.workspace.url}", hint="opsnb login URL")
+        return login.secret
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON answer of a GET."""
@@ -143,8 +192,9 @@ class Client:
             with self._ask(method, target, body, ANSWER_SECONDS) as answer:
                 data = answer.read()
         except OSError as error:
+            where = f"at {self.workspace.url}" if self.workspace.url else f"in {self.workspace.root}"
             raise UnavailableError(
-                f"no control plane answers in {self.workspace.root}: {error}", hint="start it with: opsnb up"
+                f"no control plane answers {where}: {error}", hint="start it with: opsnb up"
             ) from error
         if answer.status >= 400:  # noqa: PLR2004  (HTTP)
             raise error_of(data)
@@ -153,9 +203,10 @@ class Client:
     def _ask(
         self, method: str, target: str, body: Any, timeout: float | None
     ) -> contextlib.AbstractContextManager[Answer]:
-        token = self.workspace.token.read_text(encoding="ascii").strip()
+        token, host = self._token(), self.workspace.url.partition("://")[2] or "localhost"
         data = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {target} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        head = f"{method} {target} HTTP/1.0\r\nHost: {host}\r\n"
+        head += f"Authorization: Bearer {token}\r\n" if token else ""
         if body is not None:
             head += "Content-Type: application/json\r\n"
         if method == "POST":

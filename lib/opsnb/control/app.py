@@ -16,14 +16,16 @@ from typing import Any
 from opsnb.base.clock import now as current
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError
 from opsnb.base.settings import Settings
-from opsnb.base.settings import read as read_settings
-from opsnb.base.workspace import SETTINGS_FILE, Workspace
+from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
 from opsnb.control.flows import secrets as secrets_flow
+from opsnb.control.flows.active import settings_of
+from opsnb.control.flows.allow import permit_run, seen
 from opsnb.control.flows.approve import lapse
 from opsnb.control.flows.claim import claim_next
+from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.people import arrive
@@ -37,7 +39,7 @@ from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
 from opsnb.control.people.store import directory
 from opsnb.control.people.telling import names
-from opsnb.control.people.values import Actor
+from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.feed import Feed
@@ -60,7 +62,7 @@ class App:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = read_settings(workspace.root / SETTINGS_FILE)
+        self.settings = settings_of(workspace)
         policies = read_policies(self.settings.policies)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +86,7 @@ class App:
         self.person = arrive(self.services)
         self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
+        self.first = FirstDoor()
         self._next_turn = 0.0
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
@@ -142,38 +145,39 @@ class App:
         """Queue what an application did not finish; return the new run's id."""
         return retry(self.services, run, actor or self.actor)
 
-    def stop(self, run: str) -> dict[str, Any]:
+    def stop(self, run: str, actor: Actor | None = None) -> dict[str, Any]:
         """Stop a run that is queued or running.
 
         Raises:
             NotFoundError: If there is no such run.
+            RefusedError: If it is somebody else's, and they may not.
         """
-        services = self.services
+        services, who = self.services, actor or self.actor
         with services.database.transaction() as connection:
-            row = store.run_row(connection, run)
+            row = permit_run(connection, who, run, Action.APPLY, own=Action.READ)
             if row.state == RunState.ENDED:
                 return {"run": run, "state": row.state, "verdict": row.verdict}
-            append(connection, RunStopped(run=run, by=self.person.id))
-            store.note(connection, run, "stop", self.person.name)
-        stop(services, run, f"stopped by {self.person.name}")
+            append(connection, RunStopped(run=run, by=who.person.id))
+            store.note(connection, run, "stop", who.person.name)
+        stop(services, run, f"stopped by {who.person.name}")
         services.wake()
         return {"run": run, "state": "stopping", "verdict": None}
 
-    def feed(self, run: str) -> Feed:
+    def feed(self, run: str, actor: Actor | None = None) -> Feed:
         """Return a run's live events; those of an ended run are its result alone.
 
         Raises:
             NotFoundError: If there is no such run.
         """
         with self.services.database.transaction() as connection:
-            row = store.run_row(connection, run)
+            row = permit_run(connection, actor or self.actor, run, Action.READ)
         feed = self.services.feed(run)
         if row.state == RunState.ENDED and run not in self.services.running and not feed.told:
             feed.tell({"ev": "end", "result": row.result})
             feed.end()
         return feed
 
-    def terminal(self, run: str) -> Terminal | None:
+    def terminal(self, run: str, actor: Actor | None = None) -> Terminal | None:
         """Return the terminal of a run that runs, ``None`` while it waits for its turn.
 
         Raises:
@@ -183,21 +187,29 @@ class App:
         with self.services.database.transaction() as connection:
             row = store.run_row(connection, run)
             requester = store.request_row(connection, row.request).requester
-        if requester != self.person.id:
+        if requester != (actor or self.actor).person.id:
             raise RefusedError(f"run {run} belongs to somebody else: only who asked for a session may type into it")
         if row.state in {RunState.ENDED, RunState.RECORDING}:
             raise RefusedError(f"run {run} has ended")
         return self.services.terminals.get(run)
 
-    def run(self, run: str) -> dict[str, Any]:
+    def run(self, run: str, actor: Actor | None = None) -> dict[str, Any]:
         """Return one run as a JSON object."""
         with self.services.database.transaction() as connection:
-            return _run_value(store.run_row(connection, run))
+            return _run_value(permit_run(connection, actor or self.actor, run, Action.READ, own=Action.READ))
 
-    def runs(self, most: int, runbook: str = "") -> list[dict[str, Any]]:
-        """Return the latest runs, newest first."""
+    def runs(self, most: int, runbook: str = "", actor: Actor | None = None) -> list[dict[str, Any]]:
+        """Return the latest runs that somebody may see, newest first."""
         with self.services.database.transaction() as connection:
-            return [_run_value(row) for row in store.listed(connection, most, runbook=runbook)]
+            rows = store.listed(connection, most, runbook=runbook)
+            return [_run_value(row) for row in seen(connection, actor or self.actor, rows)]
+
+    def figures(self) -> dict[str, Any]:
+        """Return how many runs are in which state and ended how, how long the ledger is, and how many workers work."""
+        with self.services.database.transaction() as connection:
+            states, verdicts = store.counted(connection)
+            size = head(connection).size
+        return {"states": states, "verdicts": verdicts, "ledger": size, "workers": self.settings.workers}
 
     def checkpoint(self) -> dict[str, Any]:
         """Publish the ledger and return its newest signed head."""
@@ -247,17 +259,17 @@ class App:
         """Bring the published ledger up to date."""
         publish_ledger(self.services)
 
-    def set_secret(self, name: str, value: str, *, rotate: bool) -> dict[str, Any]:
+    def set_secret(self, name: str, value: str, *, rotate: bool, actor: Actor | None = None) -> dict[str, Any]:
         """Store a secret's value; with ``rotate`` it must be there already."""
-        return secrets_flow.set_secret(self.services, name, value, self.person, rotate=rotate)
+        return secrets_flow.set_secret(self.services, name, value, (actor or self.actor).person, rotate=rotate)
 
-    def remove_secret(self, name: str) -> dict[str, Any]:
+    def remove_secret(self, name: str, actor: Actor | None = None) -> dict[str, Any]:
         """Delete a stored secret."""
-        return secrets_flow.remove_secret(self.services, name, self.person)
+        return secrets_flow.remove_secret(self.services, name, (actor or self.actor).person)
 
-    def rotate_key(self) -> dict[str, Any]:
+    def rotate_key(self, actor: Actor | None = None) -> dict[str, Any]:
         """Encrypt every stored secret anew under a new key."""
-        return secrets_flow.rotate_key(self.services, self.person)
+        return secrets_flow.rotate_key(self.services, (actor or self.actor).person)
 
     def secrets(self) -> list[dict[str, Any]]:
         """Return what is stored; no value."""

@@ -86,6 +86,7 @@ class Database:
 
         self.engine = open_engine(where) if isinstance(where, Path) else open_postgresql(where)
         self._turn = threading.RLock()
+        self._here = threading.local()  # the transaction that this thread is in
         if isinstance(where, Path):
             where.touch(mode=0o600, exist_ok=True)
         upgrade(self.engine)
@@ -94,6 +95,20 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """One atomic change: commits at the end, rolls back on any exception."""
         with self._turn, self.engine.begin() as connection:
+            outer, self._here.connection = getattr(self._here, "connection", None), connection
+            try:
+                yield connection
+            finally:
+                self._here.connection = outer
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """The transaction that this thread is in, else one of its own: for what only reads, whoever calls it."""
+        there: Connection | None = getattr(self._here, "connection", None)
+        if there is not None:
+            yield there
+            return
+        with self.transaction() as connection:
             yield connection
 
     def close(self) -> None:

@@ -109,6 +109,7 @@ class Cause(StrEnum):
     PARAMETERS = "parameters"  # so are its parameters
     PLAN = "plan"  # there is none, or it is another than was approved
     NOTEBOOK = "notebook"  # its bytes are others
+    REVISION = "revision"  # what is on the disk is not what was activated
     TOOLKIT = "toolkit"  # so is what it imports from here
     POLICY = "policy"  # another one applies, or it says something else
     HOSTS = "hosts"  # a host has come or gone

@@ -1,36 +1,40 @@
-"""The API: what every door uses, over HTTP on a Unix socket. Only JSON crosses it.
-
-Errors are ``{"error": {"type", "message", "hint", "exit"}}``; ``exit`` is the command line's exit code.
-"""
+"""The API: what every door uses, over HTTP on a Unix socket and, with ``--listen``, on TCP. Only JSON crosses it."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, UnavailableError, UsageError
+from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
 from opsnb.base.version import VERSION
 from opsnb.control.app import App
+from opsnb.control.flows.allow import permit_trust
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.trust import trust, trusted
 from opsnb.control.records import Mode
+from opsnb.web.about import about_routes
+from opsnb.web.acting import acting
+from opsnb.web.activation import activation_routes
+from opsnb.web.answers import MEANINGS, Failed, bytes_of, status_of
+from opsnb.web.credentials import credential_routes
+from opsnb.web.enter import enter_routes
+from opsnb.web.guard import Activity, Guard
 from opsnb.web.people import people_routes
 from opsnb.web.requests import request_routes
 
-STATUS = ((NotFoundError, 404), (RefusedError, 403), (UnavailableError, 503), (UsageError, 422), (OpsnbError, 409))
-MAX_BODY = 32 * 1024 * 1024  # bytes of one request
 START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
-OPEN = frozenset({"/healthz"})
+MOST_WRONG = 5  # fields that an error names
+ABOUT = "Everything that `opsnb` does on the command line. Sign in with a bearer token, or with a session's cookie."
 
 
 class RunRequest(BaseModel):
@@ -68,67 +72,70 @@ class Typed(BaseModel):
     end: bool = False
 
 
-class Activity:
-    """Whether anybody is being served: a transient control plane ends when nobody is."""
+def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
+    """Return the API of one workspace.
 
-    def __init__(self) -> None:
-        self.open = 0
-        self.served = 0
-
-
-def create(app: App, activity: Activity) -> FastAPI:
-    """Return the API of one workspace."""
-    api = FastAPI(title="opsnb", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None)
+    Args:
+        app: The control plane.
+        activity: Is told when somebody is served.
+        names: Names by which this machine is reached, besides its addresses.
+    """
+    api = FastAPI(
+        title="opsnb", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, description=ABOUT,
+        responses={code: {"model": Failed, "description": text} for code, text in MEANINGS.items()},
+        generate_unique_id_function=lambda route: f"{route.name}_{'_'.join(route.path.split('/')[2:]) or route.name}",
+    )  # fmt: skip
     _errors(api)
-    _guard(api, app, activity)
+    api.add_middleware(Guard, app=app, activity=activity, route=lambda scope: _path_of(api, scope), names=names)
     _run_routes(api, app)
     _host_routes(api, app)
     _terminal_routes(api, app)
     _secret_routes(api, app)
-    people_routes(api, app.services, lambda _: app.actor)
-    request_routes(api, app, lambda _: app.actor)
-    _other_routes(api, app)
+    people_routes(api, app.services, acting)
+    activation_routes(api, app.services, acting)
+    request_routes(api, app, acting)
+    enter_routes(api, app)
+    credential_routes(api, app.services)
+    about_routes(api, app)
+    _audit_routes(api, app)
     return api
 
 
-def _guard(api: FastAPI, app: App, activity: Activity) -> None:
-    expected = f"Bearer {app.token}".encode()
-
-    @api.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("authorization", "").encode()
-        if request.url.path not in OPEN and not hmac.compare_digest(given, expected):
-            return _answer(RefusedError("the API wants the bearer token in .opsnb/token"), 401)
-        if int(request.headers.get("content-length") or 0) > MAX_BODY:
-            return _answer(UsageError(f"a request has at most {MAX_BODY} bytes"), 413)
-        activity.open += 1
-        activity.served += 1
-        try:
-            return await call_next(request)
-        finally:
-            activity.open -= 1
+def _path_of(api: FastAPI, scope: MutableMapping[str, Any]) -> str:
+    """Return the path, as it is written, of the route that would answer; empty for none."""
+    for route in api.router.routes:
+        if route.matches(scope)[0] is Match.FULL:
+            return str(getattr(route, "path", ""))
+    return ""
 
 
 def _run_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs", status_code=201)
-    def submit(body: RunRequest) -> dict[str, Any]:
+    def submit(request: Request, body: RunRequest) -> dict[str, Any]:
+        """Ask for a run: it is sealed and queued. Mode apply carries out an approved request."""
+        actor = acting(request)
+        near = actor.via == "local"
         asked = Asked(
-            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts, folder=body.folder,
-            mode=body.mode, why=body.why, submission=body.submission,
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts,
+            folder=body.folder if near else "",
+            mode=body.mode, why=body.why, submission=body.submission, afar=not near,
         )  # fmt: skip
-        return app.run(app.submit(asked, request=body.request))
+        return app.run(app.submit(asked, request=body.request, actor=actor), actor)
 
     @api.get("/api/runs")
-    def listed(limit: int = 50, runbook: str = "") -> dict[str, Any]:
-        return {"runs": app.runs(max(1, min(limit, 1000)), runbook)}
+    def listed(request: Request, limit: int = 50, runbook: str = "") -> dict[str, Any]:
+        """List the latest runs that the caller may see, newest first."""
+        return {"runs": app.runs(max(1, min(limit, 1000)), runbook, acting(request))}
 
     @api.get("/api/runs/{run}")
-    def show(run: str) -> dict[str, Any]:
-        return app.run(run)
+    def show(request: Request, run: str) -> dict[str, Any]:
+        """Show one run: state, verdict, result."""
+        return app.run(run, acting(request))
 
     @api.get("/api/runs/{run}/events")
-    async def events(run: str) -> StreamingResponse:
-        feed = await asyncio.to_thread(app.feed, run)
+    async def events(request: Request, run: str) -> StreamingResponse:
+        """Follow a run: its events as lines of JSON, from its first to its end."""
+        feed = await asyncio.to_thread(app.feed, run, acting(request))
 
         async def lines() -> AsyncIterator[bytes]:
             async for event in feed.follow():
@@ -137,32 +144,39 @@ def _run_routes(api: FastAPI, app: App) -> None:
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     @api.post("/api/runs/{run}/stop")
-    def stop(run: str) -> dict[str, Any]:
-        return app.stop(run)
+    def stop(request: Request, run: str) -> dict[str, Any]:
+        """Stop a run: one's own, or another's for who may apply it."""
+        return app.stop(run, acting(request))
 
     @api.post("/api/runs/{run}/undo", status_code=201)
-    def undo(run: str) -> dict[str, Any]:
-        return app.run(app.undo(run))
+    def undo(request: Request, run: str) -> dict[str, Any]:
+        """Queue the undoing of what a run applied."""
+        return app.run(app.undo(run, acting(request)), acting(request))
 
     @api.post("/api/runs/{run}/retry", status_code=201)
-    def retry(run: str) -> dict[str, Any]:
-        return app.run(app.retry(run))
+    def retry(request: Request, run: str) -> dict[str, Any]:
+        """Queue what an application did not finish."""
+        return app.run(app.retry(run, acting(request)), acting(request))
 
 
 def _host_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/hosts/{host}/trust", status_code=201)
-    def pin(host: str, body: TrustRequest) -> dict[str, Any]:
-        return trust(app.services, host, body.keys, body.instead_of, app.person)
+    def pin(request: Request, host: str, body: TrustRequest) -> dict[str, Any]:
+        """Pin a host's keys."""
+        permit_trust(app.services, acting(request), host)
+        return trust(app.services, host, body.keys, body.instead_of, acting(request).person)
 
     @api.get("/api/hosts/{host}/trust")
     def pinned(host: str) -> dict[str, Any]:
+        """Show who trusted which keys of a host."""
         return {"host": host, "trusted": trusted(app.services, host)}
 
 
 def _terminal_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/runs/{run}/input")
-    def typed(run: str, body: Typed) -> dict[str, Any]:
-        terminal = app.terminal(run)
+    def typed(request: Request, run: str, body: Typed) -> dict[str, Any]:
+        """Type into a session that one asked for."""
+        terminal = app.terminal(run, acting(request))
         if terminal is None:
             raise UnavailableError(f"run {run} has not begun", hint="type when its terminal is there")
         try:
@@ -174,7 +188,8 @@ def _terminal_routes(api: FastAPI, app: App) -> None:
 
     @api.get("/api/runs/{run}/terminal")
     async def shown(run: str, request: Request) -> StreamingResponse:
-        while (terminal := await asyncio.to_thread(app.terminal, run)) is None:
+        """Follow what a session that one asked for shows."""
+        while (terminal := await asyncio.to_thread(app.terminal, run, acting(request))) is None:
             if await request.is_disconnected():
                 break
             await asyncio.sleep(START_LOOK_SECONDS)
@@ -197,20 +212,25 @@ def _secret_routes(api: FastAPI, app: App) -> None:
     """Secrets are written here and never read: no route returns a value, and no error repeats one."""
 
     @api.post("/api/secrets", status_code=201)
-    def put(body: dict[str, Any]) -> dict[str, Any]:
-        return app.set_secret(_text(body, "name"), _text(body, "value"), rotate=body.get("rotate") is True)
+    def put(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        """Store a secret's value."""
+        name, value, rotate = _text(body, "name"), _text(body, "value"), body.get("rotate") is True
+        return app.set_secret(name, value, rotate=rotate, actor=acting(request))
 
     @api.get("/api/secrets")
     def listed() -> dict[str, Any]:
+        """List what is stored; no value."""
         return {"secrets": app.secrets()}
 
     @api.post("/api/secrets/remove")
-    def remove(body: dict[str, Any]) -> dict[str, Any]:
-        return app.remove_secret(_text(body, "name"))
+    def remove(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        """Delete a stored secret."""
+        return app.remove_secret(_text(body, "name"), acting(request))
 
     @api.post("/api/secrets/rotate-key")
-    def rotate_key() -> dict[str, Any]:
-        return app.rotate_key()
+    def rotate_key(request: Request) -> dict[str, Any]:
+        """Encrypt every stored secret anew under a new key."""
+        return app.rotate_key(acting(request))
 
 
 def _text(body: dict[str, Any], name: str) -> str:
@@ -221,42 +241,44 @@ def _text(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _other_routes(api: FastAPI, app: App) -> None:
-    @api.get("/healthz")
-    def health() -> dict[str, Any]:
-        return {"ok": True, "version": VERSION}
-
+def _audit_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/audit/checkpoint")
     def checkpoint() -> dict[str, Any]:
+        """Publish the ledger and return its newest signed head."""
         return app.checkpoint()
 
     @api.get("/api/audit/entries")
     def entries(run: str = "", limit: int = 100) -> dict[str, Any]:
+        """Show ledger entries: those of one run, or the latest."""
         return app.entries(run, max(1, min(limit, 10_000)))
 
     @api.get("/api/audit/export/{run}")
     def export(run: str) -> Response:
+        """Return one run as a zip that anyone verifies offline."""
         return Response(app.export(run), media_type="application/zip")
 
     @api.get("/api/audit/verify")
     def verify() -> dict[str, Any]:
+        """Hash every entry in the database and compare with the head that was signed last."""
         return app.verify_database()
 
 
 def _errors(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
-    async def shape(request: Request, error: RequestValidationError) -> JSONResponse:
-        if request.url.path.startswith("/api/secrets"):  # its details repeat the body
-            return _answer(UsageError("the body must be a JSON object"), 422)
-        return await request_validation_exception_handler(request, error)
+    async def shape(_: Request, error: RequestValidationError) -> Response:
+        """Say which field is wrong and how, never what it held: it may be a secret."""
+        wrong = [f"{'.'.join(str(part) for part in row['loc'])[:100]}: {row['msg'][:200]}" for row in error.errors()]
+        return _answer(UsageError("; ".join(wrong[:MOST_WRONG])))
+
+    @api.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> Response:
+        """Give what the framework refuses (a body that is no text, say) our form."""
+        return Response(bytes_of(UsageError(str(error.detail)[:200])), error.status_code, media_type="application/json")
 
     @api.exception_handler(OpsnbError)
-    async def ours(_: Request, error: OpsnbError) -> JSONResponse:
-        return _answer(error, next(code for kind, code in STATUS if isinstance(error, kind)))
+    async def ours(_: Request, error: OpsnbError) -> Response:
+        return _answer(error)
 
 
-def _answer(error: OpsnbError, status: int) -> JSONResponse:
-    value = {
-        "type": type(error).__name__, "message": error.message, "hint": error.hint, "exit": error.exit_code,
-    }  # fmt: skip
-    return JSONResponse({"error": value}, status_code=status)
+def _answer(error: OpsnbError) -> Response:
+    return Response(bytes_of(error), status_of(error), media_type="application/json")

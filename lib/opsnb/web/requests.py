@@ -75,11 +75,13 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
 
     @api.post("/api/requests", status_code=201)
     def new(request: Request, body: NewRequest) -> dict[str, Any]:
+        """Plan a change, and ask for its approval once it is planned."""
+        near = who(request).via == "local"
         asked = Asked(
-            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts, folder=body.folder,
-            why=body.reason, submission=body.submission,
+            runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts,
+            folder=body.folder if near else "", afar=not near, why=body.reason, submission=body.submission,
         )  # fmt: skip
-        return app.run(app.submit(asked, start=body.start, actor=who(request)))
+        return app.run(app.submit(asked, start=body.start, actor=who(request)), who(request))
 
     @api.post("/api/grants", status_code=201)
     def grant(request: Request, body: NewGrant) -> dict[str, Any]:
@@ -88,11 +90,13 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
 
     @api.post("/api/requests/{name}/ask", status_code=201)
     def ask_for(request: Request, name: str, body: AskedFor) -> dict[str, Any]:
+        """Ask for the approval of what is planned."""
         ask.ask(app.services, who(request), name, body.reason, body.start)
         return requests.shown(app.services, who(request), name)
 
     @api.post("/api/requests/{name}/{act}")
     def act(request: Request, name: str, act: ActKind, body: Acted) -> dict[str, Any]:
+        """Approve, return, reject, veto, withdraw, delegate, escalate or comment on a request."""
         approve.act(app.services, who(request), name, approve.Deed(kind=act, **body.model_dump()))
         return requests.shown(app.services, who(request), name)
 
@@ -107,10 +111,12 @@ def _lists(api: FastAPI, app: App, who: Who) -> None:
         before: int | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
+        """List requests, newest first, a page at a time."""
         return requests.listed(
             app.services, who(request), status=status, mine=mine, runbook=runbook, before=before, most=limit
         )
 
     @api.get("/api/requests/{name}")
     def show(request: Request, name: str) -> dict[str, Any]:
+        """Show a request: what will change, who has to approve, what was done."""
         return requests.shown(app.services, who(request), name)

@@ -1,6 +1,7 @@
 """Serves one workspace: ``opsnb up``, or a control plane that lasts as long as the runs given to it.
 
-Started as ``python -m opsnb.web.server ROOT [--until-idle] [--ready-fd N]``.
+Started as ``python -m opsnb.web.server ROOT [--until-idle] [--ready-fd N] [--listen HOST:PORT ...]``. The Unix socket
+is always there; on TCP everything but loopback wants TLS.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from opsnb.base.errors import OpsnbError, UnavailableError
 from opsnb.base.workspace import Workspace
 from opsnb.control.app import App
+from opsnb.control.flows.enter import first_code
 from opsnb.control.runs.confine import become_subreaper
-from opsnb.web.api import Activity, create
+from opsnb.web.api import create
+from opsnb.web.guard import MOST_HEAD, Activity
+from opsnb.web.listening import Listening, Protocol
 
 FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
 LOOK_SECONDS = 2.0  # between two looks whether the workspace is still there
@@ -53,7 +58,7 @@ class MaskedFormatter(logging.Formatter):
         return self._app.services.masked(super().format(record))
 
 
-def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
+def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1, listening: Listening | None = None) -> None:
     """Own the workspace and serve it until a signal, or until nothing is left to do.
 
     Raises:
@@ -65,27 +70,29 @@ def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1) -> None:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(MaskedFormatter(app))
     activity = Activity()
-    listener = _listen(workspace.socket)
-    config = uvicorn.Config(
-        create(app, activity), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5,
-        http="h11", ws="none", loop="asyncio",
-    )  # fmt: skip
-    server = Server(config)
+    api = create(app, activity, listening.names if listening else ())
+    servers = [(Server(_config(api)), _listen(workspace.socket))]
+    if listening:
+        config = _config(api, listening.certificate or None, listening.key or None)
+        servers.append((Server(config), listening.bind()))
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda _n, _f: ending.set())
     try:
         app.start()
-        threading.Thread(target=_end, args=(app, server, ending, activity, until_idle), daemon=True).start()
+        each = [server for server, _ in servers]
+        threading.Thread(target=_end, args=(app, each, ending, activity, until_idle), daemon=True).start()
+        if not until_idle:
+            _say_first(app, listening)
         if ready >= 0:
             os.write(ready, b"ready\n")
             os.close(ready)
-        asyncio.run(server.serve(sockets=[listener]))
+        asyncio.run(_serve_all(servers))
     finally:
         app.close()
 
 
-def _end(app: App, server: Server, ending: threading.Event, activity: Activity, until_idle: bool) -> None:  # noqa: FBT001
+def _end(app: App, servers: list[Server], ending: threading.Event, activity: Activity, until_idle: bool) -> None:  # noqa: FBT001
     """Wait for a signal, for nothing to do, or for the workspace's removal; then stop the runs and end the server."""
     wait = FIRST_SECONDS if until_idle else LOOK_SECONDS
     while not ending.wait(timeout=wait):
@@ -100,7 +107,34 @@ def _end(app: App, server: Server, ending: threading.Event, activity: Activity, 
             break
     app.workspace.socket.unlink(missing_ok=True)
     app.stop_all()
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True
+
+
+def _config(api: FastAPI, certificate: str | None = None, key: str | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        api, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5, http=Protocol, ws="none",
+        loop="asyncio", proxy_headers=False, server_header=False, h11_max_incomplete_event_size=MOST_HEAD,
+        ssl_certfile=certificate, ssl_keyfile=key,
+    )  # fmt: skip
+
+
+async def _serve_all(servers: list[tuple[Server, socket.socket]]) -> None:
+    await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
+
+
+def _say_first(app: App, listening: Listening | None) -> None:
+    """Print, on the terminal alone and never into the log, how the first administrator comes in."""
+    code = first_code(app.services, app.first)
+    if not code:
+        return
+    name = app.person.name
+    said = f"nobody has a password yet. {name} sets one here with: opsnb user password"
+    if listening:
+        said += f"\nor once, within an hour, at: {listening.url}/enter?code={code}"
+    else:
+        said += f"\nor once, within an hour, by this code: opsnb user password --code {code}"
+    print(said, file=sys.stderr, flush=True)  # noqa: T201  (the terminal is where it belongs)
 
 
 def _listen(path: Path) -> socket.socket:
@@ -134,9 +168,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--ready-fd", type=int, default=-1)
+    parser.add_argument("--listen", default="")
+    parser.add_argument("--tls-cert", default="")
+    parser.add_argument("--tls-key", default="")
+    parser.add_argument("--name", action="append", default=[])
     options = parser.parse_args(argv)
     try:
-        serve(Workspace(options.root), until_idle=options.until_idle, ready=options.ready_fd)
+        listening = None
+        if options.listen:
+            listening = Listening.of(options.listen, options.tls_cert, options.tls_key, tuple(options.name))
+        serve(Workspace(options.root), until_idle=options.until_idle, ready=options.ready_fd, listening=listening)
     except OpsnbError as error:
         LOG.error("%s", error)  # noqa: TRY400  (the message says it all)
         if options.ready_fd >= 0 and not isinstance(error, UnavailableError):

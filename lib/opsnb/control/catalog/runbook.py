@@ -33,6 +33,7 @@ class Runbook:
         parameters: What it takes, in order.
         digest: SHA-256 of ``content``.
         content: The file's bytes, the very ones that were read and checked.
+        active: Whether it is of the active revision, or files hold as they are.
     """
 
     id: str | None
@@ -42,6 +43,7 @@ class Runbook:
     parameters: Parameters
     digest: str
     content: bytes = field(repr=False, compare=False)
+    active: bool = True
 
     @property
     def name(self) -> str:

@@ -28,11 +28,15 @@ from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
 from opsnb.control.flows.isolation import kernel_user
+from opsnb.control.revision.files import take
+from opsnb.control.revision.glance import glance
+from opsnb.control.revision.values import Revision
 from opsnb.control.runs import cgroups, syscalls
 from opsnb.control.runs.confine import SCOPE_ABI, landlock_abi
 
 LOW_SPACE = 1024**3  # bytes free below which it is said
 NO_SPACE = 64 * 1024**2  # bytes free below which runs will soon be refused
+NAMED_FILES = 5  # that differ from the active revision, in one finding
 CLOCK_SLACK = 5.0  # seconds that a ledger entry may seem to lie in the future
 OLD_INCOMING = 3600.0  # seconds after which a half-written record is called left behind
 SECRET_FILES = ("keys/ledger.key", "keys/secrets.key", "quarantine", "token", "opsnb.db", "ledger-head")
@@ -223,6 +227,28 @@ def _settings(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(name="settings", state=State.OK, found="valid")
 
 
+def _activation(workspace: Workspace) -> Iterator[Finding]:
+    """Files that are not those that hold: what was saved, and nobody has activated."""
+    try:
+        seen = glance(workspace.database)
+        if seen is None or seen.people <= 1:
+            yield Finding(name="activation", state=State.OK, found="one person: the files hold as they are")
+            return
+        holds = seen.revision or Revision(files={})
+        differ = holds.differing(take(workspace.root, lambda _: True).revision)
+    except OpsnbError as error:
+        yield Finding(name="activation", state=State.PROBLEM, found=error.message, mend=error.hint or "opsnb activate")
+        return
+    if not differ:
+        yield Finding(name="activation", state=State.OK, found=f"the files are revision {seen.number}, which is active")
+        return
+    more = f" and {len(differ) - NAMED_FILES} more" if len(differ) > NAMED_FILES else ""
+    yield Finding(
+        name="activation", state=State.WARNING, mend="opsnb activate   shows what differs, and asks",
+        found=f"not as in the active revision {seen.number}: {', '.join(differ[:NAMED_FILES])}{more}",
+    )  # fmt: skip
+
+
 def _catalog(workspace: Workspace) -> Iterator[Finding]:
     catalog = Catalog.load(workspace.root)
     for broken in catalog.broken:
@@ -301,6 +327,7 @@ LOOKS: tuple[Callable[[Workspace], Iterator[Finding]], ...] = (
     _space,
     _permissions,
     _settings,
+    _activation,
     _catalog,
     _ledger,
     _incoming,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opsnb.base.errors import OpsnbError
+from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.control.approvals.policy import Policies
+from opsnb.control.flows.admit import admit
 from opsnb.control.flows.hosts import host_changes
 from opsnb.control.flows.seal import chosen
 from opsnb.control.records import Cause
@@ -36,12 +37,16 @@ class Workspace:
         return self._services.policies
 
     def moved(self, body: dict[str, Any]) -> tuple[Cause, str] | None:
-        """Look at notebook, toolkit, hosts and isolation, in this order."""
+        """Look at notebook, active revision, toolkit, hosts and isolation, in this order."""
         services = self._services
         since = f"has changed since request {body['request']} was sealed"
         try:
-            if chosen(services, body["path"]).digest != body["notebook"]:
+            runbook = chosen(services, body["path"])
+            if runbook.digest != body["notebook"]:
                 return Cause.NOTEBOOK, f"{body['path']} {since}"
+            admit(services, runbook, body)
+        except RefusedError as error:
+            return Cause.REVISION, f"{error.message}; {error.hint}"
         except OpsnbError as error:
             return Cause.NOTEBOOK, f"{body['path']} {since}: {error.message}"
         if services.toolkit.digest() != body["toolkit"]:

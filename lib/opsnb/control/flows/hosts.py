@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import digest, digestible
 from opsnb.base.errors import RefusedError, UsageError
+from opsnb.control.flows.active import active
 from opsnb.control.flows.machine import machine_key
 from opsnb.control.records import Cause
 
@@ -75,7 +76,8 @@ def rows_of(services: Services, selector: str) -> list[dict[str, Any]]:
     if bare:
         raise RefusedError(
             f"no key is pinned for {_named(bare)}, so nothing connects there",
-            hint=f"opsnb host trust {bare[0]}   shows the host's keys and pins them",
+            hint=f"opsnb host trust {bare[0]}   shows the host's keys and pins them"
+            + ("; then: opsnb activate" if active(services) else ""),
         )
     return rows
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from opsnb.base.clock import now as current
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.base.nearest import did_you_mean
+from opsnb.control.flows.active import follow
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import importing, store, telling
@@ -20,7 +21,7 @@ from opsnb.control.people.builtin import ADMINISTRATOR
 from opsnb.control.people.draft import Draft, first_person
 from opsnb.control.people.names import login_name, shown
 from opsnb.control.people.rules import Directory, decide
-from opsnb.control.people.values import Action, Actor, Person, Target
+from opsnb.control.people.values import PEOPLE_ONLY, Action, Actor, Person, Target
 from opsnb.control.people.wanted import User, Wanted
 
 if TYPE_CHECKING:
@@ -61,6 +62,23 @@ def permit(directory: Directory, actor: Actor, action: Action, target: Target, n
         raise RefusedError(decision.reason, hint=f"ask an administrator: {', '.join(able)}" if able else "")
 
 
+def permit_somewhere(directory: Directory, actor: Actor, action: Action, now: datetime) -> None:
+    """Refuse who may do this nowhere; whether they may do it *here* is decided when it is known what is meant.
+
+    Raises:
+        RefusedError: Says why, and whom to ask.
+    """
+    person = actor.person.id
+    lenders = directory.stands_for(person, now) if action is Action.APPROVE else ()
+    grants = [
+        g for p in (person, *lenders) for role in directory.roles_of(p) for g in role.grants if g.action is action
+    ]
+    bare = decide(directory, actor, action, Target(), now)
+    barred = directory.is_bot(person) and action in PEOPLE_ONLY
+    if not bare.ok and (barred or not grants or not actor.in_scope(action) or not directory.is_active(person)):
+        permit(directory, actor, action, Target(), now)
+
+
 def permit_looking(directory: Directory, actor: Actor) -> None:
     """Refuse to tell strangers who is who: everybody active may know with whom they work.
 
@@ -81,7 +99,9 @@ def change(services: Services, actor: Actor, want: Want, *, dry: bool = False) -
     with services.database.transaction() as connection:
         before = store.directory(connection, to_change=True)
         permit(before, actor, Action.ADMINISTER, Target(), current())
-        return before, _carried_out(connection, before, actor, want, dry=dry)
+        after = _carried_out(connection, before, actor, want, dry=dry)
+        follow(services, connection, before, actor.person.id)
+        return before, after
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------

@@ -16,8 +16,12 @@ from opsnb.base.canonical import canonical, digestible, salted, sha256
 from opsnb.base.clock import new_id, now
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.base.parameters import Kind, rows
+from opsnb.base.workspace import Workspace
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows.active import authors
+from opsnb.control.flows.admit import admit, marked
+from opsnb.control.flows.allow import keep_inside
 from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
 from opsnb.control.flows.grant import BY_HAND as GRANTS
@@ -55,6 +59,7 @@ class Asked:
         mode: The mode asked for; ``None`` takes the risk's default.
         why: The asker's reason.
         submission: The asker's own id of this question, so that asking twice is asking once.
+        afar: Whether the asker may be elsewhere: then no file of this machine outside the workspace is meant.
     """
 
     runbook: str
@@ -65,6 +70,7 @@ class Asked:
     mode: Mode | None = None
     why: str = ""
     submission: str = ""
+    afar: bool = False
 
 
 def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) -> tuple[str, Runbook]:
@@ -76,21 +82,25 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     """
     person = actor.person
     runbook = chosen(services, asked.runbook, asked.folder)
+    if asked.afar:
+        keep_inside(services.workspace.root, services.workspace.state, _place(services, runbook))
     asked = with_hosts(runbook, asked)
-    values, files = _values(runbook, asked)
+    values, files = _values(runbook, asked, services.workspace if asked.afar else None)
     selector = selector_of(runbook, asked, values)
     hosts = rows_of(services, selector)
     request = new_id()
     with services.database.transaction() as connection:
         there = directory(connection)
+        wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
         by_hand = GRANTS.get(runbook.id or "")
         if by_hand is not None:
             require_grant(connection, services.policies, actor, by_hand, hosts, now())
     _permitted(there, actor, runbook, hosts, asks=asks)
     body = _body(services, runbook, values, files, person, request=request, why=asked.why)
-    body |= {"authors": authors_of(there, runbook), **_policy(services, runbook, hosts)}
+    body |= {"authors": sorted({*authors_of(there, runbook), *wrote}), **_policy(services, runbook, hosts)}
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
+    admit(services, runbook, body)
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
@@ -115,12 +125,12 @@ def chosen(services: Services, name: str, folder: str = "") -> Runbook:
         NotebookError: If it is not a runbook.
     """
     services.catalog.refresh()
-    return services.catalog.find(name, folder)
+    return marked(services, services.catalog.find(name, folder))
 
 
 def name_of(runbook: Runbook) -> str:
     """Return what a run of it is called: its id; for a notebook outside the catalog its path, whatever it claims."""
-    return runbook.id if runbook.id and runbook.path.startswith(IN_CATALOG) else runbook.path
+    return runbook.id if runbook.id and runbook.active and runbook.path.startswith(IN_CATALOG) else runbook.path
 
 
 def blob_path(services: Services, notebook: str) -> Path:
@@ -140,7 +150,7 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _values(runbook: Runbook, asked: Asked, within: Workspace | None) -> tuple[dict[str, Any], list[dict[str, str]]]:
     texts = [f"{name}={text}" for name, text in asked.texts.items()]
     values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
     files: list[dict[str, str]] = []
@@ -148,7 +158,8 @@ def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[s
         given = values.get(parameter.name)
         if parameter.kind is Kind.FILE and given:
             found = [
-                _file(parameter.name, str(t), asked.folder) for t in (given if isinstance(given, list) else [given])
+                _file(parameter.name, str(t), asked.folder, within)
+                for t in (given if isinstance(given, list) else [given])
             ]
             _refuse_twice(parameter.name, [*files, *found])
             files += found
@@ -158,6 +169,12 @@ def _values(runbook: Runbook, asked: Asked) -> tuple[dict[str, Any], list[dict[s
     return values, files
 
 
+def _place(services: Services, runbook: Runbook) -> Path:
+    """Return where a notebook lies; one that came with the program counts as in the workspace."""
+    root = services.workspace.root
+    return root / "runbooks" if runbook.path.startswith(IN_CATALOG) else root / runbook.path
+
+
 def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
     """Refuse two files of one name: they would lie over each other in the run's folder."""
     names = [file["name"] for file in files]
@@ -165,8 +182,10 @@ def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
         raise UsageError(f"parameter '{parameter}': two files are called {twice[0]}", hint="give them one at a time")
 
 
-def _file(parameter: str, text: str, folder: str) -> dict[str, str]:
-    path = Path(folder or ".") / text
+def _file(parameter: str, text: str, folder: str, within: Workspace | None) -> dict[str, str]:
+    path = Path(folder or (within.root if within else ".")) / text
+    if within:
+        keep_inside(within.root, within.state, path)
     try:
         size = path.stat().st_size
         if not path.is_file() or size > MAX_STAGED_FILE:

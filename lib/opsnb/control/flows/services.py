@@ -16,6 +16,7 @@ from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
+from opsnb.control.flows.active import Kept, active, inventory_of
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.runs.feed import Feed
 from opsnb.control.runs.launcher import Launched, Launcher
@@ -45,6 +46,7 @@ class Services:
     running: dict[str, Launched] = field(default_factory=dict)
     terminals: dict[str, Terminal] = field(default_factory=dict)
     maskers: dict[str, Masker] = field(default_factory=dict)  # of the runs that go on; no value outlives its run
+    kept: Kept = field(default_factory=Kept)  # of the active revision
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
 
@@ -71,8 +73,9 @@ class Services:
             self.work.notify_all()
 
     def inventory(self) -> Inventory:
-        """Return the inventory as it is on the disk now."""
-        return self._inventory.now()
+        """Return the inventory that holds: the files' as they are now, or the active revision's."""
+        holds = active(self)
+        return self._inventory.now() if holds is None else inventory_of(self, holds.revision)
 
     # -- disk space ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import JSON as JSON_TYPE
-from sqlalchemy import Boolean, Column, Connection, Index, Integer, LargeBinary, String, Table, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from opsnb.base.clock import stamp
@@ -238,6 +251,15 @@ def listed(connection: Connection, most: int, *, runbook: str = "", verdict: Ver
     if verdict:
         query = query.where(runs.c.verdict == verdict.value)
     return list(connection.execute(query))
+
+
+def counted(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many runs are in each state, and how many ended with each verdict; every one is named."""
+    found: tuple[dict[str, int], dict[str, int]] = (dict.fromkeys(RunState, 0), dict.fromkeys(Verdict, 0))
+    for names, column in zip(found, (runs.c.state, runs.c.verdict), strict=True):
+        query = select(column, func.count()).where(column.is_not(None)).group_by(column)
+        names.update({str(name): int(count) for name, count in connection.execute(query)})
+    return found
 
 
 def busy(connection: Connection) -> int:

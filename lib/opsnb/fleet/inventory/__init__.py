@@ -2,11 +2,11 @@
 
 from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.keys import fingerprint, key_line, keys_digest
-from opsnb.fleet.inventory.reader import load, loads
+from opsnb.fleet.inventory.reader import load, loads, loads_all
 from opsnb.fleet.inventory.values import THIS_MACHINE, Credential, Group, Host, Service
 from opsnb.fleet.inventory.watched import Watched
 
 __all__ = [
     "THIS_MACHINE", "Credential", "Group", "Host", "Inventory", "Service", "Watched", "fingerprint", "key_line",
-    "keys_digest", "load", "loads",
+    "keys_digest", "load", "loads", "loads_all",
 ]  # fmt: skip

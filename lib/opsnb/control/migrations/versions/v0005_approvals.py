@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 # What somebody wrote may be deleted; what they did may not.
 FIXED = ("number", "request", "kind", "person", "at", "request_digest", "plan_digest", "step", "on_behalf_of", '"to"')

@@ -1,0 +1,177 @@
+"""``opsnb user token | password | codes | logins``: what people hold to come in by."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import quote
+
+import click
+
+from opsnb.base.errors import UsageError
+from opsnb.cli.output import json_option, print_json, safe, table, workspace
+
+user_option = click.option("--user", default="", metavar="NAME", help="Whose, instead of one's own.")
+
+
+@click.group("token")
+def token() -> None:
+    """Make, list and revoke API tokens; a secret is shown once."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, metavar="ACTION", help="What it is good for; again for more.")
+@click.option(
+    "--expires", default="30d", show_default=True, metavar="DURATION", help="How long: 12h, 90d, at most 366d."
+)
+@click.option("--user", default="", metavar="NAME", help="The service account that it is for.")
+@json_option
+@click.pass_context
+def create(
+    ctx: click.Context, name: str, scopes: tuple[str, ...], expires: str, user: str, as_json: bool
+) -> None:  # fmt: skip
+    """Make a token called NAME. It acts as its owner, and never does more than they may."""
+    from opsnb.client import connect
+
+    body = {"name": name, "scopes": scopes or ("*",), "seconds": _seconds(expires), "user": user}
+    done = connect(workspace(ctx)).post("/api/tokens", body)
+    if as_json:
+        print_json(done)
+        return
+    made = done["token"]
+    click.echo(done["secret"])
+    click.echo(
+        safe(f"{made['id']} of {made['user']}, good for {', '.join(made['scopes'])} until {made['expires']}"), err=True
+    )
+    click.echo("it is shown this once", err=True)
+
+
+@token.command("list")
+@user_option
+@click.option("--all", "everybody", is_flag=True, help="Everybody's.")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, user: str, everybody: bool, as_json: bool) -> None:
+    """List tokens and sessions that hold; no secret."""
+    from opsnb.client import connect
+
+    query = {"user": user, **({"everybody": "true"} if everybody else {})}
+    rows = connect(workspace(ctx)).get("/api/tokens", **query)["tokens"]
+    if as_json:
+        print_json({"tokens": rows})
+        return
+    table(("ID", "KIND", "USER", "NAME", "GOOD FOR", "EXPIRES", "LAST USED"), [
+        (r["id"], r["kind"], r["user"], r["name"], ", ".join(r["scopes"]), r["expires"], r["used"] or "-") for r in rows
+    ])  # fmt: skip
+
+
+@token.command("revoke")
+@click.argument("ident", metavar="ID")
+@json_option
+@click.pass_context
+def revoke(ctx: click.Context, ident: str, as_json: bool) -> None:
+    """Revoke a token or session by its id: it holds no more from now on."""
+    from opsnb.client import connect
+
+    done = connect(workspace(ctx)).post(f"/api/tokens/{quote(ident, safe='')}/revoke")
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"{ident} holds no more")
+
+
+@click.command("password")
+@click.argument("name", default="")
+@click.option("--code", default="", metavar="CODE", help="What a one-time link holds, to set one's first password.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the new password from stdin.")
+@json_option
+@click.pass_context
+def password(ctx: click.Context, name: str, code: str, from_stdin: bool, as_json: bool) -> None:
+    """Set one's own password; for NAME, somebody else, make a one-time link with which they set theirs."""
+    from opsnb.client import connect
+
+    client = connect(workspace(ctx))
+    if name and not code and client.get("/api/whoami")["user"].casefold() != name.casefold():
+        done = client.post(f"/api/users/{quote(name, safe='')}/link")
+        if as_json:
+            print_json(done)
+            return
+        click.echo(done["code"])
+        click.echo(safe(f"{done['user']} sets a password with it once, until {done['expires']}:"), err=True)
+        click.echo("  in a browser at URL/enter?code=CODE, or: opsnb user password --code CODE", err=True)
+        return
+    new = sys.stdin.readline().rstrip("\n") if from_stdin else _asked()
+    if code:
+        done = client.post("/api/enter", {"code": code, "password": new})
+    else:
+        old = "" if from_stdin or not _wants_old(client.get("/api/whoami")) else _hidden("Password until now")
+        done = client.post("/api/password", {"password": new, "old": old})
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(safe(f"the password of {done['user']} is set"))
+
+
+@click.command("codes")
+@click.option("--remove", is_flag=True, help="Want no codes any more.")
+@click.option("--code", default="", metavar="CODE", help="A code of the authenticator.")
+@user_option
+@json_option
+@click.pass_context
+def codes(ctx: click.Context, remove: bool, code: str, user: str, as_json: bool) -> None:
+    """Set an authenticator up: without a code its key is shown, with a code of it it counts from then on."""
+    from opsnb.client import connect
+
+    client = connect(workspace(ctx))
+    if user and not remove:
+        raise UsageError("an authenticator is set up by its owner", hint="--remove takes somebody else's away")
+    if remove:
+        done = client.post("/api/codes/remove", {"user": user, "code": code})
+    elif code:
+        done = client.post("/api/codes/confirm", {"code": code})
+    else:
+        done = client.post("/api/codes")
+    if as_json:
+        print_json(done)
+    elif "key" in done:
+        click.echo(done["address"])
+        click.echo("put it into an authenticator, then: opsnb user codes --code CODE", err=True)
+    else:
+        click.echo(safe(f"{done['user']} signs in {'with' if done['codes'] else 'without'} a code from now on"))
+
+
+@click.command("logins")
+@user_option
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+@click.pass_context
+def logins(ctx: click.Context, user: str, limit: int, as_json: bool) -> None:
+    """Show who signed in and who tried, newest first."""
+    from opsnb.client import connect
+
+    rows = connect(workspace(ctx)).get("/api/logins", user=user, limit=limit)["logins"]
+    if as_json:
+        print_json({"logins": rows})
+        return
+    table(("AT", "USER", "BY", "FROM", "OUTCOME"), [
+        (r["at"], r["person"] or "nobody", r["way"], r["address"] or "this machine", r["outcome"]) for r in rows
+    ])  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    from opsnb.base.parameters import duration_seconds
+
+    days = text.strip().removesuffix("d")
+    return float(days) * 86400 if text.strip().endswith("d") and days.isdigit() else duration_seconds(text)
+
+
+def _asked() -> str:
+    return str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _hidden(text: str) -> str:
+    return str(click.prompt(text, hide_input=True, err=True))
+
+
+def _wants_old(me: dict[str, object]) -> bool:
+    return me["via"] != "local" and bool(me["password"])

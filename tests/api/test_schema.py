@@ -1,0 +1,91 @@
+"""Whatever fits the description of the API, and whatever does not: an answer that is described, and never a 500."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from unittest import SkipTest
+
+import pytest
+import schemathesis
+from httpx2 import InvalidURL
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from starlette.testclient import TestClient
+
+from api.callers import Callers
+from opsnb.web.table import TABLE
+
+PROVE = bool(os.environ.get("OPSNB_PROVE"))
+EXAMPLES = 300 if PROVE else 6  # for each route, of either kind
+UNDESCRIBED = {"/api", "/api/openapi.json", "/enter"}  # pages
+OWNER = {"authorization": "Bearer owner"}
+
+
+@pytest.fixture(scope="module")
+def client(callers: Callers) -> Iterator[TestClient]:
+    """A client that sees a server's exception as a 500."""
+    callers.app.token = OWNER["authorization"].split()[1]
+    with callers.client(raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fits", "does-not"])
+@pytest.mark.parametrize("key", [key for key in TABLE if key.split()[1] not in UNDESCRIBED])
+def test_no_500(callers: Callers, client: TestClient, key: str, mode: GenerationMode) -> None:
+    """Every route, with what fits its description and with what does not, answers in the described form: no 500."""
+    method, path = key.split()
+    operation = schemathesis.openapi.from_dict(callers.api.openapi())[path][method]
+    try:
+        cases = operation.as_strategy(generation_mode=mode)
+    except SkipTest:  # nothing about this route could be wrong
+        return
+
+    @given(case=cases)
+    @settings(
+        max_examples=EXAMPLES, phases=(Phase.explicit, Phase.generate), derandomize=not PROVE, database=None,
+        suppress_health_check=list(HealthCheck), deadline=None,
+    )  # fmt: skip
+    def ask(case: Any) -> None:
+        sent = case.as_transport_kwargs(headers=OWNER, base_url="http://127.0.0.1")
+        sent.pop("cookies", None)
+        if isinstance(sent.get("data"), bytes | str):
+            sent["content"] = sent.pop("data")
+        sent["headers"] = {**dict(sent["headers"]), **OWNER}
+        try:
+            request = client.build_request(**sent)
+        except (ValueError, InvalidURL):  # the client itself sends no such thing
+            return
+        answer = client.send(request)
+        assert answer.status_code != 500, (sent, answer.text)
+        if answer.status_code >= 400:
+            assert set(answer.json()["error"]) == {"type", "message", "hint", "exit"}, (sent, answer.text)
+
+    try:
+        ask()
+    except Unsatisfiable:  # nothing that is sent to this route could be wrong
+        assert mode is GenerationMode.NEGATIVE
+
+
+def test_every_route_is_described(callers: Callers) -> None:
+    """Each route says what it does and which errors it gives; 401, 403 and 422 are among them, with their shape."""
+    described = callers.api.openapi()
+    for path, methods in described["paths"].items():
+        for method, said in methods.items():
+            assert said.get("description"), f"{method} {path} has no description"
+            for code in ("401", "403", "404", "422", "503"):
+                shape = said["responses"][code]["content"]["application/json"]["schema"]["$ref"]
+                assert shape.endswith("/Failed"), (method, path, code)
+
+
+def test_the_page_lists_every_route(callers: Callers) -> None:
+    """/api is a plain page: every route with what it does and who may, nothing from elsewhere, no script."""
+    with callers.client() as client:
+        page = client.get("/api").text
+    for path, methods in callers.api.openapi()["paths"].items():
+        assert all(f"{method.upper()} {path}" in page for method in methods)
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "http://" not in page.replace("http://127.0.0.1", "")

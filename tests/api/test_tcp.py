@@ -1,0 +1,253 @@
+"""`opsnb up --listen` on a real socket: who may listen where, what a request may be, and the command line from elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from opsnb.cli.workspace import make
+from places import OPSNB, Place, wait_for
+
+PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody has."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 that signs itself; return its file and its key's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "opsnb test")])
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    cert, private = folder / "cert.pem", folder / "key.pem"
+    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
+    ))  # fmt: skip
+    return cert, private
+
+
+class Served:
+    """A workspace on TLS at loopback, and somebody elsewhere: another folder, another home."""
+
+    def __init__(self, root: Path) -> None:
+        self.place = Place(root / "ws")
+        make(self.place.root)
+        self.place.settings()
+        self.port, (self.cert, key) = free_port(), certificate(root)
+        self.home = root / "home"
+        self.home.mkdir()
+        argv = ["up", "--listen", f"127.0.0.1:{self.port}", "--tls-cert", str(self.cert), "--tls-key", str(key)]
+        log = (root / "up.log").open("wb")
+        process = subprocess.Popen([str(OPSNB), *argv], cwd=self.place.root, stdout=log, stderr=log)
+        log.close()
+        self.place.servers.append(process)
+        wait_for(self.place.serving, 60, process)
+        self.log = root / "up.log"
+        self.url = f"https://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Send one request over TLS."""
+        context = ssl.create_default_context(cafile=str(self.cert))
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"content-type": "application/json", **headers})
+        answer = connection.getresponse()
+        found = answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+    def elsewhere(self, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the program as somebody elsewhere."""
+        env = {**os.environ, "XDG_CONFIG_HOME": str(self.home)}
+        return subprocess.run(
+            [str(OPSNB), *argv], cwd=self.home, env=env, input=given, capture_output=True, text=True, check=False,
+            timeout=120,
+        )  # fmt: skip
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The header of the workspace's owner."""
+        return {"authorization": f"Bearer {self.place.workspace.token.read_text(encoding='ascii').strip()}"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A served workspace."""
+    made = Served(tmp_path_factory.mktemp("tcp"))
+    yield made
+    made.place.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--listen", "0.0.0.0:8443"), "in the clear"),
+        (("--listen", "192.0.2.1:8443"), "in the clear"),
+        (("--listen", "[::]:8443"), "in the clear"),
+        (("--listen", "ops.example.com:8443"), "no IP address"),
+        (("--listen", "8443"), "wanted HOST:PORT"),
+        (("--listen", "127.0.0.1:99999"), "wanted HOST:PORT"),
+        (("--listen", "127.0.0.1:1", "--tls-cert", "cert.pem"), "go together"),
+        (("--listen", "0.0.0.0:8443", "--tls-cert", "no.pem", "--tls-key", "no.pem"), "No such file"),
+    ],
+)
+def test_where_nobody_may_listen(place: Place, options: tuple[str, ...], said: str) -> None:
+    """Off loopback only with TLS, and only at an address, with files that are a certificate and its key."""
+    done = place.opsnb("up", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_the_first_start_says_how_to_come_in(served: Served) -> None:
+    """The first start prints a link on the terminal and not into the log; it sets one password, once."""
+    text = served.log.read_text(encoding="utf-8")
+    link = next(word for word in text.split() if "/enter?code=" in word)
+    assert link.startswith(served.url)
+    assert "code=" not in served.place.workspace.log.read_text(encoding="utf-8")
+    path, code = link.removeprefix(served.url), link.partition("code=")[2]
+    status, headers, page = served.ask("GET", path)
+    assert (status, code in page.decode()) == (200, True)
+    assert headers["referrer-policy"] == "no-referrer"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    sent = f"code={code}&password={PASSWORD.replace(' ', '+')}"
+    context = ssl.create_default_context(cafile=str(served.cert))
+    statuses = []
+    for _ in range(2):
+        connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=context, timeout=30)
+        connection.request("POST", "/enter", sent, form)
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    assert statuses == [200, 401]
+
+
+def test_a_session_from_a_browser(served: Served) -> None:
+    """Sign-in sets a cookie that no script reads; without this site's Origin or our header it changes nothing."""
+    name = served.place.json("whoami")["user"]
+    status, headers, _ = served.ask("POST", "/api/session", {"name": name, "password": PASSWORD})
+    assert status == 201
+    cookie = headers["set-cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"))
+    held = {"cookie": cookie.partition(";")[0]}
+    assert served.ask("GET", "/api/whoami", **held)[0] == 200
+    for origin in (
+        {},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": f"http://127.0.0.1:{served.port}"},
+    ):
+        assert served.ask("POST", "/api/codes", **held, **origin)[0] == 403, origin
+    assert served.ask("POST", "/api/session/end", **held, origin=served.url)[0] == 200
+    assert served.ask("GET", "/api/whoami", **held)[0] == 401
+
+
+def test_the_command_line_from_elsewhere(served: Served) -> None:
+    """`opsnb login URL` keeps a token at 0600; commands go there; `logout` has it revoked there and forgets it."""
+    name = served.place.json("whoami")["user"]
+    argv = ("login", served.url, "--user", name, "--password-stdin", "--ca", str(served.cert), "--json")
+    done = served.elsewhere(*argv, given=PASSWORD + "\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = served.home / "opsnb" / "logins.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    secret = json.loads(kept.read_text(encoding="utf-8"))["logins"][served.url]["secret"]
+    assert json.loads(served.elsewhere("whoami", "--json").stdout)["via"] == "token"
+    assert [row["name"] for row in json.loads(served.elsewhere("user", "list", "--json").stdout)["users"]] == [name]
+    ran = served.elsewhere("run", "HST-001", "--json")
+    assert ran.returncode in {0, 1}, ran.stderr
+    assert json.loads(ran.stdout)["runbook"] == "HST-001"
+    assert served.elsewhere("logout").returncode == 0
+    assert served.ask("GET", "/api/whoami", authorization=f"Bearer {secret}")[0] == 401
+    assert secret not in kept.read_text(encoding="utf-8")
+    assert served.elsewhere("runs", "list").returncode == 2
+
+
+def test_a_certificate_of_somebody_else(served: Served) -> None:
+    """Without the certificate to trust, and over plain HTTP elsewhere, no password is sent."""
+    done = served.elsewhere("login", served.url, "--user", "x", "--password-stdin", given=PASSWORD)
+    assert done.returncode == 7
+    assert "certificate" in done.stderr.lower()
+    done = served.elsewhere("login", "http://192.0.2.1:80", "--user", "x", "--password-stdin", given=PASSWORD)
+    assert (done.returncode, "in the clear" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "127.0.0.1.evil.example", "localhost.evil", ""])
+def test_names_of_others(served: Served, host: str) -> None:
+    """A Host header that is not this machine's gets nothing, not even health (DNS rebinding)."""
+    assert served.ask("GET", "/healthz", host=host)[0] in {400, 403}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "[::1]:8443", "192.0.2.7"])
+def test_names_of_ours(served: Served, host: str) -> None:
+    """An address, and localhost, are this machine's."""
+    status, headers, _ = served.ask("GET", "/healthz", host=host)
+    assert status == 200
+    assert headers["strict-transport-security"]
+    assert headers["x-frame-options"] == "DENY"
+    assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_figures(served: Served) -> None:
+    """/metrics is Prometheus' text: every state and verdict, the queue, the ledger's size, the workers."""
+    _, headers, data = served.ask("GET", "/metrics")
+    assert headers["content-type"].startswith("text/plain; version=0.0.4")
+    rows = dict(line.rsplit(" ", 1) for line in data.decode().splitlines() if not line.startswith("#"))
+    assert int(rows["opsnb_ledger_entries"]) > 0
+    assert int(rows["opsnb_workers"]) > 0
+    assert {'opsnb_runs{state="queued"}', 'opsnb_runs_ended_total{verdict="LOST"}', "opsnb_queue_length"} <= set(rows)
+
+
+def test_a_body_that_is_too_large(served: Served) -> None:
+    """Too many bytes are refused by what they say and by what comes, and a head has a bound too."""
+    status, _, data = served.ask("POST", "/api/users", {"name": "x" * 2_000_000}, **served.owner)
+    assert (status, json.loads(data)["error"]["type"]) == (413, "TooLargeError")
+    context = ssl.create_default_context(cafile=str(served.cert))
+    connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=context, timeout=30)
+    pieces = (b'"' + b"x" * 65536 for _ in range(32))
+    connection.request(
+        "POST", "/api/users", pieces, {**served.owner, "transfer-encoding": "chunked"}, encode_chunked=True
+    )
+    assert connection.getresponse().status == 413
+    connection.close()
+    assert served.ask("GET", "/healthz", filler="x" * 60_000)[0] in {431, 400}
+
+
+def test_who_says_nothing_is_hung_up_on(served: Served) -> None:
+    """A connection that never sends its head is closed, and others are served meanwhile."""
+    with socket.create_connection(("127.0.0.1", served.port), 60) as raw:
+        context = ssl.create_default_context(cafile=str(served.cert))
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as slow:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+            begun = time.monotonic()
+            assert served.ask("GET", "/healthz")[0] == 200
+            slow.settimeout(40)
+            assert slow.recv(100) == b""
+            assert time.monotonic() - begun < 30
