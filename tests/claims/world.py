@@ -47,10 +47,13 @@ def _clock(minute: int) -> str:
 POLICIES: dict[str, tuple[dict[str, Any], Rules]] = {
     "one": ({"approvals": 1}, Rules(need=1)),
     "two": ({"approvals": 2}, Rules(need=2)),
+    "frozen too": (
+        {"freezes": {"f": {"from": _clock(8), "to": _clock(240)}}}, Rules(need=1, freezes=((8, 240),)),
+    ),
     "role": ({"approvals": 1, "by": "role:approver", "validity": "1h"}, Rules(need=1, only_role=True, validity=60)),
     "never own": ({"approvals": 1, "self_approval": "never"}, Rules(need=1, own=False)),
     "frozen": (
-        {"freezes": {"f": {"from": _clock(60), "to": _clock(240)}}}, Rules(need=1, freezes=((60, 240),)),
+        {"freezes": {"f": {"from": _clock(8), "to": _clock(240)}}}, Rules(need=1, freezes=((8, 240),)),
     ),
     "free": (
         {"free": {"for": "person:dora", "runbooks": ["TST-*"], "notice": "role:approver"}},
