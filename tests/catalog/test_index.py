@@ -33,11 +33,14 @@ def test_finds_by_id_and_path(workspace):
 def test_names_the_nearest(workspace):
     """A name that is not there is answered with the nearest, an empty workspace with what is missing."""
     with pytest.raises(NotFoundError) as caught:
-        Catalog.load(workspace.root).find("NGX-010")
+        Catalog.load(workspace.root).find("runbooks/x.ipynb")
     assert "no notebooks under runbooks/" in caught.value.hint
+    with pytest.raises(NotFoundError) as caught:
+        Catalog.load(workspace.root).find("hst-0001")
+    assert caught.value.hint == "did you mean 'HST-001'?"  # a built-in one
     workspace.runbook()
     with pytest.raises(NotFoundError) as caught:
-        Catalog.load(workspace.root).find("ngx-01")
+        Catalog.load(workspace.root).find("ngx-0100")
     assert caught.value.hint == "did you mean 'NGX-010'?"
 
 

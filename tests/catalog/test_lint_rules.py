@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from opsnb.control.catalog import RULES, Catalog, lint_catalog, lint_notebook
+from opsnb.control.catalog import RULES, Catalog, builtin, lint_catalog, lint_notebook
 from opsnb.control.catalog.findings import Severity, Subject
 from opsnb.control.catalog.lint import ids
 from opsnb.control.catalog.notebook import parse_notebook
@@ -133,11 +133,11 @@ def test_links_to_other_runbooks(workspace):
 
 
 def test_links_are_looked_up_in_the_whole_catalog(workspace):
-    """A broken notebook's promised id is known too; lint of the catalog says which names lead nowhere."""
-    workspace.write(PATH, with_cell(workspace, 6, "markdown", "## 2. See\n\nSee NGX-011 and NGX-012."))
-    workspace.write("runbooks/nginx/NGX-011.ipynb", "{")
+    """A broken notebook's promised id is known too, and a built-in one; lint of the catalog says which names lead nowhere."""
+    workspace.write(PATH, with_cell(workspace, 6, "markdown", "## 2. See\n\nSee NGX-911, HST-001 and NGX-912."))
+    workspace.write("runbooks/nginx/NGX-911.ipynb", "{")
     catalog = Catalog.load(workspace.root)
-    assert ids(catalog) == {"NGX-010", "NGX-011"}
+    assert ids(catalog) == {"NGX-010", "NGX-911", *builtin.ids()}
     assert [(f.code, f.line) for f in lint_catalog(catalog, workspace.root / PATH)] == [("OPS024", 3)]
 
 

@@ -106,10 +106,10 @@ def test_show_as_json_holds_the_schema(workspace, opsnb):
 def test_show_of_what_is_not_there(workspace, opsnb):
     """A wrong name exits 2 with the nearest; with --json as one document."""
     workspace.runbook()
-    code, out, err = opsnb("runbook", "show", "NGX-011")
+    code, out, err = opsnb("runbook", "show", "NGX-0100")
     assert (code, out) == (2, "")
     assert "did you mean 'NGX-010'?" in err
-    code, out, err = opsnb("runbook", "show", "NGX-011", "--json")
+    code, out, err = opsnb("runbook", "show", "NGX-0100", "--json")
     assert (code, err) == (2, "")
     assert json.loads(out)["error"]["hint"] == "did you mean 'NGX-010'?"
 
@@ -147,7 +147,7 @@ def test_lint_of_some(workspace, opsnb, tmp_path_factory):
         for name in (PATH, "NGX-010", "runbooks/nginx", "runbooks/other", "runbooks/other/torn.ipynb", str(outside))
     }
     assert list(results.values()) == [0, 0, 0, 1, 1, 1]
-    code, _, err = opsnb("runbook", "lint", "NGX-011")
+    code, _, err = opsnb("runbook", "lint", "NGX-0100")
     assert (code, "did you mean 'NGX-010'?" in err) == (2, True)
     (workspace.root / "empty").mkdir()
     code, _, err = opsnb("runbook", "lint", "empty")

@@ -7,6 +7,7 @@ so: at the ``nginx -t`` which looks at the new files in their places, after the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -172,8 +173,9 @@ def test_a_change_that_is_ended_between_swap_and_reload(fresh: Networks) -> None
     run = begun(fresh, "web2")
     fresh.cut("web2")
     for process in shared.descendants(fresh.process("web2").pid):
-        if b"opsnb-old" in Path(f"/proc/{process.pid}/cmdline").read_bytes():  # the script, in the middle of its work
-            process.kill()
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            if b"opsnb-old" in Path(f"/proc/{process.pid}/cmdline").read_bytes():  # the script, amid its work
+                process.kill()
     lost = fresh.end(run)
     assert lost["verdict"] == "LOST", lost["reason"]
     assert states(fresh, lost) == {"web1": "ok", "web2": "unknown", "web3": "not begun"}

@@ -33,6 +33,11 @@ def by_id(name: str) -> Path | None:
     return next((p for p in files().values() if p.name.startswith(f"{name}-")), None)
 
 
+def ids() -> list[str]:
+    """Return the ids of the built-in notebooks."""
+    return ["-".join(path.name.split("-", 2)[:2]) for path in files().values()]
+
+
 def shown(file: Path) -> str:
     """Return what a built-in notebook is called, ``""`` for any other file."""
     return next((name for name, path in files().items() if path == file), "")

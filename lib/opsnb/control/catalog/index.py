@@ -144,7 +144,8 @@ class Catalog:
         if file := builtin.by_id(name.upper()):
             return file
         names = [e.id or e.path for e in entries] if "/" not in name else [e.path for e in entries]
-        hint = did_you_mean(name, names, what="runbooks") or f"there are no notebooks under {FOLDER}/"
+        near = did_you_mean(name, names, what="runbooks", also=builtin.ids())
+        hint = near or f"there are no notebooks under {FOLDER}/"
         raise NotFoundError(f"no runbook is called {name!r:.120}", hint=hint)
 
     def _shown(self, file: Path) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from opsnb.base.errors import NotebookError
-from opsnb.control.catalog import rules  # registers them
+from opsnb.control.catalog import builtin, rules  # rules registers them
 from opsnb.control.catalog.findings import RULES, Finding, Severity, Subject, of_error
 from opsnb.control.catalog.index import Broken
 from opsnb.control.catalog.notebook import Notebook, read_notebook
@@ -36,8 +36,8 @@ __all__ = [
 
 
 def ids(catalog: Catalog) -> frozenset[str]:
-    """Return the ids that other notebooks may name: those of the catalog, broken ones too."""
-    return frozenset(entry.id for entry in catalog.entries if entry.id)
+    """Return the ids that other notebooks may name: those of the catalog, broken ones too, and the built-in ones."""
+    return frozenset({*(entry.id for entry in catalog.entries if entry.id), *builtin.ids()})
 
 
 def lint_catalog(catalog: Catalog, folder: Path | None = None) -> list[Finding]:
