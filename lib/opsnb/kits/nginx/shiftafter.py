@@ -117,9 +117,13 @@ def too_many(seen: Mapping[str, Seen | str], most: float) -> list[str]:
 def upstream_of(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = "") -> tuple[str, str]:
     """Return the back end's address and its upstream's name, as the first balancer that has them says.
 
+    Without a balancer they are what was asked for.
+
     Raises:
         OpsnbError: If none has it.
     """
+    if not hosts:
+        return wanted.server, wanted.upstream
     address, _ = shift.address_of(hosts, wanted, names=names, conf=conf)
     for host in hosts:
         try:
