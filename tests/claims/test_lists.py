@@ -43,7 +43,7 @@ def fill(firm: Firm, first: int, last: int) -> None:
 @pytest.fixture(scope="module")
 def ask(firm: Firm) -> Iterator[Any]:
     """Ask the API."""
-    with TestClient(create(firm.app, Activity())) as client:
+    with TestClient(create(firm.app, Activity()), base_url="http://127.0.0.1") as client:
 
         def get(query: str) -> Any:
             answer = client.get(f"/api/requests{query}", headers={"authorization": f"Bearer {firm.app.token}"})

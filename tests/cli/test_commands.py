@@ -203,12 +203,18 @@ def test_fork_and_spawn_give_the_same_record(place: Place, kernel: str) -> None:
     assert place.verify().returncode == 0
 
 
+def _hears_ctrl_c() -> None:
+    """Have the program hear Ctrl-C even when the tests run in the background, where it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_the_run(place: Place) -> None:
     """Ctrl-C in the terminal stops the run, records it, and exits 5."""
     place.add("long", "print('on', flush=True); import time; time.sleep(600)")
     process = subprocess.Popen(
-        [OPSNB, "run", "runbooks/long.ipynb"], cwd=place.root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [OPSNB, "run", "runbooks/long.ipynb"], cwd=place.root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=_hears_ctrl_c,  # noqa: PLW1509  (it starts one program and no thread)
+    )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:
         if "on" in line.split("│")[-1] and "│" in line:

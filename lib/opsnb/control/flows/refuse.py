@@ -15,7 +15,7 @@ from opsnb.control.runs import store
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
-NOTE = "refused"  # rows are {"attempt", "why"}
+NOTE = "attempted"  # the kind of note that says what a kernel tried; rows are {"attempt", "why"}
 MAX_WRITTEN = 100  # refusals of one run that are written down; a loop must not fill the ledger
 MAX_TOLD = 5  # of them that a record tells in full
 
