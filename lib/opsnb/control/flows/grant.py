@@ -88,7 +88,7 @@ def require_grant(
         return
     mine = (store.requests.c.requester == actor.person.id) & (store.requests.c.runbook == action.value)
     rows = connection.execute(
-        select(store.requests.c.id).where(mine).order_by(store.requests.c.created.desc()).limit(50)
+        select(store.requests.c.id).where(mine).order_by(store.requests.c.created.desc()).limit(MAX_LOOKED_AT)
     )
     wanted = {row["name"] for row in hosts}
     if any(_holds(connection, policies, request, wanted, now) for request in rows.scalars().all()):

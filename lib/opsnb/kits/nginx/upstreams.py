@@ -25,7 +25,33 @@ _NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpstreamServer:
+class Placed:
+    """What a directive says, and where.
+
+    Args:
+        directive: Where it stands.
+    """
+
+    directive: Directive
+
+    @property
+    def file(self) -> str:
+        """The file."""
+        return self.directive.file
+
+    @property
+    def line(self) -> int:
+        """The line, from 1."""
+        return self.directive.line
+
+    @property
+    def where(self) -> str:
+        """File and line."""
+        return self.directive.where
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamServer(Placed):
     """One ``server`` of an upstream.
 
     Args:
@@ -46,26 +72,10 @@ class UpstreamServer:
     backup: bool = False
     down: bool = False
     other: tuple[str, ...] = ()
-    directive: Directive
-
-    @property
-    def file(self) -> str:
-        """The file."""
-        return self.directive.file
-
-    @property
-    def line(self) -> int:
-        """The line, from 1."""
-        return self.directive.line
-
-    @property
-    def where(self) -> str:
-        """File and line."""
-        return self.directive.where
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upstream:
+class Upstream(Placed):
     """One upstream.
 
     Args:
@@ -84,26 +94,10 @@ class Upstream:
     servers: tuple[UpstreamServer, ...]
     zone: str
     keepalive: int | None
-    directive: Directive
-
-    @property
-    def file(self) -> str:
-        """The file."""
-        return self.directive.file
-
-    @property
-    def line(self) -> int:
-        """The line, from 1."""
-        return self.directive.line
-
-    @property
-    def where(self) -> str:
-        """File and line."""
-        return self.directive.where
 
 
 @dataclass(frozen=True, kw_only=True)
-class VirtualServer:
+class VirtualServer(Placed):
     """One ``server`` that listens.
 
     Args:
@@ -117,23 +111,7 @@ class VirtualServer:
     context: str
     listens: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
-    directive: Directive
     around: tuple[Directive, ...] = ()
-
-    @property
-    def file(self) -> str:
-        """The file."""
-        return self.directive.file
-
-    @property
-    def line(self) -> int:
-        """The line, from 1."""
-        return self.directive.line
-
-    @property
-    def where(self) -> str:
-        """File and line."""
-        return self.directive.where
 
 
 def upstreams_of(main: tuple[Directive, ...]) -> tuple[Upstream, ...]:
