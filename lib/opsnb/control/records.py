@@ -125,6 +125,7 @@ class Cause(StrEnum):
     ENDED = "ended"  # it was returned, rejected, vetoed or withdrawn
     EXPIRED = "expired"  # its time is over
     CLAIMED = "claimed"  # it was claimed before
+    GRANT = "grant"  # by hand on protected hosts: no grant holds any more
 
 
 class Start(StrEnum):
