@@ -1,11 +1,13 @@
 """Claim: a queued run begins, and a change only if everything is still as it was approved, looked at once more.
 
-The looking and the claiming are one transaction. What keeps a change from beginning is said, recorded in the ledger as
+What is done by hand begins only if its starter still may: by a role, and on protected hosts by a grant. The looking
+and the claiming are one transaction. What keeps a run from beginning is said, recorded in the ledger as
 ``claim.refused`` with its cause, and the run ends without a kernel; its approval is not used up by that.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +28,7 @@ from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
+from opsnb.control.flows.leave import leave_of
 from opsnb.control.flows.telling import tell
 from opsnb.control.ledger.events import RunClaimed
 from opsnb.control.ledger.events_claims import ClaimRefused
@@ -68,12 +71,14 @@ def claim_next(services: Services, now: datetime | None = None) -> str | None:
 def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | None:
     """Begin the oldest queued run whose locks are free, in the caller's transaction; return its id.
 
-    A change that is refused begins too, but only to be recorded: ``noted(REFUSED)`` says why.
+    A change, or a run by hand, that is refused begins too, but only to be recorded: ``noted(REFUSED)`` says why.
     """
     for row in store.startable(connection):
         request = store.request_row(connection, row.request)
         by, mode = starter(connection, row.id) or request.requester, Mode(row.mode)
-        stop = take(connection, ground, row, by, now) if mode.changes else None
+        stop = by_hand(connection, ground, row, by, now)
+        if stop is None and mode.changes:
+            stop = take(connection, ground, row, by, now)
         store.take(connection, row)
         if stop is None:
             append(connection, RunClaimed(run=row.id, request=row.request, mode=mode, by=by))
@@ -81,6 +86,18 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
             append(connection, ClaimRefused(run=row.id, request=row.request, mode=mode, cause=stop.cause, by=by))
             store.note(connection, row.id, REFUSED, {"cause": stop.cause.value, "why": stop.why})
         return str(row.id)
+    return None
+
+
+def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
+    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts."""
+    body = json.loads(store.request_row(connection, row.request).body)
+    found = leave_of(connection, ground.policies(), body, by, now)
+    if found is None or not found.ok:
+        return Stop(cause=found.cause, why=found.why, hint=found.hint) if found else None
+    if found.glass:
+        use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
+        store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})
     return None
 
 
