@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 REFUSED = "refused"  # the kind of note that says why a run did not begin
+LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
@@ -70,7 +71,7 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
     for row in store.startable(connection):
         request = store.request_row(connection, row.request)
         by, mode = starter(connection, row.id) or request.requester, Mode(row.mode)
-        stop = by_hand(connection, ground, request, by, now)
+        stop = by_hand(connection, ground, row, by, now)
         if stop is None and mode.changes:
             stop = take(connection, ground, row, by, now)
         store.take(connection, row)
@@ -83,10 +84,18 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
     return None
 
 
-def by_hand(connection: Connection, ground: Ground, request: Row[Any], by: str, now: datetime) -> Stop | None:
-    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts."""
-    found = leave_of(connection, ground.policies(), json.loads(request.body), by, now)
-    return None if found is None or found.ok else Stop(cause=found.cause, why=found.why, hint=found.hint)
+def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
+    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts.
+
+    ``noted(LEAVE)`` says under which grant it begins, and which approvals of that count.
+    """
+    body = json.loads(store.request_row(connection, row.request).body)
+    found = leave_of(connection, ground.policies(), body, by, now)
+    if found is None or not found.source:
+        return None if found is None or found.ok else Stop(cause=found.cause, why=found.why, hint=found.hint)
+    grant = open_case(connection, ground.policies(), found.source, now)
+    store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
+    return None
 
 
 def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
