@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 REFUSED = "refused"  # the kind of note that says why a run did not begin
+LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
@@ -89,11 +90,16 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
 
 
 def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
-    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts."""
+    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts.
+
+    ``noted(LEAVE)`` says under which grant or broken glass it begins, and which approvals of that count.
+    """
     body = json.loads(store.request_row(connection, row.request).body)
     found = leave_of(connection, ground.policies(), body, by, now)
-    if found is None or not found.ok:
-        return Stop(cause=found.cause, why=found.why, hint=found.hint) if found else None
+    if found is None or not found.source:
+        return None if found is None or found.ok else Stop(cause=found.cause, why=found.why, hint=found.hint)
+    grant = open_case(connection, ground.policies(), found.source, now)
+    store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
     if found.glass:
         use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
         store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})
