@@ -96,10 +96,11 @@ def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now:
     """
     body = json.loads(store.request_row(connection, row.request).body)
     found = leave_of(connection, ground.policies(), body, by, now)
-    if found is None or not found.source:
-        return None if found is None or found.ok else Stop(cause=found.cause, why=found.why, hint=found.hint)
-    grant = open_case(connection, ground.policies(), found.source, now)
-    store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
+    if found is None or not found.ok:
+        return Stop(cause=found.cause, why=found.why, hint=found.hint) if found else None
+    if found.source:
+        grant = open_case(connection, ground.policies(), found.source, now)
+        store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
     if found.glass:
         use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
         store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})

@@ -84,7 +84,8 @@ def leave(
         hosts: The sealed rows of the hosts.
         now: The moment.
         under: What gave it before. While that holds and does not end soon nothing else is looked at, and when nothing
-            holds any more the answer says what became of it.
+            holds any more the answer says what became of it. What goes on under it may go on under another grant; a
+            glass is broken for what begins under it.
     """
     if stop := _without_role(connection, person, action, hosts, now):
         return stop
@@ -96,10 +97,11 @@ def leave(
     if before and not before.why and before.until - now > SOON:
         return Leave(ok=True, until=before.until, source=under)
     found = list(_held(connection, policies, person, action, wanted, now))
-    if good := [held for held in found if not held.why]:
+    if good := [held for held in (*found, *([before] if before else ())) if not held.why]:
         longest = max(good, key=lambda held: held.until)
         return Leave(ok=True, until=longest.until, source=longest.source)
-    if broken := covering(connection, policies, person, policy, hosts, now):
+    broken = None if under else covering(connection, policies, person, policy, hosts, now)
+    if broken:
         return Leave(ok=True, until=broken.until, source=broken.request, glass=broken)
     names = sorted(wanted)[:MAX_NAMED]
     last = f"; {found[0].why}" if found else ""
