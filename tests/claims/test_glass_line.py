@@ -186,7 +186,7 @@ def test_what_the_program_prints(tmp_path: Path) -> None:
         assert f"{me} BROKE THE GLASS: request {request}" in notices
         assert "notice(s)" not in place.opsnb("whoami").stdout
         assert "under it" in place.opsnb("requests", "show", request).stdout
-        assert "BREAK-GLASS, owed until" in place.opsnb("runs", "list").stdout
+        assert "BREAK-GLASS, review owed until" in place.opsnb("runs", "list").stdout
         place.opsnb("requests", "withdraw", request)
         assert f"1 overdue: {request}" in place.opsnb("doctor").stdout
         refused = place.opsnb("grant", "break-glass", "web1", "--reason", "again", "--minutes", "1")

@@ -78,7 +78,9 @@ def list_notices(ctx: click.Context, everything: bool, keep: bool, limit: int, a
     for row in page["notices"]:
         about = f"run {row['run']} of request {row['request']}" if row["run"] else f"request {row['request']}"
         click.echo(safe(f"{row['at']}  {NOTICES[row['kind']].format(who=row['by'], what=row['runbook'])}: {about}"))
-    click.echo("no notice that you have not seen" if not page["notices"] else "see them with: opsnb requests show")
+    click.echo(
+        "no notice that you have not seen" if not page["notices"] else "more about one: opsnb requests show REQUEST"
+    )
 
 
 @command.command("show")
@@ -162,7 +164,8 @@ def tell_request(shown: dict[str, Any]) -> None:
     click.echo(safe(f"  {shown['runbook']}  {shown['title']}  (risk {shown['risk']}, policy {shown['policy']})"))
     click.echo(safe(f"  asked by {shown['requester']}: {shown['why'] or 'no reason given'}"))
     click.echo(safe(f"  hosts {', '.join(shown['hosts'])}"))
-    _plan(shown["plan"])
+    if shown["under"] is None:
+        _plan(shown["plan"])
     for step in shown["steps"]:
         state = "done" if step["done"] else "open" if step["open"] else "waits"
         click.echo(safe(f"  step {step['step']}: {step['has']} of {step['needed']} approval(s), {state}"))

@@ -45,7 +45,7 @@ def reviewed(without: dict[str, Any] | None) -> str:
     if without is None:
         return "-"
     made, glass = without["reviewed"], "BREAK-GLASS, " if without["glass"] else ""
-    return glass + (f"reviewed by {made['by']} at {made['at']}" if made else f"owed until {without['due']}")
+    return glass + (f"reviewed by {made['by']} at {made['at']}" if made else f"review owed until {without['due']}")
 
 
 @command.command("show")

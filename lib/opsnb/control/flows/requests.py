@@ -88,8 +88,10 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
     if not case.asked:
         return {"status": None, "reason": "nobody was asked to approve it", "steps": [], "acts": [], "able": []}
     state = case.state(now)
+    holds = case.row.runbook == GLASS and state.status is Status.APPROVED
     return {
-        "status": state.status.value, "reason": state.reason, "asked": stamp(case.subject.asked),
+        "status": state.status.value, "reason": f"it holds until {_time(state.until)}" if holds else state.reason,
+        "asked": stamp(case.subject.asked),
         "until": _time(state.until), "review_due": _time(state.review_due), "reviewed": state.reviewed,
         "overdue": bool(state.review_due and not state.reviewed and state.review_due <= now),
         "steps": [_step(case, step) for step in state.steps], "acts": [_act(case, act, state) for act in case.acts],
