@@ -129,7 +129,6 @@ def robbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robbed]:
 def test_no_way_leads_to_an_approval(robbed: Robbed) -> None:
     """Over the socket and over TCP, by itself, by children, orphans and hung-up lines: nothing is approved."""
     found = json.loads(text_of(robbed.place.executed(robbed.run)["cells"][0]))
-    print(json.dumps(found, indent=1))
     assert {way: said for way, said in found.items() if said not in {"403", "sent"}} == {}
     assert len(found) == 24  # ways times places
     shown = Client(robbed.place.workspace, robbed.dora).get(f"/api/requests/{robbed.request}")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from isolation.tries import TRIES, cell
 from api.test_tcp import free_port
+from isolation.tries import TRIES, cell
 from places import OPSNB, ROOT, Place, text_of, wait_for
 
 pytestmark = pytest.mark.slow

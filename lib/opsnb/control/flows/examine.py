@@ -31,7 +31,7 @@ from opsnb.control.flows.isolation import kernel_user
 from opsnb.control.revision.files import take
 from opsnb.control.revision.glance import glance
 from opsnb.control.revision.values import Revision
-from opsnb.control.runs import cgroups, syscalls
+from opsnb.control.runs import callers, cgroups, syscalls
 from opsnb.control.runs.confine import SCOPE_ABI, landlock_abi
 
 LOW_SPACE = 1024**3  # bytes free below which it is said
@@ -159,6 +159,7 @@ def _kernels(workspace: Workspace) -> Iterator[Finding]:
                       mend="" if user else "kernel_user: NAME in opsnb.yaml, as root")  # fmt: skip
     except SettingsError as error:
         yield Finding(name="kernel user", state=State.PROBLEM, found=error.message, mend=error.hint)
+    yield from _callers(workspace)
     where = cgroups.home()
     if where is not None:
         yield Finding(name="control groups", state=State.OK, found=where.words)
@@ -167,6 +168,18 @@ def _kernels(workspace: Workspace) -> Iterator[Finding]:
             name="control groups", state=State.NOTE, found="none can be made: memory is looked at, not limited",
             mend="cgroup v2, and root or a service with Delegate=yes",
         )  # fmt: skip
+
+
+def _callers(_: Workspace) -> Iterator[Finding]:
+    """Whether a run that asks the API is told from a person, whatever token it found."""
+    if missing := callers.untold():
+        yield Finding(
+            name="runs at the API", state=State.WARNING,
+            found=f"over {' and '.join(missing)} this system does not tell who is connected: nobody is served there",
+            mend="a /proc in which the control plane sees the processes of its own user",
+        )  # fmt: skip
+    else:
+        yield Finding(name="runs at the API", state=State.OK, found="told from people on this machine, and refused")
 
 
 def _engine(_: Workspace) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ asks the system who is connected:
 
 From that process the way up through its parents leads to a run's supervisor or it does not: a supervisor and the zygote
 are subreapers, so no orphan leaves the tree, and a kernel can neither become nor start a process elsewhere
-(:mod:`.confine`, :mod:`.syscalls`). Who is gone, or holds its socket and cannot be seen, is not told apart from a run,
-and is refused. Numbers: asm-generic/socket.h, proc_pid_net(5).
+(:mod:`.confine`, :mod:`.syscalls`); what both leave behind is the control plane's own. Who is gone, or holds its socket
+and cannot be seen, is not told apart from a run, and is refused. Numbers: asm-generic/socket.h, proc_pid_net(5).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from opsnb.control.runs.confine import is_subreaper
 
 SO_PEERPIDFD = 77  # Linux 6.5
 CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -111,10 +113,37 @@ def of_tcp(client: Place, server: Place, others: Collection[int] = ()) -> Caller
     raise UntoldError("no process of this machine is seen to hold the connection")
 
 
+def untold() -> list[str]:
+    """Return the ways to the API on which this system does not tell who is connected, as words; tried on ourselves."""
+    return [way for way, told in (("the Unix socket", _tells_unix), ("TCP of this machine", _tells_tcp)) if not told()]
+
+
+def _tells_unix() -> bool:
+    here, there = socket.socketpair()
+    with here, there:
+        pid, pidfd = behind_unix(here)
+        try:
+            return of_unix(pid, pidfd).above[:1] == (os.getpid(),)
+        except UntoldError:
+            return False
+        finally:
+            if pidfd >= 0:
+                os.close(pidfd)
+
+
+def _tells_tcp() -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+            found = of_tcp(place_of(client.getsockname()), place_of(server.getsockname()))
+        return found is not None and found.above[:1] == (os.getpid(),)
+    except (UntoldError, OSError):
+        return False
+
+
 def _caller(pid: int) -> Caller | None:
     """Return who a process is, ``None`` if it or one above it ended meanwhile."""
     chain: list[int] = []
-    run = False
+    run, orphans = False, os.getpid() if is_subreaper() and os.getpid() != 1 else -1
     while pid > 0 and len(chain) < MOST_PARENTS:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -122,7 +151,7 @@ def _caller(pid: int) -> Caller | None:
         except OSError:
             return None
         chain.append(pid)
-        run = run or any(module in words for module in MODULES) or (pid == os.getpid() != 1 and len(chain) > 1)
+        run = run or any(module in words for module in MODULES) or (len(chain) > 1 and pid == orphans)
         pid = parent
     return Caller(above=tuple(chain), run=run)
 
