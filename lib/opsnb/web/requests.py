@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsnb.control.app import App
@@ -17,6 +17,7 @@ from opsnb.control.flows.grant import ask_grant
 from opsnb.control.flows.seal import Asked
 from opsnb.control.people.values import Action, Actor
 
+MOST_NUMBER = 2**63 - 1  # what a column of the database holds
 Who = Callable[[Request], Actor]
 
 
@@ -121,7 +122,7 @@ def _lists(api: FastAPI, app: App, who: Who) -> None:
         status: str = "",
         mine: bool = False,  # noqa: FBT001, FBT002  (a query)
         runbook: str = "",
-        before: int | None = None,
+        before: Annotated[int, Query(ge=0, le=MOST_NUMBER)] | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
         """List requests, newest first, a page at a time."""
@@ -142,7 +143,7 @@ def _notices(api: FastAPI, app: App, who: Who) -> None:
     def mine(
         request: Request,
         everything: bool = False,  # noqa: FBT001, FBT002  (a query)
-        before: int | None = None,
+        before: Annotated[int, Query(ge=0, le=MOST_NUMBER)] | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
         """List one's own notices, newest first: those not seen yet, or all."""

@@ -12,10 +12,11 @@ from opsnb.base.clock import stamp
 from opsnb.base.errors import UsageError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS
-from opsnb.control.approvals.values import Act, State, Status, StepState
+from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
 from opsnb.control.flows import review
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.people import permit_looking
+from opsnb.control.flows.void import void
 from opsnb.control.notify import store as notices
 from opsnb.control.people.rules import Directory
 from opsnb.control.people.store import directory
@@ -44,7 +45,11 @@ def listed(
         first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "status", "until", "review_due", "reviewed")
     found = [{**{n: getattr(r, n) for n in names}, "requester": there.name(r.requester)} for r in rows]
-    return {"requests": found, "next": rows[-1].number if len(rows) >= min(most, approvals.MAX_PAGE) else None, **first}
+    return {
+        "requests": found,
+        "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None,
+        **first,
+    }
 
 
 def _first(connection: Connection, there: Directory, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -94,7 +99,8 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
         "asked": stamp(case.subject.asked),
         "until": _time(state.until), "review_due": _time(state.review_due), "reviewed": state.reviewed,
         "overdue": bool(state.review_due and not state.reviewed and state.review_due <= now),
-        "steps": [_step(case, step) for step in state.steps], "acts": [_act(case, act, state) for act in case.acts],
+        "steps": [_step(case, step) for step in state.steps],
+        "acts": [_act(case, act, state, now) for act in case.acts],
         "able": case.able(now) if state.status is Status.OPEN else [],
     }  # fmt: skip
 
@@ -118,12 +124,14 @@ def _step(case: Case, step: StepState) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _act(case: Case, act: Act, state: State) -> dict[str, Any]:
-    name = case.who.name
+def _act(case: Case, act: Act, state: State, now: datetime) -> dict[str, Any]:
+    name, counts = case.who.name, act in state.approvals
+    approval = act.kind is ActKind.APPROVE and not counts and act.plan == case.subject.plan
+    found = void(case, act, now) if approval else None
     return {
         "act": act.kind.value, "by": name(act.person) if act.person else "the clock", "at": stamp(act.at),
         "for": name(act.on_behalf_of) if act.on_behalf_of else "", "to": name(act.to) if act.to else "",
-        "step": act.step, "comment": act.comment, "counts": act in state.approvals,
+        "step": act.step, "comment": act.comment, "counts": counts, "void": found[1] if found else "",
     }  # fmt: skip
 
 
