@@ -20,6 +20,7 @@ from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
+from opsnb.control.flows import codes
 from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.active import settings_of
 from opsnb.control.flows.allow import permit_run, seen
@@ -37,6 +38,7 @@ from opsnb.control.flows.submit import retry, start_due, submit, undo
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.ldap import check_sign_in
 from opsnb.control.people.store import directory
 from opsnb.control.people.telling import names
 from opsnb.control.people.values import Action, Actor
@@ -64,6 +66,7 @@ class App:
         self.workspace = workspace
         self.settings = settings_of(workspace)
         policies = read_policies(self.settings.policies)
+        check_sign_in(self.settings.login)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)
         workspace.state.chmod(0o700)
@@ -101,6 +104,7 @@ class App:
             services.signer.check(connection)
         with services.database.transaction() as connection:
             services.secrets.store.check(connection)
+            codes.encrypt(services, connection)
         services.secrets.store.settle()
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
