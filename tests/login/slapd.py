@@ -19,7 +19,7 @@ SLAPD = "/usr/sbin/slapd"
 BASE = "ou=people,dc=example,dc=com"
 OPEN = "ou=open,dc=example,dc=com"  # may be searched by anybody
 OWN_DN, OWN_PASSWORD = "cn=opsnb,dc=example,dc=com", "what opsnb searches with"
-PASSWORD = "the directory's own word"
+PASSWORD = "the directory's own word"  # noqa: S105
 CONFIG = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema

@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
-from opsnb.cli.credentials import codes, logins, password, token
+from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -207,5 +207,5 @@ def _note(user: dict[str, Any]) -> str:
     return " · ".join(notes)
 
 
-for more in (token, password, codes, logins):
+for more in (token, password, codes, logins, bind, unbind):
     command.add_command(more)

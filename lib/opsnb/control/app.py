@@ -29,6 +29,7 @@ from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.isolation import groups, kernel_user
+from opsnb.control.flows.lobby import Lobby
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
@@ -90,6 +91,7 @@ class App:
         self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
         self.first = FirstDoor()
+        self.lobby = Lobby()
         self._next_turn = 0.0
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
