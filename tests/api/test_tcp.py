@@ -219,3 +219,9 @@ def test_who_says_nothing_is_hung_up_on(served: Served) -> None:
             slow.settimeout(40)
             assert slow.recv(100) == b""
             assert time.monotonic() - begun < 30
+
+
+def test_a_workspace_without_a_provider(served: Served) -> None:
+    """Where the settings name no provider, a terminal is told before anybody opens a browser."""
+    done = served.elsewhere("login", served.url, "--sso", "--ca", str(served.cert))
+    assert (done.returncode, "signs in with no provider" in done.stderr) == (2, True)

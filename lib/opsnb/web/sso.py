@@ -38,9 +38,7 @@ AGAIN = mark("Begin again")
 CODE = mark("The code of your authenticator")
 SEND = mark("Sign in with it")
 TERMINAL = mark("A terminal wants to act as {name}: {label}")
-ONLY = mark(
-    "Go on only if you have typed opsnb login there yourself, just now. Somebody who sent you here would act as you."
-)
+ONLY = mark("Go on only if you typed opsnb login there yourself, just now. Otherwise somebody else would act as you.")
 LET = mark("It is mine: show the code")
 TYPE = mark("Type this code into the terminal, within five minutes. Give it to nobody.")
 
