@@ -285,6 +285,18 @@ def test_who_is_new_waits_for_an_administrator(app: App) -> None:
             sign_in(app, "carl")
 
 
+def test_what_is_told_of_who_is_bound(app: App) -> None:
+    """The API binds and unbinds, and says of a user where they are known too."""
+    local(app, "mona", password="")
+    with TestClient(create(app, Activity()), base_url="http://127.0.0.1") as client:
+        client.headers["authorization"] = f"Bearer {app.token}"
+        for bound, elsewhere in ((True, ["ldap"]), (False, [])):
+            body = {"source": "ldap", "subject": "kim", "bound": bound}
+            answer = client.post("/api/users/mona/identity", json=body)
+            assert (answer.status_code, answer.json()["bound"]) == (200, bound)
+            assert client.get("/api/users/mona").json()["elsewhere"] == elsewhere
+
+
 def test_who_may_bind(app: App) -> None:
     """Administrators alone bind, one entry to one person, and only to what is there."""
     dora = local(app, "dora", password="")

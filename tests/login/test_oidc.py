@@ -260,7 +260,7 @@ def test_pages_are_in_chinese_too(browser: TestClient, provider: Provider) -> No
     page = come(browser, provider, "wang")
     assert "您已登录为 wang" in page.text
     assert 'lang="zh-Hans"' in page.text
-    assert "请重新开始" in browser.get("/login/oidc/back").text
+    assert "此浏览器没有在这里开始过登录" in browser.get("/login/oidc/back").text
 
 
 @pytest.mark.parametrize(
@@ -440,6 +440,7 @@ def test_a_terminal_is_let_in(app: App, browser: TestClient, provider: Provider)
     def redeemed(secret: str) -> Any:
         return browser.post("/api/login/sso", json={"code": code[1], "verifier": secret, "label": "x"})
 
+    assert re.fullmatch(r"[2-9a-z]{5}-[2-9a-z]{5}", code[1])
     got = redeemed(verifier)
     assert enter.actor_of(app.services, got.json()["secret"], TokenKind.API).person.name == "li"
     assert redeemed(verifier).status_code == 401

@@ -87,6 +87,8 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
             click.echo(safe(f"{word}  {found[word]}"))
     if note := _note(found):
         click.echo(safe(note))
+    if found["elsewhere"]:
+        click.echo(f"signs in by  {', '.join(found['elsewhere'])}")
     click.echo()
     table(("MAY", "BY ROLE"), [(row["what"], row["role"]) for row in found["may"]])
     if not found["may"]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from opsnb.base.errors import OpsnbError
 from opsnb.base.i18n import html_lang, language_of, mark, retell, translate
 from opsnb.control.app import App
-from opsnb.control.flows import outside, sso
+from opsnb.control.flows import lobby, outside, sso
 from opsnb.control.flows.lobby import Arrived
 from opsnb.control.people.identities import Source
 from opsnb.control.people.tokens import LIMITS, TokenKind
@@ -28,7 +28,8 @@ KEPT = "opsnb_sso"  # what a browser has to bring back from the provider
 WAY = "/login/oidc"
 MOST_QUERY = 4096  # characters of one value
 FORM_FIELDS = 10
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:28em;margin:3em auto;padding:0 1em}
+STYLE = """:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:28em;margin:3em auto;padding:0 1em}
 input,button,code{font:inherit;width:100%;box-sizing:border-box;padding:.5em;margin:.2em 0 1em}
 code{display:block;font-family:ui-monospace,monospace;border:1px solid #888;overflow-wrap:anywhere;user-select:all}"""
 TITLE = mark("Sign in")
@@ -195,7 +196,7 @@ def _said(app: App, request: Request, made: Callable[[], Response]) -> Response:
         return made()
     except OpsnbError as error:
         language = _language(app, request)
-        hint = f"<p>{escape(retell(error.hint, language))}" if error.hint else ""
+        hint = f"<p>{escape(retell(error.hint, language))}" if error.hint not in {"", lobby.AGAIN} else ""
         again = f'<p><a href="{WAY}">{escape(translate(AGAIN, language))}</a>'
         inside = f"<p><strong>{escape(retell(error.message, language))}</strong>{hint}{again}"
         return _page(app, request, inside, status_of(error))

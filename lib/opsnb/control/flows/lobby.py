@@ -88,9 +88,9 @@ class Drawer(Generic[Kept]):
         self._turn = threading.Lock()
         self._kept: OrderedDict[str, tuple[float, Kept]] = OrderedDict()
 
-    def put(self, value: Kept, now: datetime) -> str:
+    def put(self, value: Kept, now: datetime, name: str = "") -> str:
         """Keep a value; return the name that takes it out."""
-        name = secrets.token_urlsafe(24)
+        name = name or secrets.token_urlsafe(24)
         with self._turn:
             self._tidy(now)
             self._kept[_digest(name)] = (now.timestamp() + TICKET_SECONDS, value)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from opsnb.base.clock import ALPHABET
 from opsnb.base.clock import now as current
 from opsnb.base.errors import NotSignedInError, UnavailableError, UsageError
 from opsnb.control.flows import codes
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from opsnb.control.flows.services import Services
 
+TYPED = 10  # characters of what a person types into a terminal: 49 bits, for five minutes, worth nothing alone
 BEGUN_SECONDS = 600.0  # how long somebody may take at the provider
 PATH = re.compile(r"/(?![/\\])[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}")  # on this very server
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -166,7 +168,9 @@ def let_terminal_in(lobby: Lobby, ticket: str) -> tuple[Person, str]:
     waiting = lobby.waiting.take(ticket, now)
     if waiting is None or waiting.code or not waiting.begun.terminal:
         raise NotSignedInError("this took too long, or was used already", hint=AGAIN)
-    return waiting.person, lobby.terminals.put(waiting, now)
+    code = "".join(secrets.choice(ALPHABET) for _ in range(TYPED))
+    lobby.terminals.put(waiting, now, code)
+    return waiting.person, "-".join(code[n : n + 5] for n in range(0, TYPED, 5))
 
 
 def redeem(
@@ -182,7 +186,7 @@ def redeem(
     with services.database.transaction() as connection:
         refusal = throttle.begin(connection, now, address=address)
     throttle.require(refusal)
-    waiting = lobby.terminals.take(code.strip(), now)
+    waiting = lobby.terminals.take(re.sub(r"[\s-]", "", code).lower(), now)
     fits = waiting is not None and hmac.compare_digest(challenge_of(verifier), waiting.begun.terminal)
     with services.database.transaction() as connection:
         if waiting is None or not fits or not may_sign_in(store.directory(connection), waiting.person):
