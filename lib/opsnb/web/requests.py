@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsnb.control.app import App
@@ -15,6 +15,7 @@ from opsnb.control.flows.grant import ask_grant
 from opsnb.control.flows.seal import Asked
 from opsnb.control.people.values import Action, Actor
 
+MOST_NUMBER = 2**63 - 1  # what a column of the database holds
 Who = Callable[[Request], Actor]
 
 
@@ -109,7 +110,7 @@ def _lists(api: FastAPI, app: App, who: Who) -> None:
         status: str = "",
         mine: bool = False,  # noqa: FBT001, FBT002  (a query)
         runbook: str = "",
-        before: int | None = None,
+        before: Annotated[int, Query(ge=0, le=MOST_NUMBER)] | None = None,
         limit: int = 50,
     ) -> dict[str, Any]:
         """List requests, newest first, a page at a time."""

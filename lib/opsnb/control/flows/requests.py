@@ -41,7 +41,7 @@ def listed(
         )  # fmt: skip
     names = ("number", "request", "runbook", "risk", "asked", "status", "until", "review_due", "reviewed")
     found = [{**{n: getattr(r, n) for n in names}, "requester": there.name(r.requester)} for r in rows]
-    return {"requests": found, "next": rows[-1].number if len(rows) >= min(most, approvals.MAX_PAGE) else None}
+    return {"requests": found, "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None}
 
 
 def shown(services: Services, actor: Actor, request: str, now: datetime | None = None) -> dict[str, Any]:
