@@ -32,7 +32,7 @@ POLICIES = {
     "staging": {"environments": ["staging"], "approvals": 1, "by": ["person:bob"]},
 }
 MORE_HOSTS = HOSTS.replace("groups:", "  stage1: {transport: local, environment: staging}\ngroups:")
-PEOPLE = {"bob": "approver", "carol": "approver", "dora": "engineer", "erin": "auditor", "chen": "approver"}
+PEOPLE = {"bob": "approver", "carol": "approver", "dora": "engineer", "erin": "auditor"}
 LINK = re.compile(r"code=([\w-]+)")
 
 Done = subprocess.CompletedProcess[str]
