@@ -70,6 +70,9 @@ EXPECTED: dict[str, Row] = {
     "POST /api/requests": Row("AEOSZ"),
     "GET /api/requests/{name}": Row(READERS, path=NOWHERE),
     "POST /api/grants": Row(READERS, {"action": "exec", "hosts": "localhost", "reason": "x"}),  # it needs none there
+    "POST /api/grants a broken glass": Row("", {"action": "break_glass", "hosts": "localhost", "reason": "x"}),
+    "GET /api/notices": Row(SIGNED_IN),
+    "POST /api/notices/seen": Row(SIGNED_IN, {"upto": 0}),
     "POST /api/requests/{name}/ask": Row("AEOSZ", path=NOWHERE),
     "POST /api/requests/{name}/{act}": Row(SIGNED_IN, path={"name": "nowhere", "act": "comment"}),
     "GET /api/hosts/{host}/trust": Row(READERS, path=NOWHERE),

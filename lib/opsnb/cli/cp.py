@@ -13,7 +13,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import json_option, print_json, progress, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 UP, DOWN = "HST-006", "HST-007"
@@ -172,6 +172,7 @@ class _Asked:
 
         more = {"folder": str(Path.cwd()), "why": self._reason, "submission": os.urandom(16).hex()}
         client, run = submit(self._place, "/api/runs", {**body, **more})
+        loud(run)
         return follow(client, str(run["run"]))
 
 

@@ -76,6 +76,15 @@ def progress(text: str) -> None:
     click.echo(safe(text), err=True)
 
 
+def loud(run: dict[str, Any]) -> None:
+    """Say, where it cannot be missed, that a run is started under a broken glass."""
+    if under := run.get("under"):
+        text = f" BREAK-GLASS {under['request']} until {under['until'] or 'its end'}: everything is recorded and told; "
+        click.echo(
+            click.style(safe(text + f"review due {under['review_due']} "), bg="red", fg="white", bold=True), err=True
+        )
+
+
 def verdict(word: str | None) -> str:
     """Return a verdict in its colour."""
     return click.style(word or "-", fg=COLOURS.get(word or ""), bold=True)

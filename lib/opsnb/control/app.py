@@ -31,9 +31,11 @@ from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
+from opsnb.control.flows.review import of_runs, started_under
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
 from opsnb.control.flows.submit import retry, start_due, submit, undo
+from opsnb.control.flows.telling import remind
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
@@ -196,13 +198,17 @@ class App:
     def run(self, run: str, actor: Actor | None = None) -> dict[str, Any]:
         """Return one run as a JSON object."""
         with self.services.database.transaction() as connection:
-            return _run_value(permit_run(connection, actor or self.actor, run, Action.READ, own=Action.READ))
+            row = permit_run(connection, actor or self.actor, run, Action.READ, own=Action.READ)
+            without = of_runs(connection, directory(connection), [row]).get(run)
+            return {**_run_value(row), "under": started_under(connection, run), "without": without}
 
     def runs(self, most: int, runbook: str = "", actor: Actor | None = None) -> list[dict[str, Any]]:
         """Return the latest runs that somebody may see, newest first."""
         with self.services.database.transaction() as connection:
             rows = store.listed(connection, most, runbook=runbook)
-            return [_run_value(row) for row in seen(connection, actor or self.actor, rows)]
+            found = seen(connection, actor or self.actor, rows)
+            without = of_runs(connection, directory(connection), found)
+            return [{**_run_value(row), "without": without.get(row.id)} for row in found]
 
     def figures(self) -> dict[str, Any]:
         """Return how many runs are in which state and ended how, how long the ledger is, and how many workers work."""
@@ -322,6 +328,7 @@ class App:
             self._next_turn = time.monotonic() + TURN_SECONDS
             start_due(self.services)
             lapse(self.services, current())
+            remind(self.services, current())
 
     def _trim_feeds(self) -> None:
         """Forget the live events of runs that ended a while ago; their records have everything."""

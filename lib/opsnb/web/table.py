@@ -84,9 +84,11 @@ TABLE: dict[str, Needs] = {
     "GET /api/requests": _may(Action.READ),
     "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
     "GET /api/requests/{name}": _may(Action.READ),
-    "POST /api/grants": _may(Action.READ),  # and exec, ssh or cp on protected hosts, as its body says
+    "POST /api/grants": _may(Action.READ),  # and exec, ssh, cp or break_glass on the hosts, as its body says
     "POST /api/requests/{name}/ask": _may(Action.REQUEST),
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
+    "GET /api/notices": KNOWN,
+    "POST /api/notices/seen": KNOWN,
     # hosts
     "GET /api/hosts/{host}/trust": _may(Action.READ),
     "POST /api/hosts/{host}/trust": _may(Action.TRUST),

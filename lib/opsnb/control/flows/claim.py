@@ -28,6 +28,7 @@ from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER, WITHOUT
 from opsnb.control.flows.telling import tell
 from opsnb.control.flows.void import void
 from opsnb.control.ledger.events import RunClaimed
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 REFUSED = "refused"  # the kind of note that says why a run did not begin
 LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
-UNDER = "under"  # the kind of note that names the broken glass under which a run is started
-WITHOUT = "without"  # the kind of note that says why nobody had to approve a run, who was told, when it is reviewed
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
 

@@ -16,6 +16,7 @@ from opsnb.control.flows.enter import may_sign_in, set_hash
 from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events_login import CodesRemoved, CodesSet, Credential, TokenIssued, TokenRevoked
 from opsnb.control.ledger.store import append
+from opsnb.control.notify import store as notices
 from opsnb.control.people import history, passwords, store, throttle, tokens, totp
 from opsnb.control.people.names import full_text, shown
 from opsnb.control.people.rules import Directory
@@ -198,6 +199,7 @@ def who_am_i(services: Services, actor: Actor) -> dict[str, Any]:
         has = {
             "password": bool(passwords.of(connection, actor.person.id)),
             "codes": totp.is_on(connection, actor.person.id),
+            "notices": notices.unseen(connection, actor.person.id),
         }
     return {
         "user": actor.person.name, "display": actor.person.display, "kind": actor.person.kind.value, "via": actor.via,

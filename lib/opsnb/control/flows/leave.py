@@ -139,9 +139,9 @@ def held_by(
     if case.row.runbook != GLASS:
         return held_as_grant(case, {str(row["name"]) for row in hosts}, now)
     found = covers(connection, policies, source, person, policy, hosts, now)
-    return Held(source=source, until=now, why=found) if isinstance(found, str) else Held(
-        source=source, until=found.until
-    )  # fmt: skip
+    if isinstance(found, Broken):
+        return Held(source=source, until=found.until)
+    return Held(source=source, until=now, why=found)
 
 
 def _without_role(
