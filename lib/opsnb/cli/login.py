@@ -30,9 +30,11 @@ def command(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Sign in at URL (https://HOST:PORT). Commands outside of a workspace then go there, and with -w URL anywhere."""
+    from dataclasses import replace
+
     from opsnb.base.workspace import Workspace
     from opsnb.client.connection import Client
-    from opsnb.client.logins import Login, keep, read_url
+    from opsnb.client.logins import Login, keep, login_of, read_url
 
     del ctx
     if by_token and (by_password or user or code):
@@ -42,8 +44,9 @@ def command(
     if ca and not Path(ca).is_file():
         raise UsageError(f"--ca {ca}: is no file")
     place = Workspace(Path.cwd(), read_url(url))
-    if ca:
-        keep(Login(url=place.url, secret="", user="", ca=str(Path(ca).absolute())))
+    if ca:  # a sign-in that fails leaves whoever was signed in as they were
+        known = login_of(place.url) or Login(url=place.url, secret="", user="")
+        keep(replace(known, ca=str(Path(ca).absolute())))
     if by_token:
         secret = sys.stdin.read().strip()
     elif by_provider:
