@@ -11,6 +11,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,12 +101,45 @@ class Served:
         return {"authorization": f"Bearer {self.place.workspace.token.read_text(encoding='ascii').strip()}"}
 
 
+class Silent(threading.Thread):
+    """Somebody who never sends a whole head, from the first test on; ``seconds`` until they are hung up on."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(daemon=True)
+        self.served = served
+        self.sent = threading.Event()
+        self.got, self.seconds = b"nothing yet", 0.0
+
+    def run(self) -> None:
+        """Send the half of a head, and wait."""
+        context = ssl.create_default_context(cafile=str(self.served.cert))
+        begun = time.monotonic()
+        with (
+            socket.create_connection(("127.0.0.1", self.served.port), 60) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as slow,
+        ):
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+            self.sent.set()
+            slow.settimeout(40)
+            self.got = slow.recv(100)
+        self.seconds = time.monotonic() - begun
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A served workspace."""
     made = Served(tmp_path_factory.mktemp("tcp"))
     yield made
     made.place.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silent(served: Served) -> Silent:
+    """Somebody who says nothing while the others are served."""
+    made = Silent(served)
+    made.start()
+    assert made.sent.wait(60)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -240,14 +274,9 @@ def test_a_body_that_is_too_large(served: Served) -> None:
     assert served.ask("GET", "/healthz", filler="x" * 60_000)[0] in {431, 400}
 
 
-def test_who_says_nothing_is_hung_up_on(served: Served) -> None:
+def test_who_says_nothing_is_hung_up_on(served: Served, silent: Silent) -> None:
     """A connection that never sends its head is closed, and others are served meanwhile."""
-    with socket.create_connection(("127.0.0.1", served.port), 60) as raw:
-        context = ssl.create_default_context(cafile=str(served.cert))
-        with context.wrap_socket(raw, server_hostname="127.0.0.1") as slow:
-            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
-            begun = time.monotonic()
-            assert served.ask("GET", "/healthz")[0] == 200
-            slow.settimeout(40)
-            assert slow.recv(100) == b""
-            assert time.monotonic() - begun < 30
+    assert served.ask("GET", "/healthz")[0] == 200
+    silent.join(60)
+    assert silent.got == b""
+    assert 0 < silent.seconds < 30

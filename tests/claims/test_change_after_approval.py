@@ -6,6 +6,7 @@ claim's transaction that has to find it. A second look, when somebody asks for t
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from sqlalchemy import update
 from claims.firm import HOSTS, Firm
 from opsnb.base.clock import now
 from opsnb.base.errors import RefusedError
+from opsnb.base.i18n import CHINESE, retell
 from opsnb.control.approvals.values import ActKind
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows import activate, people
@@ -28,6 +30,7 @@ from opsnb.control.runs import store
 from opsnb.control.runs.toolkit import PACKAGES, Toolkit
 
 pytestmark = pytest.mark.slow
+ENGLISH = re.compile(r"\b(the|is|has|was|not|who|may|touched)\b")  # words of our sentences, and of no name in them
 Change = Callable[[Firm, str], Any]  # a context in which one thing is another
 
 
@@ -206,6 +209,7 @@ def test_each_change_stops_the_claim(firm: Firm, change: Change, cause: Cause, w
         ended = firm.end(run)
         assert (ended["verdict"], firm.marks()) == ("ABORTED", [])
         assert words in ended["reason"]
+        assert not ENGLISH.search(retell(ended["reason"], CHINESE))
         refused = [e for e in firm.events(request) if e["kind"] == "claim.refused"]
         assert [(e["run"], e["cause"]) for e in refused] == [(run, cause.value)]
         with pytest.raises(RefusedError, match=words.replace("(", r"\(")):

@@ -53,6 +53,22 @@ def safe(text: str) -> str:
     return text.translate(CONTROL).translate(BIDI)
 
 
+def told(text: str) -> str:
+    """Return a sentence of the program in the language of whoever reads it, safe to print.
+
+    Their locale says which, as for other programs (``LC_ALL``, ``LC_MESSAGES``, ``LANG``). What no catalogue holds, and
+    every ``--json``, stays English.
+    """
+    import os
+
+    tag = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    if tag.lower().startswith("zh"):
+        from opsnb.base.i18n import retell
+
+        text = retell(text, tag)
+    return safe(text)
+
+
 def progress(text: str) -> None:
     """Print a line of progress."""
     click.echo(safe(text), err=True)

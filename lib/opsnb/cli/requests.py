@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan"}  # all others: red
 NEXT = "approve|return|reject|veto"
@@ -113,7 +113,7 @@ def tell_request(shown: dict[str, Any]) -> None:
     """Print a request for people."""
     status = shown["status"] or "planned"
     word = click.style(status, fg=COLOURS.get(status, "red"), bold=True)
-    click.echo(f"request {shown['request']}  {word}  {safe(shown['reason'])}")
+    click.echo(f"request {shown['request']}  {word}  {told(shown['reason'])}")
     click.echo(safe(f"  {shown['runbook']}  {shown['title']}  (risk {shown['risk']}, policy {shown['policy']})"))
     click.echo(safe(f"  asked by {shown['requester']}: {shown['why'] or 'no reason given'}"))
     click.echo(safe(f"  hosts {', '.join(shown['hosts'])}"))
@@ -128,13 +128,14 @@ def tell_request(shown: dict[str, Any]) -> None:
         click.echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
     _start(shown)
     for run in shown["runs"]:
-        line = f"  run {run['run']}  {run['mode']}  {run['verdict'] or run['state']}  {run['reason'] or ''}"
+        line = f"  run {run['run']}  {run['mode']}  {run['verdict'] or run['state']}  {told(run['reason'] or '')}"
         click.echo(safe(line.rstrip()))
 
 
 def _act(act: dict[str, Any]) -> None:
     who = act["by"] + (f" for {act['for']}" if act["for"] else "") + (f" to {act['to']}" if act["to"] else "")
-    void = "  (does not count)" if act["act"] == "approve" and not act["counts"] else ""
+    void = "  (does not count" + f": {told(act['void'])}" * bool(act["void"]) + ")"
+    void = void if act["act"] == "approve" and not act["counts"] else ""
     click.echo(safe(f"  {act['at']}  {act['act']} by {who}{void}  {act['comment']}".rstrip()))
 
 
@@ -157,4 +158,4 @@ def _start(shown: dict[str, Any]) -> None:
         click.echo(f"  start it: opsnb run {shown['runbook']} --mode apply --request {shown['request']}")
     elif start["start"] != "asked":
         when = f"at {start['due']}" if start["start"] == "time" else "when approved"
-        click.echo(safe(f"  starts {when}" + (f"; kept back: {start['why']}" if start["why"] else "")))
+        click.echo(safe(f"  starts {when}" + (f"; kept back: {told(start['why'])}" if start["why"] else "")))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, table, verdict, workspace
+from opsnb.cli.output import json_option, print_json, safe, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, tell, watch
 
 
@@ -54,7 +54,7 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     if row["result"]:
         tell(row["result"], row["runbook"])
     else:
-        click.echo(f"{verdict(row['verdict'])}  {safe(row['reason'] or '')}")
+        click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 
 
 @command.command("log")
@@ -85,7 +85,7 @@ def log(ctx: click.Context, run: str, as_json: bool) -> None:
     for cell in rows:
         click.echo(click.style(f"── cell {cell['index']}  {cell['state']}", bold=True))
         click.echo(safe(cell["text"]).rstrip("\n"))
-    click.echo(f"{verdict(row['verdict'])}  {safe(row['reason'] or '')}")
+    click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 
 
 def cell_texts(data: bytes) -> list[dict[str, Any]]:

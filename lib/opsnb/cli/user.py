@@ -11,7 +11,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import codes, logins, password, token
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
 mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.")
@@ -110,7 +110,7 @@ def may(ctx: click.Context, name: str, action: str, runbook: str, hosts: str, as
         print_json(found)
     else:
         click.echo(click.style("yes  " if found["ok"] else "no  ", fg="green" if found["ok"] else "red", bold=True)
-                   + safe(found["reason"]))  # fmt: skip
+                   + told(found["reason"]))  # fmt: skip
     ctx.exit(0 if found["ok"] else RefusedError.exit_code)
 
 

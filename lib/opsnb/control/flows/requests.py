@@ -11,9 +11,10 @@ from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import UsageError
 from opsnb.control.approvals import store as approvals
-from opsnb.control.approvals.values import Act, State, Status, StepState
+from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.people import permit_looking
+from opsnb.control.flows.void import void
 from opsnb.control.people.store import directory
 from opsnb.control.people.values import Actor
 from opsnb.control.runs import claims, store
@@ -76,7 +77,8 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
     return {
         "status": state.status.value, "reason": state.reason, "asked": stamp(case.subject.asked),
         "until": _time(state.until), "review_due": _time(state.review_due), "reviewed": state.reviewed,
-        "steps": [_step(case, step) for step in state.steps], "acts": [_act(case, act, state) for act in case.acts],
+        "steps": [_step(case, step) for step in state.steps],
+        "acts": [_act(case, act, state, now) for act in case.acts],
         "able": case.able(now) if state.status is Status.OPEN else [],
     }  # fmt: skip
 
@@ -100,12 +102,14 @@ def _step(case: Case, step: StepState) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _act(case: Case, act: Act, state: State) -> dict[str, Any]:
-    name = case.who.name
+def _act(case: Case, act: Act, state: State, now: datetime) -> dict[str, Any]:
+    name, counts = case.who.name, act in state.approvals
+    approval = act.kind is ActKind.APPROVE and not counts and act.plan == case.subject.plan
+    found = void(case, act, now) if approval else None
     return {
         "act": act.kind.value, "by": name(act.person) if act.person else "the clock", "at": stamp(act.at),
         "for": name(act.on_behalf_of) if act.on_behalf_of else "", "to": name(act.to) if act.to else "",
-        "step": act.step, "comment": act.comment, "counts": act in state.approvals,
+        "step": act.step, "comment": act.comment, "counts": counts, "void": found[1] if found else "",
     }  # fmt: skip
 
 
