@@ -60,5 +60,5 @@ class Workspace:
             why = "this system cannot isolate kernels (no Landlock), and a change needs isolation"
             return Cause.ISOLATION, why
         if closed := unwritable(self._services, body["writes"]):
-            return Cause.WRITES, f"{closed[0]}; {closed[1]}"
+            return Cause.WRITES, closed[0]
         return None

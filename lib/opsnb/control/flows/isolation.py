@@ -54,9 +54,8 @@ def unwritable(services: Services, folders: Iterable[str]) -> tuple[str, str] | 
     except OSError as error:
         return f"{closed[0]}, where the runbook writes, cannot be looked at: {error.strerror}", "make it, or plan anew"
     name = user.name if user else pwd.getpwuid(os.geteuid()).pw_name
-    who = f"kernels run as '{name}' (kernel_user), who" if user else f"kernels run as '{name}', who"
     found = f"user {info.st_uid}, group {info.st_gid}, mode {stat.S_IMODE(info.st_mode):04o}"
-    why = f"{who} may not write to {', '.join(closed)} ({found}), and the runbook writes there"
+    why = f"kernels run as '{name}', who may not write to {closed[0]} ({found}), and the runbook writes there"
     return why, f"chown {name} {closed[0]}, or setfacl -m u:{name}:rwx {closed[0]}; or name another directory"
 
 
