@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from claims import postgres, world
-from claims.machine import SEEN, Machine
+from claims.history import SEEN
+from claims.machine import Machine
 from opsnb.control.database import Database
 
 HISTORIES = int(os.environ.get("OPSNB_HISTORIES", "10000" if os.environ.get("OPSNB_PROVE") else "60"))
-STEPS = 30
+STEPS = 24
 PHASES = (Phase.generate, Phase.shrink)
 
 

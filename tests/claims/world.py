@@ -210,7 +210,7 @@ def hasty(database: Database) -> Database:
 def _people(connection: Any) -> None:
     found = [
         changes.AddPerson(
-            person=Person(id=n, name=n, kind=Kind.SERVICE if n == BOT else Kind.PERSON, department="" if n == BOT else "ops")
+            person=Person(id=n, name=n, kind=Kind.SERVICE if n == BOT else Kind.PERSON, department="ops")
         )
         for n in PEOPLE
     ]

@@ -1,0 +1,176 @@
+"""What a history consists of, third part: runs are queued, started, claimed, and end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from claims import world
+from claims.history import SEEN
+from claims.oracle import Claimed
+from claims.saying import Saying
+from opsnb.base.errors import RefusedError
+from opsnb.control.flows.case import open_case
+from opsnb.control.flows.claim import begin_next
+from opsnb.control.flows.submit import _applied, let, queue, start_due_in
+from opsnb.control.ledger.store import latest
+from opsnb.control.records import Mode, Verdict
+from opsnb.control.runs import claims, store
+
+
+class Claiming(Saying):
+    """What becomes of a request."""
+
+    def usual(self, which: int, pick: int, who: str) -> None:
+        """The usual way: everybody who has to approves, and it is applied at once when nothing else waits."""
+        request = self.pick(which)
+        for _ in range(3):
+            if self.books.status(self.books.requests[request], self.second) == "open":
+                self.second += 1
+                self.approve_well(request, pick)
+        self.put_in_line(request, Mode.APPLY, who, "")
+        self.claim()
+
+    def again(self, which: int, pick: int, then: Mode, *, twice: bool, done: bool) -> None:
+        """What was begun is ended, not all of it done, and tried again or undone; sometimes twice in the queue."""
+        request = self.pick(which)
+        if not self.books.requests[request].claimed:
+            self.usual(which, pick, "dora")
+        while self.running:
+            self.end(0, done=done)
+        begun = [c for c in self.books.requests[request].claimed if c.mode in {"apply", "retry"}]
+        if not begun:
+            return
+        for _ in range(1 + twice):
+            self.put_in_line(request, then, "dora", begun[-1].run if then is Mode.UNDO else "")
+            self.claim()
+
+    def queue_blindly(self, which: int, who: str, mode: Mode) -> None:
+        """A run stands in the queue that nothing has looked at."""
+        request = self.pick(which)
+        begun = [c.run for c in self.books.requests[request].claimed if c.mode != "undo"]
+        if mode is Mode.APPLY or begun:
+            self.put_in_line(request, mode, who, begun[-1] if mode is Mode.UNDO else "")
+
+    def put_in_line(self, request: str, mode: Mode, who: str, undoes: str) -> None:
+        """Queue a run."""
+        with self.database.transaction() as connection:
+            run = queue(connection, request, "TST-100", "t", mode, who, undoes or None)
+        self.queued.append((run, request, mode, who, undoes))
+        self.seen("queued blindly")
+
+    def start(self, which: int, who: str) -> None:
+        """Somebody says that it shall start; the only person of a workspace may approve with that."""
+        request = self.pick(which)
+        asked = self.books.requests[request]
+        going = any(q[1] == request and q[2] is Mode.APPLY for q in (*self.queued, *self.running))
+        after, said = self.books.let(request, who, self.second)
+        wanted = after is not None and not going and not any(c.mode == "apply" for c in asked.claimed)
+        try:
+            with self.database.transaction() as connection:
+                policies = self.ground.policies()
+                if stop := _applied(connection, open_case(connection, policies, request, self.now)):
+                    raise stop.raised()
+                let(connection, self.ground, world.actor(connection, who), request, self.now)
+                run = queue(connection, request, "TST-100", "t", Mode.APPLY, who)
+                claims.started(connection, request, run)
+                assert wanted, f"{who} started {request}"
+                assert after is not None
+                asked.asked = after.asked
+                if said:
+                    self.keep(connection, request, said)
+        except RefusedError as error:
+            assert not wanted, f"{who} may not start {request}: {error.message}"
+            self.seen("refused to start")
+            return
+        self.starts[request][2] = True
+        self.queued.append((run, request, Mode.APPLY, who, ""))
+        self.seen("started" + (" by the only person" if said else ""))
+
+    def start_due(self, wait: int) -> None:
+        """What is due is started, nothing else; a freeze holds it back, anything else ends the waiting."""
+        self.second += 1 + wait
+        expected = set()
+        for request, start in self.starts.items():
+            if start[2] or start[1] is None or start[1] > self.second:
+                continue
+            asked = self.books.requests[request]
+            if self.books.status(asked, self.second) == "open":
+                continue
+            going = any(q[1] == request and q[2] is Mode.APPLY for q in (*self.queued, *self.running))
+            standing = self.books.standing(asked, asked.requester, self.second)
+            if standing == {"freeze"}:
+                start[1] = self.second
+                self.seen("a freeze held a start back")
+            elif standing or going or self.books.against(request, asked.requester, self.second):
+                start[1] = None
+                self.seen("waiting for a start ended")
+            else:
+                start[2] = True
+                expected.add(request)
+        with self.database.transaction() as connection:
+            begun = start_due_in(connection, self.ground, self.now)
+        assert {request for request, _ in begun} == expected
+        assert len(begun) == len(expected)
+        for request, run in begun:
+            self.queued.append((run, request, Mode.APPLY, self.books.requests[request].requester, ""))
+            self.seen(f"was started: {self.starts[request][0]}")
+
+    def claim(self) -> None:
+        """The oldest queued run whose lock is free begins: granted if and only if nothing stands against it."""
+        self.second += 1
+        held = any(self.turns(request) for _, request, _, _ in self.running)
+        line = [one for one in self.queued if not (held and self.turns(one[1]))]
+        with self.database.transaction() as connection:
+            run = begin_next(connection, self.ground, self.now)
+            assert run == (line[0][0] if line else None)
+            if run is None:
+                SEEN["waited for a lock"] += bool(self.queued)
+                return
+            claim = claims.of_run(connection, run)
+            said = [e.kind for k in ("run.claimed", "claim.refused") if (e := latest(connection, k, run=run))]
+            refused = store.noted(connection, run, "refused")
+        assert said == ["run.claimed" if claim else "claim.refused"]
+        assert (claim is None) == bool(refused)
+        self.queued.remove(line[0])
+        _, request, mode, by, undoes = line[0]
+        self.judged(request, Claimed(run, mode.value, undoes), by, claim, refused)
+
+    def turns(self, request: str) -> bool:
+        """Whether a request's runs take turns."""
+        asked = self.books.requests[request]
+        return world.KINDS[0][2] == tuple(n for n, _ in asked.hosts) and asked.risk == "change"
+
+    def judged(self, request: str, one: Claimed, by: str, claim: Any, refused: list[Any]) -> None:
+        """Compare a claim with what the oracle says, both ways."""
+        asked = self.books.requests[request]
+        against = self.books.against(request, by, self.second, one.mode, one.undoes)
+        if claim is None:
+            cause = refused[-1]["cause"]
+            assert against, f"{one.mode} of {request} was refused ({refused[-1]}), and nothing stands against it"
+            assert cause in against, f"{one.mode} of {request} was refused for {cause}; it is {against}"
+            self.seen(f"refused for {cause}")
+        else:
+            assert not against, f"{one.mode} of {request} was let through, against {against}"
+            names = [(s.who, s.voice) for s in self.books.counted(asked, self.second)]
+            given = {w if w == v else f"{w} on behalf of {v}" for w, v in names}
+            assert {row["who"] for row in claim.approvals} == (given if self.books.flow(asked) else set())
+            asked.claimed.append(one)
+            self.seen(f"granted: {one.mode}")
+            SEEN["granted by the requester's own approval"] += any(w == asked.requester for w, _ in names)
+        self.running.append((one.run, request, Mode(one.mode), one if claim else None))
+
+    def end(self, which: int, *, done: bool) -> None:
+        """A run ends: all of it done, or the first of several, or nothing."""
+        self.second += 1
+        if not self.running:
+            return
+        run, request, mode, claimed = self.running.pop(which % len(self.running))
+        asked = self.books.requests[request]
+        left = sorted(set(range(len(asked.hosts))) - asked.made()) if mode is Mode.RETRY else range(len(asked.hosts))
+        made = {n: done or (at == 0 and which % 2 == 0) for at, n in enumerate(left)} if claimed else {}
+        verdict = Verdict.ABORTED if claimed is None else Verdict.DONE if all(made.values()) else Verdict.FAILED
+        with self.database.transaction() as connection:
+            world.end(connection, run, verdict, made)
+        if claimed is not None:
+            claimed.verdict, claimed.made = verdict.value, {n for n, ok in made.items() if ok}
+            self.seen(f"ended: {mode.value} {verdict}")
