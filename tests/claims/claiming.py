@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from claims import world
-from claims.history import SEEN
-from claims.oracle import Claimed
+from claims.history import NAMES, SEEN
+from claims.oracle import BOT, Claimed
 from claims.saying import Saying
 from opsnb.base.errors import RefusedError
 from opsnb.control.flows.case import open_case
 from opsnb.control.flows.claim import begin_next
 from opsnb.control.flows.submit import _applied, let, queue, start_due_in
 from opsnb.control.ledger.store import latest
+from opsnb.control.people import changes
 from opsnb.control.records import Mode, Verdict
 from opsnb.control.runs import claims, store
 
@@ -58,9 +59,38 @@ class Claiming(Saying):
         self.queued.append((run, request, mode, who, undoes))
         self.seen("queued blindly")
 
-    def start(self, which: int, who: str) -> None:
-        """Somebody says that it shall start; the only person of a workspace may approve with that."""
+    def only_person(self, which: int, pick: int) -> None:
+        """Whoever asked is the only person left, and starts it."""
         request = self.pick(which)
+        who = self.books.requests[request].requester
+        if who == BOT:
+            return
+        self.books.active = {who, BOT}
+        self.change("left alone", *(changes.SetActive(person=n, active=n in {who, BOT}) for n in NAMES))
+        for role in ("approver", "engineer")[: pick % 3]:
+            self.role(who, role, give=True)
+        self.start_one(request, who)
+        if pick % 2:
+            self.claim()
+
+    def queue_by_hand(self, who: str, host: str) -> None:
+        """A run by hand stands in the queue, looked at by nobody."""
+        self.second += 1
+        self.number += 1
+        request = f"h{self.number}"
+        with self.database.transaction() as connection:
+            world.seal_by_hand(connection, self.ground, request, who, host)
+            run = queue(connection, request, "HST-004", "t", Mode.READ, who)
+        self.hands[request] = (who, host)
+        self.queued.append((run, request, Mode.READ, who, ""))
+        self.seen("queued by hand")
+
+    def start(self, which: int, who: str) -> None:
+        """Somebody says that it shall start."""
+        self.start_one(self.pick(which), who)
+
+    def start_one(self, request: str, who: str) -> None:
+        """Somebody says that it shall start; the only person of a workspace may approve with that."""
         asked = self.books.requests[request]
         going = any(q[1] == request and q[2] is Mode.APPLY for q in (*self.queued, *self.running))
         after, said = self.books.let(request, who, self.second)
@@ -129,16 +159,33 @@ class Claiming(Saying):
             claim = claims.of_run(connection, run)
             said = [e.kind for k in ("run.claimed", "claim.refused") if (e := latest(connection, k, run=run))]
             refused = store.noted(connection, run, "refused")
-        assert said == ["run.claimed" if claim else "claim.refused"]
-        assert (claim is None) == bool(refused)
+        assert said == ["claim.refused" if refused else "run.claimed"]
+        assert (claim is None) == bool(refused) or line[0][2] is Mode.READ
         self.queued.remove(line[0])
         _, request, mode, by, undoes = line[0]
+        if request in self.hands:
+            self.judged_by_hand(run, request, said, refused)
+            return
         self.judged(request, Claimed(run, mode.value, undoes), by, claim, refused)
 
     def turns(self, request: str) -> bool:
         """Whether a request's runs take turns."""
+        if request in self.hands:
+            return False
         asked = self.books.requests[request]
         return world.KINDS[0][2] == tuple(n for n, _ in asked.hosts) and asked.risk == "change"
+
+    def judged_by_hand(self, run: str, request: str, said: list[str], refused: list[Any]) -> None:
+        """Compare the beginning of a run by hand with what the oracle says."""
+        who, host = self.hands[request]
+        against = self.books.by_hand(who, "exec", {host: world.PLACES[host]}, self.second)
+        assert bool(refused) == bool(against), f"{who} by hand on {host}: {said}, against {against}"
+        if refused:
+            assert refused[-1]["cause"] in against
+            self.seen(f"by hand, refused for {refused[-1]['cause']}")
+        else:
+            self.seen("by hand, begun")
+        self.running.append((run, request, Mode.READ, None))
 
     def judged(self, request: str, one: Claimed, by: str, claim: Any, refused: list[Any]) -> None:
         """Compare a claim with what the oracle says, both ways."""
@@ -165,6 +212,11 @@ class Claiming(Saying):
         if not self.running:
             return
         run, request, mode, claimed = self.running.pop(which % len(self.running))
+        if request in self.hands:
+            with self.database.transaction() as connection:
+                world.end(connection, run, Verdict.DONE, {})
+            self.seen("ended: by hand")
+            return
         asked = self.books.requests[request]
         left = sorted(set(range(len(asked.hosts))) - asked.made()) if mode is Mode.RETRY else range(len(asked.hosts))
         made = {n: done or (at == 0 and which % 2 == 0) for at, n in enumerate(left)} if claimed else {}

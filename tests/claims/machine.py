@@ -58,8 +58,10 @@ class Drawn:
 
 STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "wait": lambda m, d: m.wait(d.one(WAITS)),
+    "minute": lambda m, _: m.wait(60),
     "leave": lambda m, d: m.leave(d.who, active=d.odd % 3 != 0),
     "alone": lambda m, d: m.left_alone("dora" if d.flag else "anna", d.pick % 3, roles=d.odd % 2 == 0),
+    "only person": lambda m, d: m.only_person(d.which, d.pick),
     "role": lambda m, d: m.role(d.who, d.one(ROLES), give=d.odd % 3 != 0),
     "leader": lambda m, d: m.leader(d.other if d.odd else ""),
     "delegate": lambda m, d: m.delegate(
@@ -70,7 +72,10 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "move": lambda m, d: m.move(d.which, d.one(MOVES)),
     "mend": lambda m, d: m.mend(d.which),
     "ask": lambda m, d: m.ask(
-        d.one(("dora", "dora", "dora", "anna", d.who)), d.odd_one(("", "", "", "bob", d.other)), d.odd_one(STARTS), d.which
+        d.one(("dora", "dora", "dora", "anna", d.who)),
+        d.odd_one(("", "", "", "bob", d.other)),
+        d.odd_one(STARTS),
+        d.which,
     ),
     "plan anew": lambda m, d: m.plan_anew(d.which),
     "act": lambda m, d: m.act(d.who, d.which, d.one(SAYING), d.other if d.flag else "", d.other, d.odd),
@@ -90,6 +95,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "end": lambda m, d: m.end(d.pick, done=d.odd % 3 != 0),
     "grant": lambda m, d: m.grant(d.one(("dora", "anna", "erin")), d.odd_one(("web1", "web1,s1", "s1")), d.odd),
     "by hand": lambda m, d: m.by_hand(d.one(("dora", "dora", "anna", "erin")), d.odd_one(("web1", "s1"))),
+    "queue by hand": lambda m, d: m.queue_by_hand(d.one(("dora", "dora", "anna", "erin")), d.odd_one(("web1", "s1"))),
     "about a grant": lambda m, d: m.about_a_grant(
         d.one((ActKind.VETO, ActKind.APPROVE, ActKind.WITHDRAW)), d.who, d.which
     ),
@@ -101,7 +107,7 @@ USUAL = (
 )  # fmt: skip
 TEMPERS: dict[str, tuple[str, ...]] = {
     "calm": USUAL,
-    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, *["alone"] * 3, "leader", "act", *["start"] * 3),
+    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "leader", "act", *["start"] * 3),
     "delegates": (*USUAL, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["act"] * 3),
     "policies": (*USUAL, *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
     "words": (*USUAL, *["say"] * 6, *["act"] * 5, "plan anew", "approve", "lapse"),
@@ -109,10 +115,13 @@ TEMPERS: dict[str, tuple[str, ...]] = {
     "starts": (*["ask"] * 3, *["approve"] * 6, *["due"] * 5, *["claim"] * 4, *["end"] * 2, *["start"] * 3, "wait",
                "policy", "leave"),
     "ground": (*USUAL, *["move"] * 4, *["mend"] * 3, *["claim"] * 2, "queue", "queue"),
-    "by hand": (*["protect"] * 2, *["grant"] * 5, *["by hand"] * 7, *["about a grant"] * 2, "wait", "leave", "role",
+    "by hand": (*["protect"] * 2, *["grant"] * 5, *["by hand"] * 5, *["queue by hand"] * 4, *["claim"] * 3, "end", *["about a grant"] * 2, "wait", "leave", "role",
                 "delegate", "alone", "usual"),
     "everything": (*USUAL, *STEPS),
 }  # fmt: skip
+
+
+INSTEAD = ("approve", "end", "say", "ask", "minute")  # where what was drawn finds nothing to do
 
 
 class Machine(Claiming, RuleBasedStateMachine):
@@ -135,8 +144,12 @@ class Machine(Claiming, RuleBasedStateMachine):
     def step(self, *, number: int, who: str, other: str, which: int, pick: int, odd: int, flag: bool) -> None:
         """Do one thing, of those that happen often in a history of this temper."""
         name = self.temper[number % len(self.temper)]
-        note(f"{self.second} s: {name}")
-        STEPS[name](self, Drawn(who, other, which, pick, odd, flag))
+        before, drawn = self.steps, Drawn(who, other, which, pick, odd, flag)
+        for one in (name, *INSTEAD):
+            note(f"{self.second} s: {one}")
+            STEPS[one](self, drawn)
+            if self.steps > before:
+                break
 
     def teardown(self) -> None:
         """Count what it did."""

@@ -468,3 +468,11 @@ class Books:
             if self.status(asked, now) == "approved" and now < given + asked.seconds:
                 return action == "exec"
         return False
+
+    def by_hand(self, who, action, hosts, now):
+        """Every cause that stands against working by hand on hosts; nothing: they may."""
+        here = Asked(who, frozenset(), "", None, now, tuple(hosts.items()))
+        if not self.may(who, action, here):
+            return {"role" if who in self.active else "person"}
+        held = not self.now_rules(here).protected or self.holds(who, action, set(hosts), now)
+        return set() if held else {"grant"}

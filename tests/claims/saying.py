@@ -30,7 +30,7 @@ class Saying(History):
         due = self.second + 600 if start == "time" else None
         asked = Asked(
             requester=who, authors=authors, plan="", sealed=None, asked=self.second, risk=risk.value,  # type: ignore[arg-type]
-            hosts=tuple((n, world.HOSTS[n]) for n in names),
+            hosts=tuple((n, world.PLACES[n]) for n in names),
         )  # fmt: skip
         asked.sealed = self.books.now_rules(asked)
         with self.database.transaction() as connection:
@@ -92,7 +92,13 @@ class Saying(History):
                 stepped = kind in {ActKind.APPROVE, ActKind.RETURN, ActKind.REJECT, ActKind.DELEGATE}
                 step = chosen.name if stepped and chosen else ""
                 own = Said(
-                    kind.value, who, behalf or who, self.second, asked.plan, step, to if kind is ActKind.DELEGATE else ""
+                    kind.value,
+                    who,
+                    behalf or who,
+                    self.second,
+                    asked.plan,
+                    step,
+                    to if kind is ActKind.DELEGATE else "",
                 )
                 self.keep(connection, request, [*said, own])
         except RefusedError as error:
@@ -145,7 +151,7 @@ class Saying(History):
         self.second += 1
         asked = Asked(
             requester=who, authors=frozenset(), plan="", sealed=None, asked=self.second, seconds=1800,  # type: ignore[arg-type]
-            hosts=tuple((n, world.HOSTS[n]) for n in hosts.split(",")),
+            hosts=tuple((n, world.PLACES[n]) for n in hosts.split(",")),
         )  # fmt: skip
         asked.sealed = rules = self.books.now_rules(asked)
         if not rules.protected or sum(bool(a.seconds) for a in self.all()) >= MOST:
@@ -176,21 +182,19 @@ class Saying(History):
     def by_hand(self, who: str, host: str) -> None:
         """Somebody works by hand: everywhere with a role, on protected hosts with a grant that holds."""
         self.second += 1
-        here = Asked(who, frozenset(), "", None, self.second, ((host, world.HOSTS[host]),))  # type: ignore[arg-type]
-        protected = self.books.now_rules(here).protected
-        held = self.books.holds(who, "exec", {host}, self.second)
-        wanted = self.books.may(who, "exec", here) and (held or not protected)
+        against = self.books.by_hand(who, "exec", {host: world.PLACES[host]}, self.second)
         try:
             with self.database.transaction() as connection:
                 hosts = world.hosts_of((host,))
                 person = world.actor(connection, who)
                 require_grant(connection, self.ground.policies(), person, Action.EXEC, hosts, self.now)
         except RefusedError as error:
-            assert not wanted, f"{who} may not work on {host}: {error.message}"
-            self.seen("refused by hand" + (" on a protected host" if protected else ""))
+            assert against, f"{who} may not work on {host}: {error.message}"
+            self.seen(f"asked for by hand, refused for {min(against)}")
             return
-        assert wanted, f"{who} works on {host}"
-        self.seen("by hand" + (" under a grant" if protected else ""))
+        assert not against, f"{who} works on {host}"
+        held = self.books.holds(who, "exec", {host}, self.second)
+        self.seen("by hand" + (" under a grant" if held else ""))
 
     def about_a_grant(self, kind: ActKind, who: str, which: int) -> None:
         """Somebody says something about a grant."""

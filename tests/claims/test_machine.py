@@ -16,7 +16,7 @@ from claims.machine import Machine
 from opsnb.control.database import Database
 
 HISTORIES = int(os.environ.get("OPSNB_HISTORIES", "10000" if os.environ.get("OPSNB_PROVE") else "60"))
-STEPS = 24
+STEPS = 22
 PHASES = (Phase.generate, Phase.shrink)
 
 

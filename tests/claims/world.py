@@ -43,7 +43,7 @@ ROLES = (
     Role(id="stager", name="stager", grants=(Grant(action=Action.APPROVE, environments=("staging",)),)),
     Role(id="minor", name="minor", grants=(Grant(action=Action.APPROVE, risk=Risk.CHANGE),)),
 )
-HOSTS = {"web1": "prod", "web2": "prod", "s1": "staging"}
+PLACES = {"web1": "prod", "web2": "prod", "s1": "staging"}
 # what is asked for: its runbook, its risk, its hosts, and whether its runs take turns
 KINDS = (
     ("TST-100", Risk.CHANGE, ("web1", "web2"), True),
@@ -128,7 +128,10 @@ READ = {name: read_policies(config) for name, (config, _) in POLICIES.items()}
 
 def hosts_of(names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the sealed rows of hosts."""
-    return [{"name": n, "transport": "local", "environment": HOSTS[n], "groups": ["web"], "key": "k"} for n in names]
+    return [{"name": n, "transport": "local", "environment": PLACES[n], "groups": ["web"], "key": "k"} for n in names]
+
+
+HOSTS = hosts_of(KINDS[0][2])
 
 
 def plan_of(names: tuple[str, ...], title: str) -> Plan:
@@ -209,9 +212,7 @@ def hasty(database: Database) -> Database:
 
 def _people(connection: Any) -> None:
     found = [
-        changes.AddPerson(
-            person=Person(id=n, name=n, kind=Kind.SERVICE if n == BOT else Kind.PERSON, department="ops")
-        )
+        changes.AddPerson(person=Person(id=n, name=n, kind=Kind.SERVICE if n == BOT else Kind.PERSON, department="ops"))
         for n in PEOPLE
     ]
     record(connection, [changes.SetDepartment(department=Department(id="ops", name="ops", leader="bob"))], "anna")
@@ -289,6 +290,20 @@ def seal(
     return sha256(data), plan(connection, request, names, "p")
 
 
+def seal_by_hand(connection: Any, ground: MovedGround, request: str, who: str, host: str) -> None:
+    """Store a request to work by hand, as sealing leaves it."""
+    hosts = hosts_of((host,))
+    body = {
+        "request": request, "runbook": "HST-004", "id": "HST-004", "title": "t", "hosts": hosts, "locks": [],
+        "labels": [], "why": "", "authors": [], "policy": {}, "parameters": {}, "nonce": secrets.token_hex(8),
+    }  # fmt: skip
+    data = canonical(digestible(body))
+    store.add_request(
+        connection, id=request, submission=request, digest=sha256(data), body=data, parameters={}, runbook="HST-004",
+        salts={"plan": "00" * 32}, risk="read", requester=who,
+    )  # fmt: skip
+
+
 def plan(connection: Any, request: str, names: tuple[str, ...], title: str) -> str:
     """Give a request a plan, as a run in mode plan does; return its digest."""
     made = plan_of(names, title)
@@ -308,8 +323,9 @@ def again(connection: Any, ground: MovedGround, request: str, now: datetime) -> 
     ask_in(connection, open_case(connection, ground.policies(), request, now), now)
 
 
-def end(connection: Any, run: str, verdict: Verdict, outcomes: dict[int, bool]) -> None:
+def end(connection: Any, run: str, verdict: Verdict, outcomes: dict[int, bool] | None = None) -> None:
     """End a run as recording does; ``outcomes`` says of each change that was begun whether it was made."""
+    outcomes = {0: verdict is Verdict.DONE} if outcomes is None else outcomes
     if Mode(store.run_row(connection, run).mode) is Mode.RETRY:
         store.note(connection, run, "numbers", sorted(outcomes))
         outcomes = dict(enumerate(outcomes[n] for n in sorted(outcomes)))

@@ -43,7 +43,7 @@ GOOD: dict[str, Any] = {
     "voice": "u-2", "to": "u-3", "step": 1, "act": ActKind.VETO, "comment": DIGEST, "policy": DIGEST,
     "status": ApprovalStatus.APPROVED, "cause": Cause.NOTEBOOK, "start": Start.TIME, "due": AT,
     "attempt": Attempt.INTENT, "token": "t-1", "credential": Credential.API, "revision": 2, "automatic": False,
-    "delegate": "g-1", "begin": AT, "end": AT,
+    "glass": "q-2", "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip
 FREE = "a sentence that a person wrote"

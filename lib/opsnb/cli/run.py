@@ -119,6 +119,10 @@ class View:
         for line in safe(event["text"]).rstrip("\n").split("\n"):
             click.echo(click.style("  │ ", dim=True) + line, err=True)
 
+    def _notice(self, event: dict[str, Any]) -> None:
+        self._line()
+        progress(f"  opsnb: {event['text']}")
+
     def _progress(self, event: dict[str, Any]) -> None:
         self._line()
         progress(f"  {event['done']}/{event['total']}  {event['what']}")

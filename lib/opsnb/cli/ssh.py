@@ -43,7 +43,7 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     client, run = submit(workspace(ctx), "/api/runs", body)
     progress(f"run {run['run']} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session")
     Attached(client, str(run["run"]), (columns, rows)).carry()
-    result = follow(client, str(run["run"]))
+    result = follow(client, str(run["run"]), on_notice=lambda _: None)  # they were shown in the terminal
     _tell(result)
     return exit_code(result) or int("ended" not in result.get("evidence", {}))  # no session is no success
 

@@ -125,6 +125,7 @@ class Cause(StrEnum):
     ENDED = "ended"  # it was returned, rejected, vetoed or withdrawn
     EXPIRED = "expired"  # its time is over
     CLAIMED = "claimed"  # it was claimed before
+    GLASS = "glass"  # the broken glass under which it was started does not let it through
     GRANT = "grant"  # by hand on protected hosts: no grant holds any more
 
 

@@ -15,8 +15,9 @@ from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.rules import due, judge
-from opsnb.control.approvals.values import Act, ActKind, State, Status
+from opsnb.control.approvals.values import Act, ActKind, Decision, State, Status
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.review import unreviewable
 from opsnb.control.ledger.events_approvals import RequestActed, RequestApproved, RequestSettled
 from opsnb.control.ledger.store import append
 from opsnb.control.people.values import Action, Actor
@@ -86,6 +87,8 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         )
     wanted = _meant(case, actor, deed, now)
     decision = judge(case.flow, case.subject, case.acts, wanted, case.who)
+    if decision.ok and deed.kind is ActKind.REVIEW and (why := unreviewable(connection, case, actor.person.id, now)):
+        decision = Decision(ok=False, reason=why)
     if not decision.ok:
         able = case.able(now) if deed.kind is ActKind.APPROVE else []
         raise RefusedError(

@@ -24,12 +24,16 @@ from opsnb.base.plan import Plan
 from opsnb.control.approvals.freeze import blocked
 from opsnb.control.approvals.handlers import conflict
 from opsnb.control.approvals.values import Act, ActKind, Status
+from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.telling import tell
 from opsnb.control.ledger.events import RunClaimed
 from opsnb.control.ledger.events_claims import ClaimRefused
 from opsnb.control.ledger.store import append
+from opsnb.control.notify.values import NoticeKind
 from opsnb.control.people.rules import may
 from opsnb.control.people.values import Action
 from opsnb.control.records import Cause, Mode, Verdict
@@ -39,7 +43,10 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 REFUSED = "refused"  # the kind of note that says why a run did not begin
+LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
+UNDER = "under"  # the kind of note that names the broken glass under which a run is started
+WITHOUT = "without"  # the kind of note that says why nobody had to approve a run, who was told, when it is reviewed
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
 
@@ -70,7 +77,7 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
     for row in store.startable(connection):
         request = store.request_row(connection, row.request)
         by, mode = starter(connection, row.id) or request.requester, Mode(row.mode)
-        stop = by_hand(connection, ground, request, by, now)
+        stop = by_hand(connection, ground, row, by, now)
         if stop is None and mode.changes:
             stop = take(connection, ground, row, by, now)
         store.take(connection, row)
@@ -83,10 +90,22 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
     return None
 
 
-def by_hand(connection: Connection, ground: Ground, request: Row[Any], by: str, now: datetime) -> Stop | None:
-    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts."""
-    found = leave_of(connection, ground.policies(), json.loads(request.body), by, now)
-    return None if found is None or found.ok else Stop(cause=found.cause, why=found.why, hint=found.hint)
+def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
+    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts.
+
+    ``noted(LEAVE)`` says under which grant or broken glass it begins, and which approvals of that count.
+    """
+    body = json.loads(store.request_row(connection, row.request).body)
+    found = leave_of(connection, ground.policies(), body, by, now)
+    if found is None or not found.ok:
+        return Stop(cause=found.cause, why=found.why, hint=found.hint) if found else None
+    if found.source:
+        grant = open_case(connection, ground.policies(), found.source, now)
+        store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
+    if found.glass:
+        use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
+        store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})
+    return None
 
 
 def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
@@ -94,13 +113,47 @@ def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: da
     mode = Mode(row.mode)
     case = open_case(connection, ground.policies(), row.request, now)
     slot = slot_of(connection, row, mode)
-    stop = next(stops(case, ground, by, now), None) or _claimed(connection, slot) or _before(connection, row, mode)
-    if stop is None:
-        claims.add(
-            connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now,
-            approvals=counting(case, now),
-        )  # fmt: skip
-    return stop
+    under = _under(connection, ground, case, row.id, by, now)
+    stop = (
+        next(stops(case, ground, by, now, under), None) or _claimed(connection, slot) or _before(connection, row, mode)
+    )
+    if stop is not None:
+        return stop
+    broken = under if isinstance(under, Broken) and next(lacking(case, now), None) else None
+    if broken is None and not case.asked:  # its policy asks for nobody: what it owes is kept all the same
+        case = ask_in(connection, case, now)
+    claims.add(
+        connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now, approvals=counting(case, now)
+    )
+    if broken is not None:
+        use(connection, broken, row.id, row.request, mode, by, now)
+    _tell(connection, case, row.id, broken, now)
+    return None
+
+
+def _under(connection: Connection, ground: Ground, case: Case, run: str, by: str, now: datetime) -> Broken | str:
+    """Return the broken glass under which a run is started, or why it is worth nothing; empty: under none."""
+    noted = store.noted(connection, run, UNDER)
+    if not noted:
+        return ""
+    if by != case.row.requester:
+        return f"{case.who.name(by)} did not ask for it, and a broken glass is for what one planned oneself"
+    return covers(connection, ground.policies(), str(noted[-1]), by, case.policy, case.body["hosts"], now)
+
+
+def _tell(connection: Connection, case: Case, run: str, broken: Broken | None, now: datetime) -> None:
+    """Tell whom the policy names of a change that begins, and keep for its record why nobody had to approve it."""
+    told = case.policy.told(case.subject, case.who, glass=broken is not None)
+    free = not case.flow.steps
+    kind = NoticeKind.GLASS_RUN if broken else NoticeKind.FREE if free else NoticeKind.RUN
+    tell(connection, told, kind, case.row.id, run, now=now)
+    names = sorted(case.who.name(person) for person in told)
+    if broken is not None:
+        store.note(connection, run, WITHOUT, {**broken.as_json(), "told": names})
+    elif free:
+        due = case.state(now).review_due
+        policy = case.policy.name
+        store.note(connection, run, WITHOUT, {"policy": policy, "review_due": stamp(due) if due else "", "told": names})
 
 
 def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
@@ -110,7 +163,7 @@ def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
     return claims.slot_of(row.request, mode, str(row.undoes or ""), attempts)
 
 
-def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
+def stops(case: Case, ground: Ground, by: str, now: datetime, under: Broken | str = "") -> Iterator[Stop]:
     """Yield what keeps a change from beginning, what was sealed first, what people said last.
 
     Args:
@@ -118,6 +171,8 @@ def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
         ground: The world outside.
         by: Id of who starts it.
         now: The moment.
+        under: The broken glass under which it is started, which stands for approvals and goes through a freeze, or why
+            that is worth nothing; empty: it is started under none.
     """
     again = f"plan anew: opsnb run {case.row.runbook} ..."
     yield from (Stop(cause=c, why=w, hint=again) for c, w in _altered(case))
@@ -127,9 +182,18 @@ def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
         why = f"policy {case.policy.name} is not what request {case.row.id} was sealed with"
         yield Stop(cause=Cause.POLICY, why=why, hint=again)
     yield from _people(case, by, now)
+    for stop in lacking(case, now):
+        if stop.cause is Cause.ENDED or not under:  # a veto holds against a broken glass, too
+            yield stop
+        elif isinstance(under, str):
+            yield Stop(cause=Cause.GLASS, why=under, hint=stop.why)
+
+
+def lacking(case: Case, now: datetime) -> Iterator[Stop]:
+    """Yield what a broken glass stands for: a freeze that holds, and what people have not said."""
     if why := blocked(case.policy.freezes, now, float(case.body["limits"]["run_seconds"])):
         yield Stop(cause=Cause.FREEZE, why=why)
-    yield from _unapproved(case, now)
+    yield from unapproved(case, now)
 
 
 def _altered(case: Case) -> Iterator[tuple[Cause, str]]:
@@ -161,7 +225,8 @@ def _people(case: Case, by: str, now: datetime) -> Iterator[Stop]:
             yield Stop(cause=cause, why=f"{case.who.name(person)}, who {did}, may not: {decision.reason}")
 
 
-def _unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+def unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+    """Yield what people have not said, an approval that counts no more first."""
     state = case.state(now)
     if state.status is Status.APPROVED:
         return

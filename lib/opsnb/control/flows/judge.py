@@ -12,6 +12,7 @@ from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.ask import planned
+from opsnb.control.flows.claim import LEAVE
 from opsnb.control.flows.refuse import NOTE as REFUSED
 from opsnb.control.flows.refuse import notes as refused
 from opsnb.control.flows.seal import blob_path
@@ -121,9 +122,11 @@ def _parameter(row: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _approvals(connection: Any, run: str) -> list[dict[str, Any]]:
-    """Return the approvals that let the run through when it was claimed."""
+    """Return the approvals that let the run through when it was claimed: its own, or those of the grant by hand."""
     claim = claims.of_run(connection, run)
-    return list(claim.approvals) if claim else []
+    if claim:
+        return list(claim.approvals)
+    return [row for leave in store.noted(connection, run, LEAVE) for row in leave["approvals"]]
 
 
 def _notes(ended: Ended) -> list[str]:

@@ -1,7 +1,7 @@
 """Leave to work by hand: whether somebody may do this on these hosts now, and until when.
 
 One question, asked when a run by hand is asked for, when a worker claims it, and again while it goes on. On hosts that
-a policy protects the answer comes from a grant; everywhere it needs a role that lets them.
+a policy protects the answer comes from a grant, or from a broken glass; everywhere it needs a role that lets them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from sqlalchemy import Connection, select
 from opsnb.base.canonical import sha256
 from opsnb.base.clock import stamp
 from opsnb.base.errors import RefusedError
-from opsnb.control.approvals.policy import Policies
+from opsnb.control.approvals.policy import GLASS, Policies, Policy
 from opsnb.control.approvals.values import Status
 from opsnb.control.flows.case import Case, open_case, policy_of
+from opsnb.control.flows.glass import Broken, covering, covers
 from opsnb.control.people.rules import may
 from opsnb.control.people.store import directory
 from opsnb.control.people.values import Action, Target
@@ -30,6 +31,7 @@ PLANNED = "HST-006"  # it is planned, and its own approval is its grant
 GRANTED = frozenset(BY_HAND.values())  # what a grant may be for
 MAX_LOOKED_AT = 50  # of somebody's latest grants
 MAX_NAMED = 8  # hosts in a refusal
+SOON = timedelta(seconds=60)  # before the end of a leave it is said, and looked whether another one holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class Leave:
         cause: What it is.
         until: When it ends, if nothing ends it before; ``None``: at no time that is known.
         source: Id of the request that gives it; empty where none is needed.
+        glass: The broken glass that gives it, where no grant does.
     """
 
     ok: bool
@@ -51,6 +54,7 @@ class Leave:
     cause: Cause = Cause.GRANT
     until: datetime | None = None
     source: str = ""
+    glass: Broken | None = None
 
     def raised(self) -> RefusedError:
         """Return a no as an error."""
@@ -67,8 +71,9 @@ class Held:
 
 
 def leave(
-    connection: Connection, policies: Policies, person: str, action: Action, hosts: list[dict[str, Any]], now: datetime
-) -> Leave:
+    connection: Connection, policies: Policies, person: str, action: Action, hosts: list[dict[str, Any]], now: datetime,
+    under: str = "",
+) -> Leave:  # fmt: skip
     """Return whether a person, by id, may do this by hand on these hosts now, and until when.
 
     Args:
@@ -78,6 +83,9 @@ def leave(
         action: ``exec``, ``ssh`` or ``cp``.
         hosts: The sealed rows of the hosts.
         now: The moment.
+        under: What gave it before. While that holds and does not end soon nothing else is looked at, and when nothing
+            holds any more the answer says what became of it. What goes on under it may go on under another grant; a
+            glass is broken for what begins under it.
     """
     if stop := _without_role(connection, person, action, hosts, now):
         return stop
@@ -85,42 +93,50 @@ def leave(
     if not policy.protected:
         return Leave(ok=True)
     wanted = {str(row["name"]) for row in hosts}
+    before = held_by(connection, policies, under, person, policy, hosts, now) if under else None
+    if before and not before.why and before.until - now > SOON:
+        return Leave(ok=True, until=before.until, source=under)
     found = list(_held(connection, policies, person, action, wanted, now))
-    if good := [held for held in found if not held.why]:
+    if good := [held for held in (*found, *([before] if before else ())) if not held.why]:
         longest = max(good, key=lambda held: held.until)
         return Leave(ok=True, until=longest.until, source=longest.source)
+    broken = None if under else covering(connection, policies, person, policy, hosts, now)
+    if broken:
+        return Leave(ok=True, until=broken.until, source=broken.request, glass=broken)
     names = sorted(wanted)[:MAX_NAMED]
     last = f"; {found[0].why}" if found else ""
-    return Leave(
-        ok=False, why=f"policy {policy.name} protects {', '.join(names)}: '{action}' needs a grant{last}",
-        hint=f"opsnb grant {action} {','.join(names)} --reason '...'",
-    )  # fmt: skip
+    needed = f"policy {policy.name} protects {', '.join(names)}: '{action}' needs a grant{last}"
+    hint = f"opsnb grant {action} {','.join(names)} --reason '...'"
+    return Leave(ok=False, why=before.why if before else needed, hint=hint)
 
 
 def leave_of(
-    connection: Connection, policies: Policies, body: Mapping[str, Any], person: str, now: datetime
+    connection: Connection, policies: Policies, body: Mapping[str, Any], person: str, now: datetime, under: str = ""
 ) -> Leave | None:
     """Return the leave that a sealed run needs; ``None`` where it does nothing by hand.
 
     What is planned needs its role alone: its own approval is its grant.
     """
-    action = BY_HAND.get(str(body["id"] or ""))
+    action = BY_HAND.get(str(body.get("id") or ""))
     if action is None:
         return None
     if body["id"] == PLANNED:
         return _without_role(connection, person, action, body["hosts"], now) or Leave(ok=True)
-    return leave(connection, policies, person, action, body["hosts"], now)
+    return leave(connection, policies, person, action, body["hosts"], now, under)
 
 
-def held_still(
-    connection: Connection, policies: Policies, source: str, person: str, action: Action, hosts: list[dict[str, Any]],
+def held_by(
+    connection: Connection, policies: Policies, source: str, person: str, policy: Policy, hosts: list[dict[str, Any]],
     now: datetime,
-) -> Leave | None:  # fmt: skip
-    """Return the leave that one request still gives; ``None``: look at all of them. Cheap, for what looks often."""
-    if _without_role(connection, person, action, hosts, now):
-        return None
-    held = _grant(open_case(connection, policies, source, now), {str(row["name"]) for row in hosts}, now)
-    return None if held.why else Leave(ok=True, until=held.until, source=source)
+) -> Held:  # fmt: skip
+    """Return until when one request, a grant or a broken glass, lets a person work on these hosts by hand."""
+    case = open_case(connection, policies, source, now)
+    if case.row.runbook != GLASS:
+        return _grant(case, {str(row["name"]) for row in hosts}, now)
+    found = covers(connection, policies, source, person, policy, hosts, now)
+    return Held(source=source, until=now, why=found) if isinstance(found, str) else Held(
+        source=source, until=found.until
+    )  # fmt: skip
 
 
 def _without_role(
