@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from claims import world
-from claims.history import NAMES, SEEN
+from claims.history import NAMES, SEEN, must
 from claims.oracle import BOT, Claimed
 from claims.saying import Saying
 from opsnb.base.errors import RefusedError
@@ -79,7 +79,7 @@ class Claiming(Saying):
         self.number += 1
         request = f"h{self.number}"
         with self.database.transaction() as connection:
-            world.seal_by_hand(connection, self.ground, request, who, host)
+            world.seal_by_hand(connection, request, who, host)
             run = queue(connection, request, "HST-004", "t", Mode.READ, who)
         self.hands[request] = (who, host)
         self.queued.append((run, request, Mode.READ, who, ""))
@@ -109,7 +109,7 @@ class Claiming(Saying):
                 if said:
                     self.keep(connection, request, said)
         except RefusedError as error:
-            assert not wanted, f"{who} may not start {request}: {error.message}"
+            must(not wanted, f"{who} may not start {request}: {error.message}")
             self.seen("refused to start")
             return
         self.starts[request][2] = True

@@ -25,6 +25,11 @@ MOST = 4  # requests in one history, and as many grants
 SEEN: Counter[str] = Counter()  # what histories came to: a machine that never claims proves nothing
 
 
+def must(so: object, what: str) -> None:
+    """Fail, and say what, where something is not so."""
+    assert so, what
+
+
 class History:
     """One history: the database, the books, and what stands in the queue."""
 

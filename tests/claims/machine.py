@@ -80,6 +80,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "plan anew": lambda m, d: m.plan_anew(d.which),
     "act": lambda m, d: m.act(d.who, d.which, d.one(SAYING), d.other if d.flag else "", d.other, d.odd),
     "say": lambda m, d: m.say_well(d.which, d.one(SAYING), d.odd),
+    "tempt": lambda m, d: m.tempt(d.which, d.pick),
     "approve": lambda m, d: m.approve(d.which, d.pick),
     "lapse": lambda m, _: m.lapse(),
     "usual": lambda m, d: m.usual(d.which, d.pick, d.odd_one(("dora", "dora", "anna", BOT))),
@@ -107,10 +108,11 @@ USUAL = (
 )  # fmt: skip
 TEMPERS: dict[str, tuple[str, ...]] = {
     "calm": USUAL,
-    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "leader", "act", *["start"] * 3),
-    "delegates": (*USUAL, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["act"] * 3),
+    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "leader", "act", "tempt", *["start"] * 3),
+    "delegates": (*USUAL, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["tempt"] * 4,
+                  "act"),
     "policies": (*USUAL, *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
-    "words": (*USUAL, *["say"] * 6, *["act"] * 5, "plan anew", "approve", "lapse"),
+    "words": (*USUAL, *["say"] * 6, *["act"] * 5, *["tempt"] * 3, "plan anew", "approve", "lapse"),
     "time": (*USUAL, *["wait"] * 5, *["lapse"] * 3, *["due"] * 3, "approve", "say"),
     "starts": (*["ask"] * 3, *["approve"] * 6, *["due"] * 5, *["claim"] * 4, *["end"] * 2, *["start"] * 3, "wait",
                "policy", "leave"),

@@ -328,7 +328,7 @@ class Books:
         able = next((s for s in opened if self.fit(who, voice, now, s, asked, now)), None)
         return (able or (opened[0] if opened else None)), able is not None
 
-    def lets_say(self, kind, who, voice, asked, now, *, to="", words=True, unread=False):
+    def lets_say(self, kind, who, voice, asked, now, *, to="", words=True, unread=False):  # noqa: PLR0911
         """Whether an act is let in. ``unread``: they read another plan; ``asked`` is as the clock left it."""
         status, able = self.status(asked, now), self.may(who, "approve", asked)
         if who not in self.active or unread or (kind in WORDY and not words):

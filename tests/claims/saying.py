@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from claims import world
-from claims.history import MOST, PEOPLE, SEEN, History
-from claims.oracle import Asked, Said
+from claims.history import MOST, PEOPLE, SEEN, History, must
+from claims.oracle import BOT, Asked, Said
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.values import ActKind
@@ -102,7 +102,7 @@ class Saying(History):
                 )
                 self.keep(connection, request, [*said, own])
         except RefusedError as error:
-            assert not wanted, f"{who}'s {kind} of {request} was refused: {error.message}"
+            must(not wanted, f"{who}'s {kind} of {request} was refused: {error.message}")
             self.seen(f"refused to {kind.value}")
             return False
         return True
@@ -118,6 +118,16 @@ class Saying(History):
         if able:
             who, to = able[pick % len(able)]
             self.say(request, kind, who, "", to)
+
+    def tempt(self, which: int, pick: int) -> None:
+        """Somebody tries whose yes may be worth nothing: the requester, an author, a bot, a stand-in, who said yes."""
+        request = self.pick(which)
+        asked, lent = self.books.requests[request], self.books.delegations
+        able = [(asked.requester, ""), (BOT, ""), *((a, "") for a in asked.authors), *((d[1], d[0]) for d in lent)]
+        able += [(d[1], "") for d in lent if d[0] == asked.requester] * 2
+        able += [(p, "") for s in asked.of("approve") for p in (s.who, s.voice)]
+        who, behalf = able[pick % len(able)]
+        self.say(request, ActKind.APPROVE, who, behalf)
 
     def approve(self, which: int, pick: int) -> None:
         """Somebody who may approves."""
@@ -189,7 +199,7 @@ class Saying(History):
                 person = world.actor(connection, who)
                 require_grant(connection, self.ground.policies(), person, Action.EXEC, hosts, self.now)
         except RefusedError as error:
-            assert against, f"{who} may not work on {host}: {error.message}"
+            must(against, f"{who} may not work on {host}: {error.message}")
             self.seen(f"asked for by hand, refused for {min(against)}")
             return
         assert not against, f"{who} works on {host}"

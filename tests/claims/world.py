@@ -239,10 +239,10 @@ def empty(database: Database) -> None:
         kept = KEPT.get(id(database))
         used = TOUCHED if kept else [t.name for t in reversed(metadata.sorted_tables)]
         if postgres:
-            connection.exec_driver_sql(";".join(f'DELETE FROM "{name}"' for name in used))
+            connection.exec_driver_sql(";".join(f'DELETE FROM "{name}"' for name in used))  # noqa: S608  (our own)
         else:
             for name in used:
-                connection.exec_driver_sql(f'DELETE FROM "{name}"')
+                connection.exec_driver_sql(f'DELETE FROM "{name}"')  # noqa: S608  (our own)
             connection.execute(text(trigger))
         if kept:
             for name, rows in kept.items():
@@ -290,7 +290,7 @@ def seal(
     return sha256(data), plan(connection, request, names, "p")
 
 
-def seal_by_hand(connection: Any, ground: MovedGround, request: str, who: str, host: str) -> None:
+def seal_by_hand(connection: Any, request: str, who: str, host: str) -> None:
     """Store a request to work by hand, as sealing leaves it."""
     hosts = hosts_of((host,))
     body = {

@@ -281,7 +281,7 @@ def _claimed(connection: Connection, slot: str) -> Stop | None:
 
 
 def _before(connection: Connection, row: Row[Any], mode: Mode) -> Stop | None:
-    """Return what keeps an undo or a retry from following what was claimed before it: a second one in the queue, too."""
+    """Return what keeps an undo or a retry from following what was claimed before it, as a second one in the queue."""
     if mode is Mode.APPLY:
         return None
     earlier = [store.run_row(connection, claim.run) for claim in claims.of_request(connection, row.request)]
