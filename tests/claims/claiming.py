@@ -52,12 +52,27 @@ class Claiming(Saying):
         if mode is Mode.APPLY or begun:
             self.put_in_line(request, mode, who, begun[-1] if mode is Mode.UNDO else "")
 
-    def put_in_line(self, request: str, mode: Mode, who: str, undoes: str) -> None:
+    def queue_under_glass(self, which: int, pick: int) -> None:
+        """A run stands in the queue under a broken glass, whoever broke it, and mostly begins at once."""
+        request = self.pick(which)
+        glasses = [name for name, asked in self.books.requests.items() if asked.glass]
+        if not glasses:
+            return
+        glass = glasses[pick % len(glasses)]
+        who = (self.books.requests[glass].requester, self.books.requests[request].requester, "dora")[pick % 3]
+        begun = [c.run for c in self.books.requests[request].claimed if c.mode != "undo"]
+        mode = Mode.UNDO if begun and pick % 2 else Mode.APPLY
+        self.put_in_line(request, mode, who, begun[-1] if mode is Mode.UNDO else "", glass)
+        if pick % 4:
+            self.claim()
+
+    def put_in_line(self, request: str, mode: Mode, who: str, undoes: str, under: str = "") -> None:
         """Queue a run."""
         with self.database.transaction() as connection:
-            run = queue(connection, request, "TST-100", "t", mode, who, undoes or None)
+            run = queue(connection, request, "TST-100", "t", mode, who, undoes or None, under)
         self.queued.append((run, request, mode, who, undoes))
-        self.seen("queued blindly")
+        self.under[run] = under
+        self.seen("queued blindly" + (" under a glass" if under else ""))
 
     def only_person(self, which: int, pick: int) -> None:
         """Whoever asked is the only person left, and starts it."""
@@ -94,19 +109,23 @@ class Claiming(Saying):
         asked = self.books.requests[request]
         going = any(q[1] == request and q[2] is Mode.APPLY for q in (*self.queued, *self.running))
         after, said = self.books.let(request, who, self.second)
-        wanted = after is not None and not going and not any(c.mode == "apply" for c in asked.claimed)
+        glasses = self.books.covering(who, asked, self.second) if who == asked.requester else []
+        stand_in = bool(glasses) and not self.books.against(request, who, self.second, under=glasses[0])
+        wanted = (after is not None or stand_in) and not going and not any(c.mode == "apply" for c in asked.claimed)
         try:
             with self.database.transaction() as connection:
                 policies = self.ground.policies()
                 if stop := _applied(connection, open_case(connection, policies, request, self.now)):
                     raise stop.raised()
-                let(connection, self.ground, world.actor(connection, who), request, self.now)
-                run = queue(connection, request, "TST-100", "t", Mode.APPLY, who)
+                under = let(connection, self.ground, world.actor(connection, who), request, self.now).under
+                run = queue(connection, request, "TST-100", "t", Mode.APPLY, who, under=under)
                 claims.started(connection, request, run)
                 assert wanted, f"{who} started {request}"
-                assert after is not None
-                asked.asked = after.asked
-                if said:
+                assert bool(under) == (after is None)
+                assert not under or under in glasses
+                self.under[run] = under
+                asked.asked = after.asked if after else asked.asked
+                if said and not under:
                     self.keep(connection, request, said)
         except RefusedError as error:
             must(not wanted, f"{who} may not start {request}: {error.message}")
@@ -114,7 +133,7 @@ class Claiming(Saying):
             return
         self.starts[request][2] = True
         self.queued.append((run, request, Mode.APPLY, who, ""))
-        self.seen("started" + (" by the only person" if said else ""))
+        self.seen("started" + (" under a glass" if under else " by the only person" if said else ""))
 
     def start_due(self, wait: int) -> None:
         """What is due is started, nothing else; a freeze holds it back, anything else ends the waiting."""
@@ -180,17 +199,28 @@ class Claiming(Saying):
         who, host = self.hands[request]
         against = self.books.by_hand(who, "exec", {host: world.PLACES[host]}, self.second)
         assert bool(refused) == bool(against), f"{who} by hand on {host}: {said}, against {against}"
+        one = None
+        held = self.books.now_rules(here := self.books.here(who, {host: world.PLACES[host]}, self.second)).protected
+        if held and not against and not self.books.holds(who, "exec", {host}, self.second):
+            with self.database.transaction() as connection:
+                (glass,) = claims.glass_of(connection, [run]).values()
+            assert glass in self.books.covering(who, here, self.second)
+            one = Claimed(run, "read", "")
+            self.books.requests[glass].under.append((one, request))
+            SEEN["by hand under a glass"] += 1
         if refused:
             assert refused[-1]["cause"] in against
             self.seen(f"by hand, refused for {refused[-1]['cause']}")
         else:
             self.seen("by hand, begun")
-        self.running.append((run, request, Mode.READ, None))
+        self.running.append((run, request, Mode.READ, one))
 
     def judged(self, request: str, one: Claimed, by: str, claim: Any, refused: list[Any]) -> None:
         """Compare a claim with what the oracle says, both ways."""
         asked = self.books.requests[request]
-        against = self.books.against(request, by, self.second, one.mode, one.undoes)
+        under = self.under.get(one.run, "")
+        usual = self.books.unapproved(asked, self.second) or self.books.frozen(asked, self.second)
+        against = self.books.against(request, by, self.second, one.mode, one.undoes, under)
         if claim is None:
             cause = refused[-1]["cause"]
             assert against, f"{one.mode} of {request} was refused ({refused[-1]}), and nothing stands against it"
@@ -202,7 +232,9 @@ class Claiming(Saying):
             given = {w if w == v else f"{w} on behalf of {v}" for w, v in names}
             assert {row["who"] for row in claim.approvals} == (given if self.books.flow(asked) else set())
             asked.claimed.append(one)
-            self.seen(f"granted: {one.mode}")
+            self.seen(f"granted: {one.mode}" + (" under a glass" if usual else ""))
+            if usual:
+                self.books.requests[under].under.append((one, request))
             SEEN["granted by the requester's own approval"] += any(w == asked.requester for w, _ in names)
         self.running.append((one.run, request, Mode(one.mode), one if claim else None))
 
@@ -215,6 +247,8 @@ class Claiming(Saying):
         if request in self.hands:
             with self.database.transaction() as connection:
                 world.end(connection, run, Verdict.DONE, {})
+            if claimed is not None:
+                claimed.verdict = "DONE"
             self.seen("ended: by hand")
             return
         asked = self.books.requests[request]

@@ -43,6 +43,7 @@ class History:
         self.queued: list[tuple[str, str, Mode, str, str]] = []  # run, request, mode, by, undoes
         self.running: list[tuple[str, str, Mode, Claimed | None]] = []
         self.altered: dict[str, dict[str, Any]] = {}  # request -> what stood in the database
+        self.under: dict[str, str] = {}  # run -> the broken glass that it is started under
         self.hands: dict[str, tuple[str, str]] = {}  # request of a run by hand -> who, host
         self.starts: dict[str, list[Any]] = {}  # request -> kind, due, whether it was started
         self.steps = 0

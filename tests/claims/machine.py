@@ -30,7 +30,7 @@ SAYING = (
     ActKind.WITHDRAW, ActKind.DELEGATE, ActKind.REVIEW, ActKind.DELEGATE,
 )  # fmt: skip
 STARTS = ("asked", "asked", "approved", "time")
-ROLES = ("approver", "engineer", "stager", "minor", "administrator")
+ROLES = ("approver", "engineer", "stager", "minor", "administrator", "oncall")
 WAITS = (1, 60, 240, 299, 300, 1800, HOUR - 1, HOUR, 2 * HOUR, 4 * HOUR, DAY, 7 * DAY)
 PRINCIPALS, STAND_INS = ("bob", "carol", "anna", "dora", "bob"), ("erin", "erin", "carol", "bob", "finn")
 POLICIES = tuple(sorted(world.POLICIES))
@@ -98,8 +98,14 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "by hand": lambda m, d: m.by_hand(d.one(("dora", "dora", "anna", "erin")), d.odd_one(("web1", "s1"))),
     "queue by hand": lambda m, d: m.queue_by_hand(d.one(("dora", "dora", "anna", "erin")), d.odd_one(("web1", "s1"))),
     "about a grant": lambda m, d: m.about_a_grant(
-        d.one((ActKind.VETO, ActKind.APPROVE, ActKind.WITHDRAW)), d.who, d.which
+        d.one((ActKind.VETO, ActKind.APPROVE, ActKind.WITHDRAW, ActKind.REVIEW, ActKind.REVIEW)), d.who, d.which
     ),
+    "smash": lambda m, d: m.break_glass(
+        d.one(("anna", "dora", "anna", d.who)), d.odd_one(("web1,web2", "web1,web2,s1", "s1")), (300, 1800)[d.flag]
+    ),
+    "under glass": lambda m, d: m.queue_under_glass(d.which, d.pick),
+    "on call": lambda m, d: m.role("dora", "oncall", give=d.odd % 5 != 0),
+    "glass policy": lambda m, d: m.another_policy(d.one(("glass", "glass", "glass by place")), back=False),
     "protect": lambda m, d: m.another_policy(d.one(("protected", "by place too")), back=False),
 }
 USUAL = (
@@ -119,6 +125,9 @@ TEMPERS: dict[str, tuple[str, ...]] = {
     "ground": (*USUAL, *["move"] * 4, *["mend"] * 3, *["claim"] * 2, "queue", "queue"),
     "by hand": (*["protect"] * 2, *["grant"] * 5, *["by hand"] * 5, *["queue by hand"] * 4, *["claim"] * 3, "end", *["about a grant"] * 2, "wait", "leave", "role",
                 "delegate", "alone", "usual"),
+    "glass": (*["glass policy"] * 2, *["smash"] * 5, *["under glass"] * 5, "on call", "on call", *["ask"] * 3,
+              *["start"] * 4, "end", "end", "claim", "about a grant", "about a grant", "wait", "minute", "leave", "role",
+              "queue by hand", "by hand", "say"),
     "everything": (*USUAL, *STEPS),
 }  # fmt: skip
 

@@ -17,8 +17,11 @@ FINAL = {*ENDS.values(), "returned", "expired"}
 WORDY = {"return", "reject", "veto", "comment", "review"}
 EVERYWHERE = ("prod", "staging")
 MAY = {  # role -> action -> (environments, risks)
-    "administrator": dict.fromkeys(("request", "apply", "approve", "exec"), (EVERYWHERE, ("change", "danger"))),
+    "administrator": dict.fromkeys(
+        ("request", "apply", "approve", "exec", "break"), (EVERYWHERE, ("change", "danger"))
+    ),
     "engineer": dict.fromkeys(("request", "apply", "exec"), (EVERYWHERE, ("change", "danger"))),
+    "oncall": dict.fromkeys(("request", "apply", "exec", "break"), (EVERYWHERE, ("change", "danger"))),
     "approver": {"approve": (EVERYWHERE, ("change", "danger"))},
     "stager": {"approve": (("staging",), ("change", "danger"))},
     "minor": {"approve": (EVERYWHERE, ("change",))},
@@ -50,6 +53,8 @@ class Rules:
     freezes: tuple[tuple[int, int], ...] = ()
     free: frozenset[str] = frozenset()
     protected: bool = False
+    breakers: tuple[str, ...] = ()  # who may break the glass
+    glass_most: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,9 @@ class Asked:
     claimed: list[Claimed] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)  # what is not as it was sealed
     owed: bool = False  # a review, once it went without an approval
-    seconds: int = 0  # of a grant
+    seconds: int = 0  # of a grant, or of a broken glass
+    glass: bool = False
+    under: list[tuple[Claimed | None, str]] = field(default_factory=list)  # what was begun under it: claim, request
 
     def of(self, kind, step=None):
         """Return the acts of a kind about this plan, oldest first."""
@@ -178,6 +185,13 @@ class Books:
     # -- what holds ----------------------------------------------------------------------------------------------------
 
     def now_rules(self, asked):
+        """What is asked for now: a broken glass holds for its seconds and is never one's own to review."""
+        rules = self.policy_rules(asked)
+        if not asked.glass:
+            return rules
+        return replace(rules, validity=min(asked.seconds, rules.glass_most), own=False, review=DAY)
+
+    def policy_rules(self, asked):
         """The rules that hold now for a request."""
         found = self.rules[self.policy]
         places = "+".join(sorted({e for _, e in asked.hosts}))
@@ -186,6 +200,8 @@ class Books:
     def flow(self, asked):
         """The steps that hold now: none for whom the policy lets go without."""
         rules = self.now_rules(asked)
+        if asked.glass:
+            return ()
         goes = not asked.seconds and asked.requester in rules.free & self.people()
         return () if goes else rules.steps
 
@@ -341,6 +357,7 @@ class Books:
                 and not asked.of("review")
                 and able
                 and not self.never(who, asked, self.now_rules(asked), now)
+                and (not asked.glass or (status != "approved" and self._over(who, asked)))
             )
         if status in FINAL:
             return False
@@ -350,11 +367,17 @@ class Books:
             return who == voice != asked.requester and able
         return status != "approved" and self._handles(kind, who, voice, asked, now, to)
 
+    def _over(self, who, glass):
+        """Whether all that was done under a broken glass has ended, and somebody might have approved each."""
+        asked = [self.requests.get(request) for _, request in glass.under]
+        going = any(run is not None and not run.verdict for run, _ in glass.under)
+        return not going and all(a is None or self.may(who, "approve", a) for a in asked)
+
     def _handles(self, kind, who, voice, asked, now, to):
         """What takes a handler of an open step."""
         step, able = self.chosen(who, voice, asked, now)
         if kind == "approve":
-            return able and asked.sealed == self.now_rules(asked)
+            return able and asked.sealed == self.policy_rules(asked)
         if step is None or not self.fit(who, voice, now, step, asked, now):
             return False
         if kind in {"return", "reject"}:
@@ -405,7 +428,7 @@ class Books:
     def standing(self, asked, starter, now):
         """What else stands against a change, the approvals aside."""
         found = set(asked.wrong)
-        found |= set() if asked.sealed == self.now_rules(asked) else {"policy"}
+        found |= set() if asked.sealed == self.policy_rules(asked) else {"policy"}
         for who, action in ((asked.requester, "request"), (starter, "apply")):
             if not self.may(who, action, asked):
                 found.add("role" if who in self.active else "person")
@@ -424,14 +447,51 @@ class Books:
         began = any(c.mode == "apply" for c in asked.claimed)
         return {"claimed"} if going or over or not began else set()
 
-    def against(self, request, starter, now, mode="apply", undoes=""):
-        """Every cause that stands against a claim; nothing: it has to be granted."""
+    def against(self, request, starter, now, mode="apply", undoes="", under=""):
+        """Every cause that stands against a claim; nothing: it has to be granted.
+
+        ``under`` is the broken glass that it is started under: one that covers it stands for approvals and goes through
+        a freeze, one that is worth nothing is a reason of its own where something else is missing.
+        """
         asked = self.requests[request]
-        return (
-            self.standing(asked, starter, now)
-            | self.unapproved(asked, now)
-            | self.used(asked, mode, undoes, len(asked.hosts))
+        standing, lacking = self.standing(asked, starter, now), self.unapproved(asked, now)
+        lacking |= standing & {"freeze"}
+        standing = (standing - {"freeze"}) | self.used(asked, mode, undoes, len(asked.hosts))
+        if not under or not lacking:
+            return standing | lacking
+        holds = starter == asked.requester and self.covers(under, starter, asked, now)
+        return standing | (lacking & {"ended"}) | (set() if holds else {"glass"})
+
+    def breaks(self, who, asked, now):
+        """Whether somebody may break the glass on hosts."""
+        rules = self.policy_rules(asked)
+        late = any(
+            a.glass and a.requester == who and not a.of("review") and now >= a.asked + DAY
+            for a in self.requests.values()
         )
+        return self.may(who, "break", asked) and self._named(who, rules, asked) and who != BOT and not late
+
+    def _named(self, who, rules, asked):
+        return who in self.meant(rules.breakers, asked) & self.people()
+
+    def covers(self, glass, who, asked, now):
+        """Whether a broken glass lets somebody do something now."""
+        broken = self.requests[glass]
+        return (
+            broken.glass
+            and broken.requester == who != BOT
+            and now >= broken.asked
+            and broken.sealed == self.policy_rules(broken)
+            and self._named(who, self.policy_rules(broken), broken)
+            and self.may(who, "break", broken)
+            and self.status(broken, now) == "approved"
+            and set(asked.hosts) <= set(broken.hosts)
+            and self._named(who, self.policy_rules(asked), asked)
+        )
+
+    def covering(self, who, asked, now):
+        """The broken glasses that let somebody do something now."""
+        return [g for g, a in self.requests.items() if a.glass and self.covers(g, who, asked, now)]
 
     def let(self, request, starter, now):
         """Return a request as it is when somebody starts it, and what is said with that; None: they may not.
@@ -461,8 +521,8 @@ class Books:
     def holds(self, who, action, hosts, now):
         """Whether a grant of somebody's lets them work by hand on hosts now."""
         for asked in self.requests.values():
-            whole = asked.seconds and asked.requester == who and "request" not in asked.wrong
-            if not whole or asked.sealed != self.now_rules(asked) or not hosts <= {h for h, _ in asked.hosts}:
+            whole = asked.seconds and not asked.glass and asked.requester == who and "request" not in asked.wrong
+            if not whole or asked.sealed != self.policy_rules(asked) or not hosts <= {h for h, _ in asked.hosts}:
                 continue
             given = max((s.at for s in self.counted(asked, now)), default=asked.asked)
             if self.status(asked, now) == "approved" and now < given + asked.seconds:
@@ -471,8 +531,13 @@ class Books:
 
     def by_hand(self, who, action, hosts, now):
         """Every cause that stands against working by hand on hosts; nothing: they may."""
-        here = Asked(who, frozenset(), "", None, now, tuple(hosts.items()))
+        here = self.here(who, hosts, now)
         if not self.may(who, action, here):
             return {"role" if who in self.active else "person"}
         held = not self.now_rules(here).protected or self.holds(who, action, set(hosts), now)
+        held = held or bool(self.covering(who, here, now))
         return set() if held else {"grant"}
+
+    def here(self, who, hosts, now):
+        """Return what somebody does by hand, as a request that was not asked for."""
+        return Asked(who, frozenset(), "", None, now, tuple(hosts.items()))

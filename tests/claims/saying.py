@@ -164,7 +164,7 @@ class Saying(History):
             hosts=tuple((n, world.PLACES[n]) for n in hosts.split(",")),
         )  # fmt: skip
         asked.sealed = rules = self.books.now_rules(asked)
-        if not rules.protected or sum(bool(a.seconds) for a in self.all()) >= MOST:
+        if not rules.protected or sum(bool(a.seconds) and not a.glass for a in self.all()) >= MOST:
             return
         wanted = self.books.may(who, "exec", asked)
         services = world.services(self.database, self.ground)
@@ -212,3 +212,27 @@ class Saying(History):
         found = [name for name, asked in self.books.requests.items() if asked.seconds]
         if found:
             self.say(found[which % len(found)], kind, who)
+
+    def break_glass(self, who: str, hosts: str, seconds: int) -> None:
+        """Somebody breaks the glass."""
+        self.second += 1
+        asked = Asked(
+            requester=who, authors=frozenset(), plan="", sealed=None, asked=self.second, seconds=seconds, glass=True,
+            hosts=tuple((n, world.PLACES[n]) for n in hosts.split(",")),
+        )  # fmt: skip
+        asked.sealed = self.books.policy_rules(asked)
+        if sum(a.glass for a in self.all()) >= MOST:
+            return
+        wanted = self.books.breaks(who, asked, self.second)
+        try:
+            with self.database.transaction() as connection:
+                request = world.smash(connection, self.ground, who, hosts, seconds, self.now)
+                must(wanted, f"{who} broke the glass")
+                asked.plan = str(store.request_row(connection, request).plan_digest)
+                self.books.requests[request] = asked
+                self.settled(connection, request)
+        except RefusedError as error:
+            must(not wanted, f"{who} may not break the glass: {error.message}")
+            self.seen("refused to break the glass")
+            return
+        self.seen("glass broken")

@@ -26,6 +26,7 @@ from opsnb.control.database import Database, metadata
 from opsnb.control.flows import grant
 from opsnb.control.flows.ask import ask_in, set_start
 from opsnb.control.flows.case import open_case, policy_of
+from opsnb.control.flows.glass import break_in
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import changes
@@ -66,6 +67,8 @@ FREEZE = {"f": {"from": _clock(1), "to": _clock(4)}}
 FROZEN = Rules(freezes=((HOUR, 4 * HOUR),))
 PROD, STAGING = Rules(name="prod", steps=(Step(need=2),)), Rules(name="staging", validity=HOUR)
 BOTH = replace(PROD, name="prod + staging", validity=HOUR)
+BREAKERS = ("person:anna", "person:dora", "role:oncall")
+GLASS = {"for": list(BREAKERS), "notice": ["person:erin"], "at_most": "30m"}
 # the settings, and by hand what they come to for each set of environments (and risk) that is asked for
 POLICIES: dict[str, tuple[dict[str, Any], dict[str, Rules]]] = {
     "none": ({}, {
@@ -120,6 +123,15 @@ POLICIES: dict[str, tuple[dict[str, Any], dict[str, Rules]]] = {
         {"prod": {"environments": ["prod"], "approvals": 2, "protected": True},
          "staging": {"environments": ["stag*"], "validity": "1h"}},
         {"prod": replace(PROD, protected=True), "staging": STAGING, "*": replace(BOTH, protected=True)},
+    ),
+    "glass": (
+        {"all": {"approvals": 2, "freezes": FREEZE, "protected": True, "break_glass": GLASS}},
+        {"*": replace(FROZEN, steps=(Step(need=2),), protected=True, breakers=BREAKERS, glass_most=HOUR // 2)},
+    ),
+    "glass by place": (
+        {"prod": {"environments": ["prod"], "break_glass": GLASS}, "staging": {"environments": ["stag*"]}},
+        {"prod": Rules(name="prod", breakers=BREAKERS, glass_most=HOUR // 2), "staging": Rules(name="staging"),
+         "*": Rules(name="prod + staging")},
     ),
     "protected": ({"all": {"protected": True}}, {"*": Rules(protected=True)}),
 }  # fmt: skip
@@ -257,7 +269,7 @@ def empty(database: Database) -> None:
 
 TOUCHED = [
     "acts", "approvals", "starts", "claims", "intents", "notes", "locks", "runs", "requests", "ledger_entries",
-    "ledger_head", "delegates", "memberships", "people", "departments", "roles", "people_state",
+    "ledger_head", "glass_uses", "notices", "delegates", "memberships", "people", "departments", "roles", "people_state",
 ]  # fmt: skip
 
 
@@ -351,6 +363,12 @@ def tamper(connection: Any, request: str, cause: Cause) -> dict[str, Any]:
     before = {name: getattr(row, name) for name in values}
     connection.execute(update(store.requests).where(store.requests.c.id == request).values(**values))
     return before
+
+
+def smash(connection: Any, ground: MovedGround, who: str, hosts: str, seconds: int, now: datetime) -> str:
+    """Break the glass on hosts; return the request."""
+    rows = hosts_of(tuple(hosts.split(",")))
+    return break_in(connection, ground.policies(), actor(connection, who), rows, "it burns", seconds, now)
 
 
 def restore(connection: Any, request: str, values: dict[str, Any]) -> None:
