@@ -439,5 +439,5 @@ def test_many_at_a_slow_directory(slapd: Slapd) -> None:
         for thread in threads:
             thread.join()
     assert len(outcomes) == 24
-    assert sum("too many" in text for text in outcomes) == 24 - AT_A_TIME
-    assert time.monotonic() - begun < 4
+    assert 0 < sum("too many" in text for text in outcomes) <= 24 - AT_A_TIME
+    assert time.monotonic() - begun < 8  # one after the other would take 48 s
