@@ -35,12 +35,14 @@ def workspace(ctx: click.Context) -> Workspace:
         return Workspace(Path.cwd(), read_url(named))
     try:
         return find(Path(named))
-    except NotFoundError:
+    except NotFoundError as error:
         from opsnb.client.logins import current
 
-        if named == HERE and (url := current()):
+        if named != HERE:
+            raise
+        if url := current():
             return Workspace(Path.cwd(), url)
-        raise
+        raise NotFoundError(error.message, hint=f"{error.hint}; where one is served: opsnb login URL") from None
 
 
 def print_json(value: Any) -> None:

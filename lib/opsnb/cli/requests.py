@@ -163,7 +163,9 @@ def tell_request(shown: dict[str, Any]) -> None:
     click.echo(safe(f"  {shown['runbook']}  {shown['title']}  (risk {shown['risk']}, policy {shown['policy']})"))
     click.echo(safe(f"  asked by {shown['requester']}: {shown['why'] or 'no reason given'}"))
     click.echo(safe(f"  hosts {', '.join(shown['hosts'])}"))
-    if shown["under"] is None:
+    if shown["leave"]:
+        _leave(shown["leave"])
+    elif shown["under"] is None:
         _plan(shown["plan"])
     for step in shown["steps"]:
         state = "done" if step["done"] else "open" if step["open"] else "waits"
@@ -200,6 +202,10 @@ def _act(act: dict[str, Any]) -> None:
     void = "  (does not count" + f": {told(act['void'])}" * bool(act["void"]) + ")"
     void = void if act["act"] == "approve" and not act["counts"] else ""
     click.echo(safe(f"  {act['at']}  {act['act']} by {who}{void}  {act['comment']}".rstrip()))
+
+
+def _leave(leave: dict[str, Any]) -> None:
+    click.echo(f"  holds until {leave['until']}" if leave["until"] else f"  does not hold: {told(leave['why'])}")
 
 
 def _plan(plan: dict[str, Any] | None) -> None:

@@ -15,6 +15,7 @@ from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
 from opsnb.control.flows import review
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.leave import GRANTED, held_as_grant
 from opsnb.control.flows.people import permit_looking
 from opsnb.control.flows.void import void
 from opsnb.control.notify import store as notices
@@ -82,7 +83,7 @@ def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
         "policy": case.policy.name, "hosts": [h["name"] for h in body["hosts"]],
         "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
         "authors": [case.who.name(a) for a in body.get("authors", [])],
-        "plan": _plan(row, planned), **_said(case, now),
+        "plan": _plan(row, planned), "leave": _leave(case, now), **_said(case, now),
         "start": {"start": start.start, "due": start.due, "run": start.run, "why": start.why} if start else None,
         "runs": [{**_run(r), "without": without.get(r.id)} for r in runs],
         "under": review.done_under(connection, row.id) if row.runbook == GLASS else None,
@@ -103,6 +104,14 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
         "acts": [_act(case, act, state, now) for act in case.acts],
         "able": case.able(now) if state.status is Status.OPEN else [],
     }  # fmt: skip
+
+
+def _leave(case: Case, now: datetime) -> dict[str, Any] | None:
+    """Return until when a grant holds, or why it does not; ``None`` for every other request."""
+    if case.row.runbook not in set(GRANTED):
+        return None
+    held = held_as_grant(case, {str(host["name"]) for host in case.body["hosts"]}, now)
+    return {"until": None if held.why else stamp(held.until), "why": held.why}
 
 
 def _plan(row: Any, run: Any) -> dict[str, Any] | None:
