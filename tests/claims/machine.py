@@ -161,6 +161,9 @@ class Machine(Claiming, RuleBasedStateMachine):
         """Start anew: somebody has asked for something."""
         self.begin_anew(policy)
         self.temper = TEMPERS[temper]
+        if temper == "glass":
+            self.role("dora", "oncall", give=True)
+            self.another_policy("glass", back=False)
         self.ask("dora", "", start, kind)
 
     @rule(
