@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +33,45 @@ SLOW = (
 )  # fmt: skip
 
 
+# What takes longest begins first, so that both processes end together (most seconds first; the rest: most tests first).
+LONGEST = (
+)  # fmt: skip
+
+TESTS = Path(__file__).parent
+UNIT = "not slow"  # how the expression of `make check` begins
+LINES = 30  # of a failure, told at once
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what `make check` leaves out."""
+    if not str(config.option.markexpr).startswith(UNIT):
+        return None
+    return str(collection_path.relative_to(TESTS).with_suffix("")).startswith(SLOW) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow by where it lies."""
-    root = Path(__file__).parent
-    for item in items:
-        if str(item.path.relative_to(root)).startswith(SLOW):
+    """Mark what is slow by where it lies, and put the files that take longest first."""
+    places = {item: str(item.path.relative_to(TESTS)) for item in items}
+    for item, place in places.items():
+        if place.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+    order = {place: at for at, place in enumerate(LONGEST)}
+    tests = Counter(places.values())
+    items.sort(key=lambda item: (order.get(places[item], len(LONGEST)), -tests[places[item]], places[item]))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the sight of the garbage collector: it stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once which test failed, and how: a run that is ended early has told it."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        text = report.longreprtext.splitlines()[-LINES:]
+        sys.stderr.write("\n".join(["", f"FAILED {report.nodeid} ({report.when})", *text, ""]))
+        sys.stderr.flush()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -80,11 +82,11 @@ class Place:
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
-    def up(self) -> subprocess.Popen[bytes]:
+    def up(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `opsnb up` and wait until it serves."""
         with (self.root / "up.log").open("ab") as log:
             process = subprocess.Popen(
-                [str(OPSNB), "up"], cwd=self.root, stdout=log, stderr=log, start_new_session=True
+                [str(OPSNB), "up", *options], cwd=self.root, stdout=log, stderr=log, start_new_session=True
             )
         self.servers.append(process)
         wait_for(self.serving, 60, process)
@@ -140,6 +142,16 @@ class Place:
         script = self.root / "outputs/ledger/verify.py"
         argv = [sys.executable, "-I", str(script), str(self.root / "outputs")]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    def rest(self) -> None:
+        """End the control plane that was started for a command; by itself it would wait some seconds for the next."""
+        folder = os.open(self.workspace.socket.parent, os.O_PATH | os.O_DIRECTORY)
+        with socket.socket(socket.AF_UNIX) as there, contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            there.connect(f"/proc/self/fd/{folder}/{self.workspace.socket.name}")  # however long the path is
+            pid, _, _ = struct.unpack("3i", there.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            os.kill(pid, signal.SIGTERM)
+        os.close(folder)
+        wait_for(lambda: not self.workspace.socket.exists(), 30)
 
     def close(self) -> None:
         """End every control plane that was started here; one that lasts as long as its runs ends with them."""

@@ -8,6 +8,8 @@ from activate.conftest import FRONT
 from persons import Person
 from places import Place
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shared(place: Place) -> Place:
@@ -45,12 +47,12 @@ def test_activate_from_the_command_line(shared: Place) -> None:
     assert shared.verify().returncode == 0
 
 
-@pytest.mark.parametrize(("answer", "number"), [("n", 1), ("y", 2)])
-def test_a_person_is_asked(shared: Place, answer: str, number: int) -> None:
+def test_a_person_is_asked(shared: Place) -> None:
     """At a terminal the difference is shown first, and the answer decides."""
-    person = Person("activate", cwd=shared.root)
-    person.wait(rb"(?s)print\(2\).*Have these files hold\?")
-    person.type(answer.encode() + b"\r")
-    shown, code = person.end()
-    assert ("revision 2 is active" in shown, code) == ((True, 0) if answer == "y" else (False, 130))
-    assert shared.json("activate", "--show")["active"]["number"] == number
+    for answer, number in (("n", 1), ("y", 2)):
+        person = Person("activate", cwd=shared.root)
+        person.wait(rb"(?s)print\(2\).*Have these files hold\?")
+        person.type(answer.encode() + b"\r")
+        shown, code = person.end()
+        assert ("revision 2 is active" in shown, code) == ((True, 0) if answer == "y" else (False, 130))
+        assert shared.json("activate", "--show")["active"]["number"] == number

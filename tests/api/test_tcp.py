@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.client
-import ipaddress
 import json
 import os
 import socket
 import ssl
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from opsnb.cli.workspace import make
+from papers import certificate
 from places import OPSNB, Place, wait_for
+from sshd import free_port
 
 PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody has."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that signs itself; return its file and its key's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "opsnb test")])
-    start = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    cert, private = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
-    ))  # fmt: skip
-    return cert, private
 
 
 class Served:
@@ -100,12 +69,45 @@ class Served:
         return {"authorization": f"Bearer {self.place.workspace.token.read_text(encoding='ascii').strip()}"}
 
 
+class Silent(threading.Thread):
+    """Somebody who never sends a whole head, from the first test on; ``seconds`` until they are hung up on."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(daemon=True)
+        self.served = served
+        self.sent = threading.Event()
+        self.got, self.seconds = b"nothing yet", 0.0
+
+    def run(self) -> None:
+        """Send the half of a head, and wait."""
+        context = ssl.create_default_context(cafile=str(self.served.cert))
+        begun = time.monotonic()
+        with (
+            socket.create_connection(("127.0.0.1", self.served.port), 60) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as slow,
+        ):
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+            self.sent.set()
+            slow.settimeout(40)
+            self.got = slow.recv(100)
+        self.seconds = time.monotonic() - begun
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A served workspace."""
     made = Served(tmp_path_factory.mktemp("tcp"))
     yield made
     made.place.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silent(served: Served) -> Silent:
+    """Somebody who says nothing while the others are served."""
+    made = Silent(served)
+    made.start()
+    assert made.sent.wait(60)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -240,14 +242,15 @@ def test_a_body_that_is_too_large(served: Served) -> None:
     assert served.ask("GET", "/healthz", filler="x" * 60_000)[0] in {431, 400}
 
 
-def test_who_says_nothing_is_hung_up_on(served: Served) -> None:
+def test_who_says_nothing_is_hung_up_on(served: Served, silent: Silent) -> None:
     """A connection that never sends its head is closed, and others are served meanwhile."""
-    with socket.create_connection(("127.0.0.1", served.port), 60) as raw:
-        context = ssl.create_default_context(cafile=str(served.cert))
-        with context.wrap_socket(raw, server_hostname="127.0.0.1") as slow:
-            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
-            begun = time.monotonic()
-            assert served.ask("GET", "/healthz")[0] == 200
-            slow.settimeout(40)
-            assert slow.recv(100) == b""
-            assert time.monotonic() - begun < 30
+    assert served.ask("GET", "/healthz")[0] == 200
+    silent.join(60)
+    assert silent.got == b""
+    assert 0 < silent.seconds < 30
+
+
+def test_a_workspace_without_a_provider(served: Served) -> None:
+    """Where the settings name no provider, a terminal is told before anybody opens a browser."""
+    done = served.elsewhere("login", served.url, "--sso", "--ca", str(served.cert))
+    assert (done.returncode, "signs in with no provider" in done.stderr) == (2, True)

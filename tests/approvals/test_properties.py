@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def test_the_sum_is_what_the_model_says_in_many_worlds():
     assert all(n > SEEDS / 200 for n in seen.values()), seen
 
 
+@pytest.mark.slow
 def test_nobody_who_must_not_approves():
     """Approved means: enough different people and rights, none excluded, all entitled, all about exactly this."""
     approved = 0

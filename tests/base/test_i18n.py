@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,13 @@ IN_TEMPLATE = re.compile(r"""\b_\(\s*(?:"([^"]*)"|'([^']*)')""")
 SAYS = {"mark", "translate", "say"}  # the functions whose first argument is a message
 
 
-def messages() -> Iterator[tuple[str, str]]:
+@cache
+def messages() -> tuple[tuple[str, str], ...]:
+    """Every message that the code and the templates say, with the file it stands in; read once."""
+    return tuple(said())
+
+
+def said() -> Iterator[tuple[str, str]]:
     """Every message that the code and the templates say, with the file it stands in."""
     for path in PACKAGE.rglob("*.j2"):
         yield from ((m[1] or m[2], path.name) for m in IN_TEMPLATE.finditer(path.read_text(encoding="utf-8")))

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -193,21 +194,15 @@ def test_the_fuzzing_reaches_every_end():
 
 
 BOMBS = {
-    "cells": b'{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[' + b"{}," * 4_000_000 + b"{}]}",
-    "lists": b'{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[' + b"[]," * 4_000_000 + b"[]]}",
-    "depth": b'{"a":' * 2_000_000,
-    "keys": b'{"nbformat":4,' + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}",
-    "source": json.dumps(
-        document([{"cell_type": "code", "metadata": {}, "source": "x=[" + "1," * 6_000_000 + "]"}])
-    ).encode(),
-    "prose": json.dumps(document([{"cell_type": "markdown", "metadata": {}, "source": "#\n" * 4_000_000}])).encode(),
-    "links": json.dumps(
-        document([*cells(), {"cell_type": "markdown", "metadata": {}, "source": "NGX-099 " * 2_000_000}])
-    ).encode(),
-    "front": json.dumps(
-        document([{"cell_type": "raw", "metadata": {}, "source": "---\n" + "a: b\n" * 3_000_000 + "---"}])
-    ).encode(),
-}
+    "cells": lambda: b'{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[' + b"{}," * 4_000_000 + b"{}]}",
+    "lists": lambda: b'{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[' + b"[]," * 4_000_000 + b"[]]}",
+    "depth": lambda: b'{"a":' * 2_000_000,
+    "keys": lambda: b'{"nbformat":4,' + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}",
+    "source": lambda: written({"cell_type": "code", "metadata": {}, "source": "x=[" + "1," * 6_000_000 + "]"}),
+    "prose": lambda: written({"cell_type": "markdown", "metadata": {}, "source": "#\n" * 4_000_000}),
+    "links": lambda: written(*cells(), {"cell_type": "markdown", "metadata": {}, "source": "NGX-099 " * 2_000_000}),
+    "front": lambda: written({"cell_type": "raw", "metadata": {}, "source": "---\n" + "a: b\n" * 3_000_000 + "---"}),
+}  # made when they are wanted: each has up to 20 MiB
 READER = """
 import resource, sys
 from opsnb.base.errors import NotebookError
@@ -230,9 +225,15 @@ except NotebookError as error:
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_bounded(name):
     """A file of nearly 20 MiB that is made to grow is read or refused within 3 GiB and two minutes of CPU."""
-    assert 5_000_000 < len(BOMBS[name]) <= LIMITS.size
-    done = subprocess.run([sys.executable, "-c", READER], input=BOMBS[name], capture_output=True, check=False)
+    bomb = BOMBS[name]()
+    assert 5_000_000 < len(bomb) <= LIMITS.size
+    done = subprocess.run([sys.executable, "-c", READER], input=bomb, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def written(*body: Any) -> bytes:
+    """Return a notebook of cells as bytes."""
+    return json.dumps(document(list(body))).encode()
 
 
 def _peak():

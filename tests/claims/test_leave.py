@@ -185,7 +185,7 @@ def test_looking_costs_nothing_in_between(still: Firm) -> None:
     assert claim_next(still.services) == run
     with still.services.database.transaction() as connection:
         body = sealed_body(store.request_row(connection, store.run_row(connection, run).request))
-    watch = Watch(still.services, body, "", notice=said.append, end=said.append, stop=said.append)
+    watch = Watch(still.services, "r", body, "", notice=said.append, end=said.append, stop=said.append)
 
     def count(connection: object) -> None:
         begun.append(connection)

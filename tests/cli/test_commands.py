@@ -238,10 +238,10 @@ def test_a_restored_older_database_is_refused(place: Place) -> None:
     """A database that is older than the head that was signed last is refused: somebody restored a backup."""
     place.add("x", "1")
     place.json("run", "runbooks/x.ipynb")
-    wait_for(lambda: not place.workspace.socket.exists(), 30)
+    place.rest()
     old = place.workspace.database.read_bytes()
     place.json("run", "runbooks/x.ipynb")
-    wait_for(lambda: not place.workspace.socket.exists(), 30)
+    place.rest()
     place.workspace.database.write_bytes(old)
     done = place.opsnb("run", "runbooks/x.ipynb")
     assert done.returncode == 1
@@ -271,7 +271,7 @@ def test_doctor(place: Place) -> None:
     """Doctor finds what is unsafe, names the command that mends it, and that command does mend it."""
     place.add("x", "1")
     place.json("run", "runbooks/x.ipynb")
-    wait_for(lambda: not place.workspace.socket.exists(), 30)
+    place.rest()
     found = place.json("doctor")
     assert (found["up"], found["problems"]) == (False, 0)
     place.workspace.token.chmod(0o644)

@@ -50,7 +50,7 @@ def definitions(node: ast.AST, path: str = "") -> Iterator[tuple[str, Function |
         if isinstance(child, Function | ast.ClassDef):
             yield f"{path}{child.name}", child
             yield from definitions(child, f"{path}{child.name}.")
-        else:
+        elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):  # no expression defines one
             yield from definitions(child, path)
 
 

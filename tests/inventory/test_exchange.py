@@ -92,7 +92,7 @@ def seen(inventory: Inventory) -> dict[str, object]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["ansible-ini", "ansible-yaml", "csv", "excel"])
+@pytest.mark.parametrize("kind", ["ansible-ini", "ansible-yaml", "csv", pytest.param("excel", marks=pytest.mark.slow)])
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

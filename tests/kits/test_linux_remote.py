@@ -122,6 +122,7 @@ def test_no_process_name_can_pass_for_another_text(name):
     assert rows.loc[1]["name"] == psutil.Process(1).name()
 
 
+@pytest.mark.slow
 def test_a_file_system_that_hangs_costs_two_seconds_and_hides_no_other(tmp_path):
     """One that never answers is ended and reported; the others have their numbers."""
     real = shutil.which("stat")

@@ -102,6 +102,7 @@ def test_a_masker_without_secrets_returns_the_same_object() -> None:
     assert masker.hits(b"anything") == []
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     """One line without an end, and one secret without an end, are passed on as they come."""
     masker = masker_of("a" * 40, "needle-in-a-stack")

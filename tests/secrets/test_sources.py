@@ -17,7 +17,7 @@ import pytest
 from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, UnavailableError, UsageError
 from opsnb.control.database import Database
 from opsnb.control.secrets import Environment, SecretStore, Sources, Vault, reference
-from places import OPSNB, Place, wait_for
+from places import OPSNB, Place
 
 VALUE = "correct-horse-battery"
 
@@ -215,7 +215,7 @@ def test_env_and_vault_reach_a_notebook(place: Place, fake: FakeVault) -> None:
         [str(OPSNB), "secret", "set", "vault/secret-id", "--stdin"], cwd=place.root, input=b"secret-id-1", check=False
     )
     assert put.returncode == 0
-    wait_for(lambda: not place.workspace.socket.exists(), 30)  # the one that was started for it has ended
+    place.rest()
     place.add(
         "both", "import opsnb, os\nrun = opsnb.begin('SRC-001')\nprint([k for k in os.environ if 'SECRET' in k])\n"
         "a, b = (opsnb.secret(n).reveal() for n in ('env:WORD', 'vault:team/db#password'))\nprint(a, b, len(a), len(b))\nrun.finish()",

@@ -133,6 +133,7 @@ def test_words_arrive_as_they_are(folder: Folder) -> None:
     assert said == "".join(f"[{word}]" for word in words)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(contents=st.lists(st.none() | text, min_size=1, max_size=5), news=st.lists(st.none() | text, max_size=5))
 def test_any_texts_there_and_back(tmp_path_factory: Any, contents: list[Any], news: list[Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -22,14 +22,15 @@ from opsnb.base.clock import stamp
 from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.plan import Plan
 from opsnb.control.approvals.freeze import blocked
-from opsnb.control.approvals.handlers import conflict
-from opsnb.control.approvals.values import Act, ActKind, Status
+from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER, WITHOUT
 from opsnb.control.flows.telling import tell
+from opsnb.control.flows.void import void
 from opsnb.control.ledger.events import RunClaimed
 from opsnb.control.ledger.events_claims import ClaimRefused
 from opsnb.control.ledger.store import append
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 REFUSED = "refused"  # the kind of note that says why a run did not begin
 LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
-UNDER = "under"  # the kind of note that names the broken glass under which a run is started
-WITHOUT = "without"  # the kind of note that says why nobody had to approve a run, who was told, when it is reviewed
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
 
@@ -232,7 +231,7 @@ def unapproved(case: Case, now: datetime) -> Iterator[Stop]:
         return
     for act in case.acts:
         counts = act.kind is ActKind.APPROVE and act.plan == case.subject.plan and act not in state.approvals
-        if counts and state.status is Status.OPEN and (found := _void(case, act, now)):
+        if counts and state.status is Status.OPEN and (found := void(case, act, now)):
             yield Stop(cause=found[0], why=f"an approval does not count any more: {found[1]}", hint=ask_hint(case, now))
     if state.status is Status.EXPIRED:
         yield Stop(cause=Cause.EXPIRED, why=f"request {case.row.id} has expired: {state.reason}")
@@ -243,26 +242,6 @@ def unapproved(case: Case, now: datetime) -> Iterator[Stop]:
         why=f"request {case.row.id} needs the approval of another person",
         hint=ask_hint(case, now),
     )
-
-
-def _void(case: Case, act: Act, now: datetime) -> tuple[Cause, str] | None:
-    """Return why an approval counts no more."""
-    who, name = case.who, case.who.name
-    for person in dict.fromkeys((act.person, act.voice)):
-        if not who.active(person):
-            return Cause.PERSON, f"{name(person)}, who approved, is not active any more"
-        if why := conflict(person, case.flow, case.subject, who, now):
-            own = person == case.subject.requester
-            stood = who.stood_for(person, case.subject.requester, case.subject.asked, now)
-            return Cause.SELF if own else Cause.DELEGATE if stood else Cause.PERSON, why
-    handed = any(a.kind is ActKind.DELEGATE and a.to == act.person and a.person == act.voice for a in case.acts)
-    if act.on_behalf_of and not handed and act.on_behalf_of not in who.stands_for(act.person, now):
-        return Cause.DELEGATE, f"{name(act.person)} is not a delegate of {name(act.on_behalf_of)} any more"
-    if why := who.entitled(act.voice, case.subject, now):
-        return Cause.ROLE, why
-    if now >= act.at + timedelta(seconds=case.flow.validity):
-        return Cause.EXPIRED, f"{name(act.person)} approved at {stamp(act.at)}, too long ago"
-    return None
 
 
 def ask_hint(case: Case, now: datetime) -> str:

@@ -26,6 +26,7 @@ from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
 from opsnb.control.flows.grant import require_grant
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
+from opsnb.control.flows.isolation import unwritable
 from opsnb.control.flows.leave import BY_HAND, PLANNED
 from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.flows.people import permit
@@ -100,6 +101,8 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
     admit(services, runbook, body)
+    if closed := unwritable(services, body["writes"]):
+        raise RefusedError(closed[0], hint=closed[1])
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)

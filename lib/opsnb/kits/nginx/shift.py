@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
+from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Change, Plan
 from opsnb.kits import remote
+from opsnb.kits.nginx import balancers as balancing
 from opsnb.kits.nginx import changing, shiftact, shifthealth, shiftlog, shiftrules, shiftwatch
+from opsnb.kits.nginx.balancers import balancers, named, names_of
 from opsnb.kits.nginx.reading import Configuration, read
 from opsnb.kits.nginx.shiftact import telling
 from opsnb.kits.nginx.shifthealth import Answer, answers_table
@@ -33,7 +35,6 @@ from opsnb.kits.nginx.shiftwords import moved, notes_of, said_of
 if TYPE_CHECKING:
     import pandas as pd
 
-AGAIN = "the plan that was approved counts, whatever is there now"
 TITLE = {"drain": "drain {0}", "weight": "shift the weight of {0}", "return": "return {0}"}
 
 
@@ -52,37 +53,16 @@ class Found:
     chosen: Chosen
 
 
-def names_of(rows: Sequence[Mapping[str, Any]]) -> Names:
-    """Return the hosts of a run with their addresses: names by which a server may be called."""
-    return {str(row["name"]): [str(row.get("address", ""))] for row in rows}
-
-
-def balancers(hosts: Sequence[str], rows: Sequence[Mapping[str, Any]], server: str) -> list[str]:
-    """Return the hosts that are to change: all but the one that is the back end itself."""
-    mine = {name for name, addresses in names_of(rows).items() if name == server or server_is(server, addresses)}
-    return [host for host in hosts if host not in mine]
-
-
-def server_is(server: str, addresses: Sequence[str]) -> bool:
-    """Whether a server's address is one of a host's."""
-    return bool(server) and shiftrules.host_of(server) in addresses
-
-
 def suits(
     hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = "", again: bool = False
 ) -> tuple[bool, str]:
     """Return whether the back end is there on some balancer, and why, as a sentence for ``run.applicable``."""
-    if again:
-        return True, AGAIN
-    if not hosts:
-        return False, "no balancer is left: the hosts are the back end itself"
-    reasons = []
-    for host, found in remote.over(hosts, lambda one: _tried(one, wanted, names, conf)).items():
-        if isinstance(found, Found):
-            line = found.chosen.lines[0]
-            return True, f"{host} has {line.address} in the upstream {found.chosen.upstream.name} ({line.where})"
-        reasons.append(f"{found.message.removeprefix(f'{host}: ')}{f' ({found.hint})' if found.hint else ''}")
-    return False, "; ".join(dict.fromkeys(reasons))
+
+    def sentence(host: str, found: Found) -> str:
+        line = found.chosen.lines[0]
+        return f"{host} has {line.address} in the upstream {found.chosen.upstream.name} ({line.where})"
+
+    return balancing.suits(hosts, lambda one: found_on(one, wanted, names, conf), sentence, again=again)
 
 
 def look(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = "") -> pd.DataFrame:
@@ -90,7 +70,7 @@ def look(hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, co
     import pandas as pd
 
     rows = []
-    for host, found in remote.over(hosts, lambda one: _tried(one, wanted, names, conf)).items():
+    for host, found in balancing.each(hosts, lambda one: found_on(one, wanted, names, conf)).items():
         if isinstance(found, OpsnbError):
             rows.append((host, "", "", found.message, ""))
             continue
@@ -138,7 +118,7 @@ def sharing(
     hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = ""
 ) -> dict[str, Sharing]:  # fmt: skip
     """Return the upstream of each balancer before and after; balancers that cannot be looked at are left out."""
-    found = remote.over(hosts, lambda one: _tried(one, wanted, names, conf))
+    found = balancing.each(hosts, lambda one: found_on(one, wanted, names, conf))
     return {host: _sharing(one, wanted) for host, one in found.items() if isinstance(one, Found)}
 
 
@@ -151,7 +131,7 @@ def address_of(
         OpsnbError: If no balancer has it.
     """
     errors = []
-    for found in remote.over(hosts, lambda one: _tried(one, wanted, names, conf)).values():
+    for found in balancing.each(hosts, lambda one: found_on(one, wanted, names, conf)).values():
         if isinstance(found, Found):
             return found.chosen.address, bool(found.chosen.elsewhere)
         errors.append(found)
@@ -162,16 +142,9 @@ def is_down(
     hosts: Sequence[str], wanted: Wanted, *, names: Names | None = None, conf: str = ""
 ) -> bool:  # fmt: skip
     """Return whether a back end gets nothing on any balancer: it is down, or stands in for others only."""
-    found = remote.over(hosts, lambda one: _tried(one, wanted, names, conf)).values()
+    found = balancing.each(hosts, lambda one: found_on(one, wanted, names, conf)).values()
     lines = [line for one in found if isinstance(one, Found) for line in one.chosen.lines]
     return all(line.down or line.backup for line in lines)
-
-
-def _tried(host: str, wanted: Wanted, names: Names | None, conf: str) -> Found | OpsnbError:
-    try:
-        return found_on(host, wanted, names, conf)
-    except OpsnbError as error:
-        return error
 
 
 def found_on(host: str, wanted: Wanted, names: Names | None = None, conf: str = "") -> Found:
@@ -186,8 +159,7 @@ def found_on(host: str, wanted: Wanted, names: Names | None = None, conf: str = 
     try:
         chosen = shiftrules.choose(configuration.upstreams(), wanted, names)
     except UsageError as error:
-        kind = NotFoundError if isinstance(error, NotFoundError) else UsageError
-        raise kind(f"{host}: {error.message}", hint=error.hint) from None
+        raise named(host, error) from None
     return Found(host=host, configuration=configuration, chosen=chosen)
 
 
@@ -269,7 +241,7 @@ def _sharing(found: Found, wanted: Wanted) -> Sharing:
 
 
 __all__ = [
-    "AGAIN", "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers",
+    "Answer", "Found", "Seen", "Waited", "Wanted", "address_of", "answers_table", "astray", "balancers",
     "chain", "found_on", "is_down", "look", "names_of", "notes", "notes_of", "overview", "plan",
     "shares_chart", "shares_table", "sharing", "shiftwatch", "suits", "telling", "waiting_table",
 ]  # fmt: skip

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from opsnb.base.errors import NotFoundError, OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import remote
+from opsnb.kits.nginx import balancers as balancing
 from opsnb.kits.nginx import shift, shiftact, shifthealth, shiftrules, sparesrules
+from opsnb.kits.nginx.balancers import balancers, named, names_of
 from opsnb.kits.nginx.reading import Configuration, read
-from opsnb.kits.nginx.shift import AGAIN, Found, balancers, names_of, telling
+from opsnb.kits.nginx.shift import Found, telling
 from opsnb.kits.nginx.shifthealth import Answer, answers_table
 from opsnb.kits.nginx.shiftproof import Proof, proof_table, prove_all, silent
 from opsnb.kits.nginx.shiftrules import Chosen, Edits, Names
@@ -39,23 +41,20 @@ NOTE_OTHER = "{0} answers {1} otherwise than {2} does ({3}; {4}): it may be anot
 GONE = {"remove": "line removed", "comment": "line made a comment"}
 HIDDEN = "not in the upstream"
 
+Seen = tuple[Configuration, Upstream, str]  # what is found on a balancer: the back end's upstream and address
+
 
 def suits(
     hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "", again: bool = False
 ) -> tuple[bool, str]:
     """Return whether there is something to do it to, and why, as a sentence for ``run.applicable``."""
-    if again:
-        return True, AGAIN
-    if not hosts:
-        return False, "no balancer is left: the hosts are the back end itself"
-    reasons = []
-    for host, found in remote.over(hosts, lambda one: _tried(one, spare, names, conf)).items():
-        if not isinstance(found, OpsnbError):
-            _, upstream, address = found
-            state = state_of(shiftrules.matching(upstream.servers, address))
-            return True, f"on {host} the upstream {upstream.name} ({upstream.where}) has {address}: {state}"
-        reasons.append(f"{found.message.removeprefix(f'{host}: ')}{f' ({found.hint})' if found.hint else ''}")
-    return False, "; ".join(dict.fromkeys(reasons))
+
+    def sentence(host: str, found: Seen) -> str:
+        _, upstream, address = found
+        state = state_of(shiftrules.matching(upstream.servers, address))
+        return f"on {host} the upstream {upstream.name} ({upstream.where}) has {address}: {state}"
+
+    return balancing.suits(hosts, lambda one: _found(one, spare, names, conf), sentence, again=again)
 
 
 def look(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "") -> pd.DataFrame:
@@ -63,7 +62,7 @@ def look(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf
     import pandas as pd
 
     rows: list[tuple[str, ...]] = []
-    for host, found in remote.over(hosts, lambda one: _tried(one, spare, names, conf)).items():
+    for host, found in balancing.each(hosts, lambda one: _found(one, spare, names, conf)).items():
         if isinstance(found, OpsnbError):
             rows.append((host, "", "", found.message, ""))
             continue
@@ -132,7 +131,7 @@ def plan(
 
 def sharing(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, conf: str = "") -> dict[str, Sharing]:
     """Return the upstream of each balancer before and after; balancers that cannot be looked at are left out."""
-    found = remote.over(hosts, lambda one: _tried(one, spare, names, conf))
+    found = balancing.each(hosts, lambda one: _found(one, spare, names, conf))
     return {h: _sharing(*value, spare, names) for h, value in found.items() if not isinstance(value, OpsnbError)}
 
 
@@ -142,21 +141,11 @@ def meant(hosts: Sequence[str], spare: Spare, *, names: Names | None = None, con
     One that is gone is called as it would come in; where nothing is known, as the run calls it.
     """
     for meaning in (spare, replace(spare, action="in")):
-        found = remote.over(hosts, partial(_tried, spare=meaning, names=names, conf=conf))
+        found = balancing.each(hosts, partial(_found, spare=meaning, names=names, conf=conf))
         for value in found.values():
             if not isinstance(value, OpsnbError):
                 return value[2], value[1].name
     return spare.server, spare.upstream
-
-
-Seen = tuple[Configuration, Upstream, str]
-
-
-def _tried(host: str, spare: Spare, names: Names | None, conf: str) -> Seen | OpsnbError:
-    try:
-        return _found(host, spare, names, conf)
-    except OpsnbError as error:
-        return error
 
 
 def _found(host: str, spare: Spare, names: Names | None, conf: str) -> Seen:
@@ -165,8 +154,7 @@ def _found(host: str, spare: Spare, names: Names | None, conf: str) -> Seen:
         upstream = sparesrules.the_upstream(configuration.upstreams(), spare, names)
         return configuration, upstream, sparesrules.address_of(upstream, spare, names)
     except UsageError as error:
-        kind = NotFoundError if isinstance(error, NotFoundError) else UsageError
-        raise kind(f"{host}: {error.message}", hint=error.hint) from None
+        raise named(host, error) from None
 
 
 def _answers(
