@@ -82,11 +82,11 @@ class Place:
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
-    def up(self) -> subprocess.Popen[bytes]:
+    def up(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `opsnb up` and wait until it serves."""
         with (self.root / "up.log").open("ab") as log:
             process = subprocess.Popen(
-                [str(OPSNB), "up"], cwd=self.root, stdout=log, stderr=log, start_new_session=True
+                [str(OPSNB), "up", *options], cwd=self.root, stdout=log, stderr=log, start_new_session=True
             )
         self.servers.append(process)
         wait_for(self.serving, 60, process)

@@ -70,7 +70,7 @@ def test_enough_time_has_to_be_left():
     assert blocked([WEEKEND], begin, 3600) == ""
     says = "freeze 'f' begins at 2026-11-27 18:00 Asia/Shanghai, and the run may take 3601 s"
     assert blocked([WEEKEND], begin, 3601) == says
-    assert retell(says, CHINESE) == "冻结窗口“f”将于 2026-11-27 18:00 Asia/Shanghai 开始，而该运行可能需要 3601 秒"
+    assert retell(says, CHINESE) == "冻结窗口“f”将于 2026-11-27 18:00 Asia/Shanghai 开始，而本次运行最长需要 3601 秒"
 
 
 def test_what_holds_now_is_said_first():

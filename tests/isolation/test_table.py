@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from api.test_tcp import free_port
 from isolation.tries import TRIES, cell
 from places import OPSNB, ROOT, Place, text_of, wait_for
 
@@ -33,7 +34,7 @@ writes: ["{into}"]
 CHANGES = "touches: nothing\nundo: nothing to undo\n"
 SETUP = "import opsnb\nfrom opsnb.kits import files\nrun = opsnb.begin('TST-{n}')"
 PROPOSE = "plan = run.propose(files.plan_file('localhost', c['into'] + '/note.txt', 'x', {}, '0644'))"
-REFUSED = {"secret": 1, "credential": 1, "intent": 1, "result": 1, "unknown": 1}
+REFUSED = {"api": 3, "token": 5, "secret": 1, "credential": 1, "intent": 1, "result": 1, "unknown": 1}
 
 
 def table() -> dict[str, tuple[str, str]]:
@@ -62,7 +63,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
         abstract.listen()
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        made.up()
+        port = free_port()
+        made.up("--listen", f"127.0.0.1:{port}")
+        bystander = subprocess.Popen(["sleep", "120"])
         said = subprocess.run(
             [OPSNB, "secret", "set", "a/key", "--stdin"], cwd=made.root, input=b"a long value", check=False
         )
@@ -73,7 +76,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
             "root": str(made.root), "socket": str(made.workspace.socket), "port": listening.getsockname()[1],
             "abstract": f"opsnb-test-{os.getpid()}", "up": made.servers[0].pid, "request": "nobody",
             "address": str(id(known_text := "x")), "beside": str(beside), "devices": devices(), "cgroup": own_group(),
-            "owned": str(owned),
+            "owned": str(owned), "api": port, "token": made.workspace.token.read_text(encoding="ascii").strip(),
+            "bystander": bystander.pid,
             **{name: str(path) for name, path in folders.items()}, **sleeper(made),
         }  # fmt: skip
         assert known_text
@@ -83,6 +87,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
             made.client.post(f"/api/runs/{known['other_run']}/stop")
             made.close()
             beside.rmdir()
+            bystander.kill()
+            bystander.wait()
 
 
 def devices() -> list[str]:
@@ -157,10 +163,13 @@ def test_what_the_control_plane_saw_is_recorded(seen: dict[str, tuple[Place, dic
     entries = [e for e in map(json.loads, lines) if e["kind"] == "run.refused" and e["run"] == result["run"]]
     assert Counter(e["attempt"] for e in entries) == REFUSED
     notes = json.loads((place.record(result) / "manifest.json").read_bytes())["record"]["notes"]
-    assert any(note.startswith("the notebook asked 5 time(s) for what it may not have") for note in notes)
+    assert any(
+        note.startswith(f"the notebook asked {sum(REFUSED.values())} time(s) for what it may not have")
+        for note in notes
+    )
     page = (place.record(result) / "run.html").read_text(encoding="utf-8")
-    assert "refused: secret:" in page
-    assert "refused: intent:" in page
+    assert "refused: api:" in page
+    assert "refused: token: POST /api/requests/{name}/{act}, with the token of" in page
 
 
 def test_everything_is_still_there(seen: dict[str, tuple[Place, dict[str, Any]]]) -> None:

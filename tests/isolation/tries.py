@@ -23,10 +23,10 @@ def make(folder):
     path = os.path.join(folder, "made-by-a-kernel"); open(path, "w").close(); os.unlink(path)
 def connect(family, address):
     with socket.socket(family) as s: s.settimeout(5); s.connect(address)
-def http(method, path, token="", body=None):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(10); s.connect(c["socket"]); data = json.dumps(body or {}).encode()
-        head = f"{method} {path} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\n"
+def http(method, path, token="", body=None, tcp=False):
+    with socket.socket(socket.AF_INET if tcp else socket.AF_UNIX) as s:
+        s.settimeout(10); s.connect(("127.0.0.1", c["api"]) if tcp else c["socket"]); data = json.dumps(body or {}).encode()
+        head = f"{method} {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\n"
         head += f"Content-Length: {len(data)}\\r\\n" + (f"Authorization: Bearer {token}\\r\\n" if token else "") + "\\r\\n"
         s.sendall(head.encode() + data); status = s.recv(100).split()[1]
     if status in (b"401", b"403"): raise PermissionError(13, status.decode())
@@ -67,6 +67,7 @@ def child(*argv):
 def own_terminal():
     import pty; pty.openpty()
 PP = os.getppid()
+APPROVE = "/api/requests/" + c["request"] + "/approve"
 """
 
 TRIES = {
@@ -85,8 +86,15 @@ TRIES = {
     "connects to the API's socket": "connect(socket.AF_UNIX, c['socket'])",
     "asks the API without a token": "http('GET', '/api/runs')",
     "asks the API with a token of its own making": "http('GET', '/api/runs', token='0' * 64)",
-    "approves by the API": "http('POST', '/api/requests/' + c['request'] + '/approve', token='0' * 64)",
-    "starts a run by the API": "http('POST', '/api/runs', body={'runbook': 'runbooks/sleeper.ipynb'})",
+    "asks the API with a token that holds": "http('GET', '/api/runs', token=c['token'])",
+    "asks the API with a token that holds, over TCP": "http('GET', '/api/runs', token=c['token'], tcp=True)",
+    "approves by the API with a token that holds": "http('POST', APPROVE, token=c['token'])",
+    "approves by the API with a token that holds, over TCP": "http('POST', APPROVE, token=c['token'], tcp=True)",
+    "starts a run by the API with a token that holds": "http('POST', '/api/runs', c['token'], {'runbook': 'HST-001'})",
+    "signs in at the API": "http('POST', '/api/session', body={'name': 'a', 'password': 'b'}, tcp=True)",
+    "reads what the API shows to anybody: /healthz": "http('GET', '/healthz'); http('GET', '/healthz', tcp=True)",
+    "reads the arguments of other processes": "read(f\"/proc/{c['bystander']}/cmdline\")",
+    "reads the environment of a process that its user started": "read(f\"/proc/{c['bystander']}/environ\")",
     "reads the ledger's key": "read(c['root'] + '/.opsnb/keys/ledger.key')",
     "reads the key of the secrets": "read(c['root'] + '/.opsnb/keys/secrets.key')",
     "reads the database": "read(c['root'] + '/.opsnb/opsnb.db')",

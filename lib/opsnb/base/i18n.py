@@ -26,6 +26,9 @@ CHINESE = "zh_CN"
 LANGUAGES = {ENGLISH: "en", CHINESE: "zh-Hans"}  # our name → its tag in HTML (BCP 47)
 SENTENCE = "sentence"  # the context of entries that retell() matches
 MAX_RETOLD = 2000  # characters; a longer text is no sentence of ours
+LIST, CHINESE_LIST = "; ", "；"  # between the sentences of a list
+MAX_DEPTH = 8  # sentences within each other
+SLOTS = frozenset({"attempt", "first", "how", "kinds", "rest", "verb", "what", "why"})  # hold sentences; others: names
 LOCALE = Path(__file__).resolve().parent.parent / "locale"
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -38,6 +41,16 @@ class Entry:
 
     context: str
     message: str
+    translation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sentence:
+    """An entry as it is looked for: ``part`` is its longest literal part, ``words`` counts its literal characters."""
+
+    pattern: re.Pattern[str]
+    part: str
+    words: int
     translation: str
 
 
@@ -69,16 +82,40 @@ def translate(message: str, language: str, /, **values: object) -> str:
 
 
 def retell(text: str, language: str) -> str:
-    """Return a finished English sentence in ``language``, or as it is where no entry of the catalogue made it."""
+    """Return a finished English sentence in ``language``, or as it is where no entry of the catalogue made it.
+
+    What filled ``{why}`` and the other places of ``SLOTS`` may be a sentence itself. Of several ways to read one, that
+    with the most words of ours is taken: ``nothing was touched: the toolkit has changed since request R was sealed`` is
+    one sentence in another, and not one about a file of the name ``nothing was touched: the toolkit``. So is a list of
+    sentences, parted by ``;``, one of them after the other.
+    """
     language = language_of(language)
     if language == ENGLISH or len(text) > MAX_RETOLD:
         return text
-    for pattern, translation in _sentences(language):
-        match = pattern.fullmatch(text)
-        if match:
-            values = {name: retell(value, language) for name, value in match.groupdict().items()}
-            return _fill(translation, values)
-    return text
+    return _read(text, language, {}, MAX_DEPTH)[1]
+
+
+def _read(text: str, language: str, known: dict[str, tuple[int, str]], depth: int) -> tuple[int, str]:
+    """Return how much of a text are words of ours, and the text told again."""
+    if text in known or depth == 0:
+        return known.get(text, (0, text))
+    best = (0, text)
+    for sentence in _sentences(language):
+        if sentence.part not in text or not (match := sentence.pattern.fullmatch(text)):
+            continue
+        read = {
+            name: _read(value, language, known, depth - 1) if name in SLOTS else (0, value)
+            for name, value in match.groupdict().items()
+        }
+        ours = sentence.words + sum(count for count, _ in read.values())
+        if ours > best[0]:
+            best = ours, _fill(sentence.translation, {name: told for name, (_, told) in read.items()})
+    if LIST in text:
+        rows = [_read(part, language, known, depth - 1) for part in text.split(LIST)]
+        if sum(count for count, _ in rows) > best[0]:
+            best = sum(count for count, _ in rows), CHINESE_LIST.join(told for _, told in rows)
+    known[text] = best
+    return best
 
 
 def _fill(message: str, values: Mapping[str, object]) -> str:
@@ -133,11 +170,18 @@ def _messages(language: str) -> dict[str, str]:
 
 
 @cache
-def _sentences(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """The sentence patterns, those with the most literal text first, so that the closest one wins."""
-    entries = [e for e in catalogue(language) if e.context == SENTENCE]
-    entries.sort(key=lambda e: -len(_FIELD.sub("", e.message)))
-    return [(_pattern(e.message), e.translation) for e in entries]
+def _sentences(language: str) -> list[_Sentence]:
+    """The sentences, those with the most words first, so that of two equal readings the closest one wins."""
+    made = [_sentence(e) for e in catalogue(language) if e.context == SENTENCE]
+    return sorted(made, key=lambda s: -s.words)
+
+
+def _sentence(entry: Entry) -> _Sentence:
+    own = _FIELD.sub("\0", entry.message).split("\0")
+    return _Sentence(
+        pattern=_pattern(entry.message), part=max(own, key=len), words=sum(map(len, own)),
+        translation=entry.translation,
+    )  # fmt: skip
 
 
 def _pattern(message: str) -> re.Pattern[str]:

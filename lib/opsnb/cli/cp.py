@@ -13,7 +13,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import json_option, print_json, progress, safe, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 UP, DOWN = "HST-006", "HST-007"
@@ -121,7 +121,7 @@ class _Asked:
             names = ("run", "request", "verdict", "reason", "record")
             print_json({**{n: result.get(n) for n in names}, "plan": planned.get("plan")})
         else:
-            click.echo(f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}")
+            click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}")
             click.echo(f"record  {result.get('record') or 'none'}")
             if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
                 click.echo(f"to undo: opsnb runs undo {result['run']}")
@@ -147,7 +147,7 @@ class _Asked:
             for row in put:
                 click.echo(f"{row['host']}: {safe(row['path'])}: {safe(row['error'] or row['to'])}")
             if result.get("verdict") != "DONE":
-                click.echo(f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}")
+                click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}")
             click.echo(f"record  {result.get('record') or 'none'}", err=True)
         return exit_code(result) or int(any(row["error"] for row in put))
 
@@ -172,6 +172,7 @@ class _Asked:
 
         more = {"folder": str(Path.cwd()), "why": self._reason, "submission": os.urandom(16).hex()}
         client, run = submit(self._place, "/api/runs", {**body, **more})
+        loud(run)
         return follow(client, str(run["run"]))
 
 

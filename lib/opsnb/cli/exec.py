@@ -11,7 +11,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import json_option, print_json, safe, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-004"
@@ -47,6 +47,7 @@ def command(
         "folder": str(Path.cwd()), "why": reason, "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
+    loud(run)
     live = _Live(quiet=as_json)
     result = follow(client, str(run["run"]), live.add)
     live.rest()
@@ -108,5 +109,5 @@ def _summary(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
     counts = {state: sum(1 for r in rows if r["status"] == state) for state in COLOURS}
     said = ", ".join(click.style(f"{n} {state}", fg=COLOURS[state]) for state, n in counts.items() if n)
     if not rows or result.get("verdict") not in {"DONE", "FAILED"}:
-        said = f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}" + (f"  {said}" if said else "")
+        said = f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}" + (f"  {said}" if said else "")
     click.echo(f"{said}; record {result.get('record') or 'none'}", err=True)

@@ -148,9 +148,11 @@ def report(error: OpsnbError, *, as_json: bool) -> None:
         value = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
         print(json.dumps({"error": value}, ensure_ascii=False))
         return
-    click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
+    from opsnb.cli.output import told
+
+    click.echo(click.style("error: ", fg="red", bold=True) + told(error.message), err=True)
     if error.hint:
-        click.echo(f"  → {error.hint}", err=True)
+        click.echo(f"  → {told(error.hint)}", err=True)
 
 
 if __name__ == "__main__":

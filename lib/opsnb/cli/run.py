@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, progress, safe, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 
 EXITS = {"DONE": 0, "PLANNED": 0, "FAILED": 1, "DRIFTED": 4, "ABORTED": 5, "LOST": 6}
 NOT_APPLICABLE_IN_APPLY = 8
@@ -57,6 +57,7 @@ def command(
         "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
+    loud(run)
     if not wait:
         print_json(run) if as_json else click.echo(f"{run['run']}  {run['state']}")
         return 0
@@ -119,6 +120,10 @@ class View:
         for line in safe(event["text"]).rstrip("\n").split("\n"):
             click.echo(click.style("  │ ", dim=True) + line, err=True)
 
+    def _notice(self, event: dict[str, Any]) -> None:
+        self._line()
+        progress(f"  opsnb: {event['text']}")
+
     def _progress(self, event: dict[str, Any]) -> None:
         self._line()
         progress(f"  {event['done']}/{event['total']}  {event['what']}")
@@ -135,14 +140,14 @@ class View:
 
 def tell(result: dict[str, Any], runbook: str) -> None:
     """Print what a person wants to know at the end."""
-    click.echo(f"{verdict(result['verdict'])}  {safe(result.get('reason', ''))}")
+    click.echo(f"{verdict(result['verdict'])}  {told(result.get('reason', ''))}")
     for check in result.get("checks", []):
         if not check["ok"]:
             click.echo(f"  FAIL  {safe(check['what'])}: got {check['got']!r}, want {check['want']!r}")
     for name, value in result.get("evidence", {}).items():
         click.echo(f"  {safe(name)} = {safe(short(value))}")
     for note in result.get("notes", []):
-        click.echo(f"  note: {safe(note)}")
+        click.echo(f"  note: {told(note)}")
     click.echo(f"record  {result.get('record') or 'none'}")
     if result.get("ledger"):
         click.echo(f"ledger  entry {result['ledger']['index']}  root {result['ledger']['root']}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, table, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, tell, watch
 
 
@@ -29,12 +29,23 @@ def list_runs(ctx: click.Context, limit: int, runbook: str, as_json: bool) -> No
         print_json(rows)
         return
     table(
-        ("RUN", "RUNBOOK", "MODE", "STATE", "VERDICT", "STARTED", "REQUEST"),
+        ("RUN", "RUNBOOK", "MODE", "STATE", "VERDICT", "STARTED", "REQUEST", "REVIEW"),
         [
-            (r["run"], r["runbook"], r["mode"], r["state"], r["verdict"] or "-", r["started"] or "-", r["request"])
+            (
+                r["run"], r["runbook"], r["mode"], r["state"], r["verdict"] or "-", r["started"] or "-", r["request"],
+                reviewed(r["without"]),
+            )
             for r in rows["runs"]
         ],
-    )
+    )  # fmt: skip
+
+
+def reviewed(without: dict[str, Any] | None) -> str:
+    """Return in words whether what nobody had to approve was reviewed; ``-`` where somebody approved it."""
+    if without is None:
+        return "-"
+    made, glass = without["reviewed"], "BREAK-GLASS, " if without["glass"] else ""
+    return glass + (f"reviewed by {made['by']} at {made['at']}" if made else f"review owed until {without['due']}")
 
 
 @command.command("show")
@@ -51,10 +62,12 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         return
     click.echo(f"{row['run']}  {row['runbook']}  {safe(row['title'])}")
     click.echo(f"mode {row['mode']}  state {row['state']}  started {row['started']}  ended {row['ended']}")
+    if row["without"]:
+        click.echo(safe(f"nobody approved it: {reviewed(row['without'])}  (request {row['without']['review']})"))
     if row["result"]:
         tell(row["result"], row["runbook"])
     else:
-        click.echo(f"{verdict(row['verdict'])}  {safe(row['reason'] or '')}")
+        click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 
 
 @command.command("log")
@@ -85,7 +98,7 @@ def log(ctx: click.Context, run: str, as_json: bool) -> None:
     for cell in rows:
         click.echo(click.style(f"── cell {cell['index']}  {cell['state']}", bold=True))
         click.echo(safe(cell["text"]).rstrip("\n"))
-    click.echo(f"{verdict(row['verdict'])}  {safe(row['reason'] or '')}")
+    click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 
 
 def cell_texts(data: bytes) -> list[dict[str, Any]]:
@@ -148,6 +161,7 @@ def _follow(ctx: click.Context, run: str, what: str, *, as_json: bool) -> int:
 
     client = connect(workspace(ctx))
     new = client.post(f"/api/runs/{run}/{what}")
+    loud(new)
     result = watch(client, new["run"])
     print_json(result) if as_json else tell(result, new["runbook"])
     return exit_code(result)

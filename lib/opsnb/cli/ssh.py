@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import progress, safe, verdict, workspace
+from opsnb.cli.output import loud, progress, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-005"
@@ -41,9 +41,10 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     values = {"hosts": host, "term": os.environ.get("TERM") or "vt100", "columns": columns, "rows": rows}
     body = {"runbook": RUNBOOK, "values": values, "why": reason, "submission": os.urandom(16).hex()}
     client, run = submit(workspace(ctx), "/api/runs", body)
+    loud(run)
     progress(f"run {run['run']} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session")
     Attached(client, str(run["run"]), (columns, rows)).carry()
-    result = follow(client, str(run["run"]))
+    result = follow(client, str(run["run"]), on_notice=lambda _: None)  # they were shown in the terminal
     _tell(result)
     return exit_code(result) or int("ended" not in result.get("evidence", {}))  # no session is no success
 
@@ -53,7 +54,7 @@ def _tell(result: dict[str, Any]) -> None:
     if "ended" in found:
         code = "" if found.get("exit") is None else f", exit code {found['exit']}"
         shown = f"{found['seconds']:.0f} s, {found['bytes_shown']:,} bytes shown"
-        progress(f"session ended: {found['ended']}{code}; {shown}")
+        progress(f"session ended: {told(found['ended'])}{code}; {shown}")
     if result.get("verdict") != "DONE":
-        click.echo(f"{verdict(result.get('verdict'))}  {safe(result.get('reason', ''))}", err=True)
+        click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}", err=True)
     progress(f"record {result.get('record') or 'none'}")

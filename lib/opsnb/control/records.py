@@ -116,6 +116,7 @@ class Cause(StrEnum):
     HOST_KEY = "host_key"  # a host has another key
     INVENTORY = "inventory"  # a host is described otherwise, or cannot be looked up
     ISOLATION = "isolation"  # this system cannot confine a kernel
+    WRITES = "writes"  # the user that kernels are may not write where the runbook writes
     PERSON = "person"  # somebody who is needed has left
     ROLE = "role"  # somebody who is needed may not any more
     DELEGATE = "delegate"  # a delegation that was used does not hold, or one stands against it
@@ -125,6 +126,8 @@ class Cause(StrEnum):
     ENDED = "ended"  # it was returned, rejected, vetoed or withdrawn
     EXPIRED = "expired"  # its time is over
     CLAIMED = "claimed"  # it was claimed before
+    GLASS = "glass"  # the broken glass under which it was started does not let it through
+    GRANT = "grant"  # by hand on protected hosts: no grant holds any more
 
 
 class Start(StrEnum):
@@ -185,6 +188,8 @@ class Record:
     """Everything that a run's rendered record says besides its cells. JSON in, JSON out.
 
     Times are ISO 8601 UTC. ``hosts`` are the sealed rows; ``approvals`` rows are ``{"who", "at", "self"}``;
+    ``without``, of a run that nobody had to approve, is ``{"policy", "review_due", "told"}``, of one under a broken
+    glass ``{"glass", "who", "until", "review_due", "told"}``: request, names, times;
     ``applied`` rows are ``{"change", "host", "what", "state", "why"}`` with state ``ok | failed | unknown |
     unreachable | not begun``; ``plan`` is ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the
     entry ``run.finished``;
@@ -210,6 +215,7 @@ class Record:
     facts: dict[str, Any] = field(default_factory=dict)
     parameters: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
+    without: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] | None = None
     applied: list[dict[str, Any]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)

@@ -5,10 +5,11 @@ In this order, and the first that says no answers:
 1. The ``Host`` header names this machine by address, as ``localhost``, or by a name given with ``--name``: a page of
    another site that had its own name resolved to this machine (DNS rebinding) gets nothing.
 2. The route is in the table (:mod:`.table`); nothing else is there for anybody.
-3. Who acts: the bearer token in ``.opsnb/``, an API token, or a session's cookie. A cookie is good for a change only
+3. Whose process it is: a run asks the API for nothing, with whatever token (:mod:`.peers`); that is written down.
+4. Who acts: the bearer token in ``.opsnb/``, an API token, or a session's cookie. A cookie is good for a change only
    with this site's ``Origin`` or the header ``X-Opsnb``, which another site's page can not send.
-4. Whether they may, by :mod:`opsnb.control.people.rules`.
-5. The body, as it comes: no more bytes and no more seconds than allowed.
+5. Whether they may, by :mod:`opsnb.control.people.rules`.
+6. The body, as it comes: no more bytes and no more seconds than allowed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ from opsnb.base.errors import NotFoundError, NotSignedInError, OpsnbError, Refus
 from opsnb.control.app import App
 from opsnb.control.flows.enter import actor_of
 from opsnb.control.flows.people import permit, permit_somewhere
+from opsnb.control.flows.refuse import refuse_run
 from opsnb.control.people.store import directory
 from opsnb.control.people.tokens import TokenKind
 from opsnb.control.people.values import Action, Actor, Target
+from opsnb.control.runs.callers import UntoldError
 from opsnb.web.answers import bytes_of, status_of
+from opsnb.web.peers import STATE
 from opsnb.web.table import TABLE, Door, Needs
 
 COOKIE = "opsnb_session"
@@ -111,6 +115,8 @@ class Guard:
             self._check_host(headers.get("host", ""))
         method, path = scope["method"], self._route(scope)
         needs = TABLE.get(f"{method} {path}")
+        if needs is None or not _harmless(needs, method):
+            self._refuse_runs(scope, headers, f"{method} {path or 'what is not there'}")
         if needs is not None and (needs.door is Door.ANYBODY or (needs.door is Door.NEAR and is_near(scope))):
             if method not in SAFE and COOKIE in headers.get("cookie", ""):
                 _check_origin(scope, headers)
@@ -129,6 +135,29 @@ class Guard:
         raise RefusedError(
             f"this control plane is not called '{name[:100]}'", hint="use its address, or start it with --name NAME"
         )
+
+    def _refuse_runs(self, scope: Scope, headers: dict[str, str], asked: str) -> None:
+        """Refuse what a run asks, also with a token that holds: it is somebody's, and none of a run's."""
+        peer = scope.get("state", {}).get(STATE)
+        if peer is None:
+            return
+        user = self._app.services.launcher.user
+        try:
+            caller = peer.caller({user.uid} if user else ())
+        except UntoldError as error:
+            raise RefusedError(
+                f"it cannot be told that this is no run: {error}",
+                hint="keep the connection open until the answer is there; over a tunnel, connect to the Unix socket",
+            ) from None
+        if caller is not None and caller.run:
+            refuse_run(self._app.services, caller.above, asked, self._whose(scope, headers))
+
+    def _whose(self, scope: Scope, headers: dict[str, str]) -> str:
+        """Return whose token a request carries, empty where it has none that holds."""
+        try:
+            return self._actor(scope, headers).person.name
+        except OpsnbError:
+            return ""
 
     def _actor(self, scope: Scope, headers: dict[str, str]) -> Actor:
         kind, _, secret = headers.get("authorization", "").partition(" ")
@@ -157,6 +186,11 @@ class Guard:
             permit(there, actor, action, Target(), now())
         else:
             permit_somewhere(there, actor, action, now())
+
+
+def _harmless(needs: Needs, method: str) -> bool:
+    """Whether a route gives nothing away and changes nothing, so that it need not be told who asks."""
+    return needs.door is Door.NEAR or (needs.door is Door.ANYBODY and method in SAFE)
 
 
 class TooLargeError(UsageError):

@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from opsnb.base.errors import UnavailableError, UsageError
+from opsnb.web.peers import STATE, Peer
 
 PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 HEAD_SECONDS = 15.0  # how long the head of a connection's first request may take
@@ -87,16 +88,22 @@ class Listening:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's HTTP, with an end to waiting for a head: it would wait forever for a connection's first one."""
+    """uvicorn's HTTP, with an end to waiting for a head, and with who is at the other end in a request's state.
+
+    It would wait forever for a connection's first head.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait."""
         super().connection_made(transport)
+        self._peer = Peer(transport)
+        self.app_state = {**self.app_state, STATE: self._peer}
         self._waiting = self.loop.call_later(HEAD_SECONDS, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._waiting.cancel()
+        self._peer.close()
         super().connection_lost(exc)
 
     def _late(self) -> None:

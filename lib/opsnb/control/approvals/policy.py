@@ -5,7 +5,7 @@
 * Where several apply, the strictest of each property wins; the result does not depend on the order of the hosts.
 * A notebook's front matter tightens what applies and never loosens it: a laxer value has no effect.
 * A policy that asks for nobody (``free``) does so only for the people and runbooks it names, and only where every
-  policy that applies does.
+  policy that applies does. So does one that lets people break the glass.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from opsnb.control.records import Risk
 ANYONE = (Handler(kind=HandlerKind.ANYONE),)
 NOTEBOOK = ".ipynb"
 REVIEW = DAY  # seconds in which what went without an approval is reviewed, where a policy says nothing
+GLASS = "break_glass"  # what a policy takes for the runbook of a broken glass
+GLASS_MOST = HOUR  # seconds that a broken glass holds at most, whatever a policy says
+GLASS_REVIEW = DAY  # seconds in which it is reviewed at the latest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,28 @@ class Free:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Glass:
+    """Who may act without an approval in an emergency, loudly and for a short time.
+
+    Args:
+        people: Who: whoever one of these handlers means.
+        notice: Who is told, besides everybody who may approve there.
+        at_most: Seconds that it holds at most.
+        review: Seconds from the breaking in which somebody else has to look at it.
+    """
+
+    people: tuple[Handler, ...]
+    notice: tuple[Handler, ...] = ()
+    at_most: float = GLASS_MOST
+    review: float = GLASS_REVIEW
+
+    def names(self, subject: Subject, who: Who) -> bool:
+        """Whether it names the requester: an active person, never a service account."""
+        person = subject.requester
+        return person in meant(self.people, subject, who)[0] and who.active(person) and not who.bot(person)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """What holds for a request.
 
@@ -64,6 +89,7 @@ class Policy:
         freezes: When nothing is changed.
         protected: Whether ``exec``, ``ssh`` and ``cp`` need a grant.
         grant: Seconds that such a grant holds at most.
+        glass: Who may break the glass, one for each of ``names``; empty: nobody.
     """
 
     names: tuple[str, ...]
@@ -75,6 +101,7 @@ class Policy:
     freezes: tuple[Freeze, ...] = ()
     protected: bool = False
     grant: float = HOUR
+    glass: tuple[Glass, ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,12 +114,28 @@ class Policy:
             return self.steps
         return replace(self.steps, steps=(), review=min(f.review for f in self.free))
 
-    def told(self, subject: Subject, who: Who) -> frozenset[str]:
-        """Return the ids of those who are told of a run under this policy, of a free one in particular."""
+    def told(self, subject: Subject, who: Who, *, glass: bool = False) -> frozenset[str]:
+        """Return the ids of those who are told of a run under this policy, of one without an approval in particular."""
         handlers = [*self.notice]
-        if not self.flow(subject, who).steps:
+        if glass:
+            handlers += [h for g in self.glass for h in g.notice]
+        elif not self.flow(subject, who).steps:
             handlers += [h for f in self.free for h in f.notice]
         return meant(handlers, subject, who)[0]
+
+    def may_break(self, subject: Subject, who: Who) -> bool:
+        """Whether all of its policies name the requester as one who may break the glass."""
+        return bool(self.glass) and all(g.names(subject, who) for g in self.glass)
+
+    @property
+    def glass_most(self) -> float:
+        """Seconds that a broken glass holds at most; 0 where nobody may break it."""
+        return min((GLASS_MOST, *(g.at_most for g in self.glass))) if self.glass else 0.0
+
+    def broken(self, seconds: float) -> Flow:
+        """Return the flow of a broken glass: it holds at once for its seconds and owes a review, never one's own."""
+        review = min((GLASS_REVIEW, *(g.review for g in self.glass)))
+        return Flow(validity=seconds, own=False, review=review)
 
     def as_json(self) -> JSON:
         """Return it as JSON, for the request that is sealed under it: another policy is another value."""
@@ -102,8 +145,8 @@ class Policy:
         """Return this policy as a notebook's ``policy:`` wants it, where that is stricter.
 
         Args:
-            wanted: Of ``approvals``, ``max_hosts``, ``batch`` (numbers), ``validity`` (seconds), ``own``, ``free``
-                (``False`` has an effect); as ``written.tightening`` reads them.
+            wanted: Of ``approvals``, ``max_hosts``, ``batch`` (numbers), ``validity`` (seconds), ``own``, ``free``,
+                ``glass`` (``False`` has an effect); as the front matter's reader gives them.
         """
         steps = at_least(self.steps, int(wanted.get("approvals", 0)))
         return replace(
@@ -114,6 +157,7 @@ class Policy:
                 own=steps.own and wanted.get("own", True),
             ),
             free=self.free if wanted.get("free", True) and not wanted.get("approvals") else (),
+            glass=self.glass if wanted.get("glass", True) else (),
             max_hosts=least(self.max_hosts, wanted.get("max_hosts", 0)),
             batch=least(self.batch, wanted.get("batch", 0)),
         )
@@ -183,6 +227,7 @@ def merged(policies: list[Policy]) -> Policy:
         freezes=tuple(dict.fromkeys(f for p in policies for f in p.freezes)),
         protected=any(p.protected for p in policies),
         grant=min(p.grant for p in policies),
+        glass=tuple(g for p in policies for g in p.glass) if all(p.glass for p in policies) else (),
     )
 
 

@@ -11,7 +11,7 @@ from opsnb.base.errors import ParameterError, SettingsError
 from opsnb.base.nearest import did_you_mean
 from opsnb.base.parameters import duration_seconds
 from opsnb.control.approvals.freeze import Freeze, Moment
-from opsnb.control.approvals.policy import ANYONE, REVIEW, Free, Policies, Policy, Rule
+from opsnb.control.approvals.policy import ANYONE, GLASS_MOST, GLASS_REVIEW, REVIEW, Free, Glass, Policies, Policy, Rule
 from opsnb.control.approvals.values import DAY, HOUR, Flow, Handler, HandlerKind, Need, Step
 from opsnb.control.records import Risk
 
@@ -86,7 +86,7 @@ def _rule(name: str, value: Any) -> Rule:
     policy = Policy(
         names=(name,), steps=flow, free=_free(fields), notice=fields.get("notice", ()),
         max_hosts=fields.get("max_hosts", 0), batch=fields.get("batch", 0), freezes=fields.get("freezes", ()),
-        protected=fields.get("protected", False), grant=fields.get("grant", HOUR),
+        protected=fields.get("protected", False), grant=fields.get("grant", HOUR), glass=_glass(fields),
     )  # fmt: skip
     return Rule(
         policy=policy, risks=risks, environments=fields.get("environments", ("*",)),
@@ -139,19 +139,40 @@ def _free(fields: _Fields) -> tuple[Free, ...]:
     return () if free is None else (free,)
 
 
+def _glass(fields: _Fields) -> tuple[Glass, ...]:
+    glass = fields.get("break_glass")
+    return () if glass is None else (glass,)
+
+
+def _read_glass(value: Any) -> Glass:
+    fields = _Fields("break_glass", value, BREAK_GLASS)
+    people = _named(fields, "break_glass: {for: [role:duty-lead], at_most: 30m, notice: [...]}")
+    return Glass(
+        people=people, notice=fields.get("notice", ()), at_most=fields.get("at_most", GLASS_MOST),
+        review=fields.get("review", GLASS_REVIEW),
+    )  # fmt: skip
+
+
+def _named(fields: _Fields, hint: str) -> tuple[Handler, ...]:
+    """Whom ``for`` means: people in particular."""
+    people: tuple[Handler, ...] = fields.get("for", ())
+    if not people:
+        raise ParameterError("'for' is missing", hint=hint)
+    if any(h.kind in NAMELESS for h in people):
+        raise ParameterError("'for' names persons, roles or leaders", hint=hint)
+    return people
+
+
 def _read_free(value: Any) -> Free:
     fields = _Fields("free", value, FREE)
+    hint = "free: {for: [role:on-call], runbooks: [...], notice: [...]}"
     for key in ("for", "runbooks", "notice"):
         if not fields.get(key):
-            raise ParameterError(
-                f"'{key}' is missing", hint="free: {for: [role:on-call], runbooks: [...], notice: [...]}"
-            )
-    people = fields.get("for")
-    if any(h.kind in NAMELESS for h in people):
-        raise ParameterError("'for' names persons, roles or leaders", hint="for: [role:on-call]")
+            raise ParameterError(f"'{key}' is missing", hint=hint)
     return Free(
-        people=people, runbooks=fields.get("runbooks"), notice=fields.get("notice"), review=fields.get("review", REVIEW)
-    )
+        people=_named(fields, hint), runbooks=fields.get("runbooks"), notice=fields.get("notice"),
+        review=fields.get("review", REVIEW),
+    )  # fmt: skip
 
 
 def _read_freezes(value: Any) -> tuple[Freeze, ...]:
@@ -281,6 +302,12 @@ ASKS: dict[str, Reader] = {
 }
 STEP: dict[str, Reader] = {"name": _name, **ASKS}
 FREE: dict[str, Reader] = {"for": _handlers, "runbooks": _texts, "notice": _handlers, "review": _seconds(7 * DAY)}
+BREAK_GLASS: dict[str, Reader] = {
+    "for": _handlers,
+    "notice": _handlers,
+    "at_most": _seconds(GLASS_MOST),
+    "review": _seconds(GLASS_REVIEW),
+}
 FREEZE: dict[str, Reader] = {"from": _moment, "to": _moment, "zone": _zone, "why": _text}
 POLICY: dict[str, Reader] = {
     "risk": _risks,
@@ -296,6 +323,7 @@ POLICY: dict[str, Reader] = {
     "batch": _bound(MAX_HOSTS),
     "freezes": _read_freezes,
     "free": _read_free,
+    "break_glass": _read_glass,
     "notice": _handlers,
     "review": _seconds(7 * DAY),
     "protected": _flag,

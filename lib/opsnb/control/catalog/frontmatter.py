@@ -32,6 +32,11 @@ DEFAULT_TIMEOUT = 600.0  # seconds
 MAX_TIMEOUT = 7 * 86400.0  # seconds
 MAX_TEXT = 1000  # characters of one field
 CONFIGS = "configs"  # the one folder of the workspace that reads and writes may name without a slash in front
+TIGHTENED = {
+    ("self_approval", "never"): "own",
+    ("free", False): "free",
+    ("break_glass", False): "glass",
+}  # to what is false then
 MAX_BOUND = {"approvals": 20, "max_hosts": 100_000, "batch": 100_000}  # of what a notebook's policy may ask for
 MAX_PATHS = 100  # entries of reads, of writes
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -246,10 +251,10 @@ def _policy(value: JSON) -> dict[str, JSON]:
             found[key] = item
         elif key == "validity":
             found[key] = _timeout(item)
-        elif (key, item) in {("self_approval", "never"), ("free", False)}:
-            found["own" if key == "self_approval" else key] = False
+        elif isinstance(item, str | bool) and (key, item) in TIGHTENED:
+            found[TIGHTENED[key, item]] = False
         else:
-            known = ("approvals", "max_hosts", "batch", "validity", "self_approval: never", "free: false")
+            known = ("approvals", "max_hosts", "batch", "validity", *(f"{k}: {str(v).lower()}" for k, v in TIGHTENED))
             raise ParameterError(f"found {key}: {item!r:.60}, which tightens nothing", hint=did_you_mean(key, known))
     return found
 

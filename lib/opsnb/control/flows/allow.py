@@ -12,6 +12,7 @@ from sqlalchemy.engine import Row
 
 from opsnb.base.clock import now
 from opsnb.base.errors import NotFoundError, RefusedError
+from opsnb.control.flows.leave import BY_HAND
 from opsnb.control.flows.people import permit
 from opsnb.control.flows.services import Services
 from opsnb.control.people.rules import decide
@@ -19,8 +20,6 @@ from opsnb.control.people.store import directory
 from opsnb.control.people.values import Action, Actor, Site, Target
 from opsnb.control.records import Risk
 from opsnb.control.runs import store
-
-BY_HAND = {"HST-004": Action.EXEC, "HST-005": Action.SSH, "HST-006": Action.CP, "HST-007": Action.CP}
 
 
 def target_of(body: Mapping[str, Any]) -> Target:

@@ -15,8 +15,9 @@ from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.rules import due, judge
-from opsnb.control.approvals.values import Act, ActKind, State, Status
+from opsnb.control.approvals.values import Act, ActKind, Decision, State, Status
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.review import unreviewable
 from opsnb.control.ledger.events_approvals import RequestActed, RequestApproved, RequestSettled
 from opsnb.control.ledger.store import append
 from opsnb.control.people.values import Action, Actor
@@ -86,13 +87,23 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         )
     wanted = _meant(case, actor, deed, now)
     decision = judge(case.flow, case.subject, case.acts, wanted, case.who)
+    if decision.ok and deed.kind is ActKind.REVIEW and (why := unreviewable(connection, case, actor.person.id, now)):
+        decision = Decision(ok=False, reason=why)
     if not decision.ok:
+        why = decision.reason
+        if (ended := _ended(case, wanted, now)).startswith(why):
+            why = ended
         able = case.able(now) if deed.kind is ActKind.APPROVE else []
         raise RefusedError(
-            f"{deed.kind} of request {request}: {decision.reason}",
+            f"{deed.kind} of request {request}: {why}",
             hint=f"who may approve it: {', '.join(able)}" if able else "",
         )
     return settle(connection, keep(connection, case, wanted), now)
+
+
+def _ended(case: Case, wanted: Act, now: datetime) -> str:
+    """Return why somebody may not act as the delegate that they say they are, and when that ended."""
+    return case.who.not_standing(wanted.person, wanted.on_behalf_of, now) if wanted.on_behalf_of else ""
 
 
 def tick(connection: Connection, case: Case, now: datetime) -> Case:

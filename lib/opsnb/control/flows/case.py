@@ -16,7 +16,7 @@ from sqlalchemy.engine import Row
 
 from opsnb.base.canonical import digestible
 from opsnb.control.approvals import store as approvals
-from opsnb.control.approvals.policy import Policies, Policy
+from opsnb.control.approvals.policy import GLASS, Policies, Policy
 from opsnb.control.approvals.rules import chosen_step, fold, judge
 from opsnb.control.approvals.values import Act, ActKind, Flow, State, Subject
 from opsnb.control.flows.who import Known
@@ -55,6 +55,8 @@ class Case:
     @property
     def flow(self) -> Flow:
         """What has to be said."""
+        if self.row.runbook == GLASS:
+            return self.policy.broken(min(float(self.body["seconds"]), self.policy.glass_most))
         return self.policy.flow(self.subject, self.who)
 
     @property

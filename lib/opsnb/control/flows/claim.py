@@ -1,14 +1,16 @@
 """Claim: a queued run begins, and a change only if everything is still as it was approved, looked at once more.
 
-The looking and the claiming are one transaction. What keeps a change from beginning is said, recorded in the ledger as
+What is done by hand begins only if its starter still may: by a role, and on protected hosts by a grant. The looking
+and the claiming are one transaction. What keeps a run from beginning is said, recorded in the ledger as
 ``claim.refused`` with its cause, and the run ends without a kernel; its approval is not used up by that.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -20,22 +22,29 @@ from opsnb.base.clock import stamp
 from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.plan import Plan
 from opsnb.control.approvals.freeze import blocked
-from opsnb.control.approvals.handlers import conflict
-from opsnb.control.approvals.values import Act, ActKind, Status
+from opsnb.control.approvals.values import ActKind, Status
+from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
+from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER, WITHOUT
+from opsnb.control.flows.telling import tell
+from opsnb.control.flows.void import void
 from opsnb.control.ledger.events import RunClaimed
 from opsnb.control.ledger.events_claims import ClaimRefused
 from opsnb.control.ledger.store import append
+from opsnb.control.notify.values import NoticeKind
 from opsnb.control.people.rules import may
 from opsnb.control.people.values import Action
-from opsnb.control.records import Cause, Mode
+from opsnb.control.records import Cause, Mode, Verdict
 from opsnb.control.runs import claims, store
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 REFUSED = "refused"  # the kind of note that says why a run did not begin
+LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
@@ -62,12 +71,14 @@ def claim_next(services: Services, now: datetime | None = None) -> str | None:
 def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | None:
     """Begin the oldest queued run whose locks are free, in the caller's transaction; return its id.
 
-    A change that is refused begins too, but only to be recorded: ``noted(REFUSED)`` says why.
+    A change, or a run by hand, that is refused begins too, but only to be recorded: ``noted(REFUSED)`` says why.
     """
     for row in store.startable(connection):
         request = store.request_row(connection, row.request)
         by, mode = starter(connection, row.id) or request.requester, Mode(row.mode)
-        stop = take(connection, ground, row, by, now) if mode.changes else None
+        stop = by_hand(connection, ground, row, by, now)
+        if stop is None and mode.changes:
+            stop = take(connection, ground, row, by, now)
         store.take(connection, row)
         if stop is None:
             append(connection, RunClaimed(run=row.id, request=row.request, mode=mode, by=by))
@@ -78,18 +89,70 @@ def begin_next(connection: Connection, ground: Ground, now: datetime) -> str | N
     return None
 
 
+def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
+    """Return what stops a run that works by hand: no role lets its starter any more, or no grant on protected hosts.
+
+    ``noted(LEAVE)`` says under which grant or broken glass it begins, and which approvals of that count.
+    """
+    body = json.loads(store.request_row(connection, row.request).body)
+    found = leave_of(connection, ground.policies(), body, by, now)
+    if found is None or not found.ok:
+        return Stop(cause=found.cause, why=found.why, hint=found.hint) if found else None
+    if found.source:
+        grant = open_case(connection, ground.policies(), found.source, now)
+        store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
+    if found.glass:
+        use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
+        store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})
+    return None
+
+
 def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: datetime) -> Stop | None:
     """Claim what a queued run is to change, or return what stops it."""
     mode = Mode(row.mode)
     case = open_case(connection, ground.policies(), row.request, now)
     slot = slot_of(connection, row, mode)
-    stop = next(stops(case, ground, by, now), None) or _claimed(connection, slot)
-    if stop is None:
-        claims.add(
-            connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now,
-            approvals=counting(case, now),
-        )  # fmt: skip
-    return stop
+    under = _under(connection, ground, case, row.id, by, now)
+    stop = (
+        next(stops(case, ground, by, now, under), None) or _claimed(connection, slot) or _before(connection, row, mode)
+    )
+    if stop is not None:
+        return stop
+    broken = under if isinstance(under, Broken) and next(lacking(case, now), None) else None
+    if broken is None and not case.asked:  # its policy asks for nobody: what it owes is kept all the same
+        case = ask_in(connection, case, now)
+    claims.add(
+        connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now, approvals=counting(case, now)
+    )
+    if broken is not None:
+        use(connection, broken, row.id, row.request, mode, by, now)
+    _tell(connection, case, row.id, broken, now)
+    return None
+
+
+def _under(connection: Connection, ground: Ground, case: Case, run: str, by: str, now: datetime) -> Broken | str:
+    """Return the broken glass under which a run is started, or why it is worth nothing; empty: under none."""
+    noted = store.noted(connection, run, UNDER)
+    if not noted:
+        return ""
+    if by != case.row.requester:
+        return f"{case.who.name(by)} did not ask for it, and a broken glass is for what one planned oneself"
+    return covers(connection, ground.policies(), str(noted[-1]), by, case.policy, case.body["hosts"], now)
+
+
+def _tell(connection: Connection, case: Case, run: str, broken: Broken | None, now: datetime) -> None:
+    """Tell whom the policy names of a change that begins, and keep for its record why nobody had to approve it."""
+    told = case.policy.told(case.subject, case.who, glass=broken is not None)
+    free = not case.flow.steps
+    kind = NoticeKind.GLASS_RUN if broken else NoticeKind.FREE if free else NoticeKind.RUN
+    tell(connection, told, kind, case.row.id, run, now=now)
+    names = sorted(case.who.name(person) for person in told)
+    if broken is not None:
+        store.note(connection, run, WITHOUT, {**broken.as_json(), "told": names})
+    elif free:
+        due = case.state(now).review_due
+        policy = case.policy.name
+        store.note(connection, run, WITHOUT, {"policy": policy, "review_due": stamp(due) if due else "", "told": names})
 
 
 def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
@@ -99,7 +162,7 @@ def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
     return claims.slot_of(row.request, mode, str(row.undoes or ""), attempts)
 
 
-def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
+def stops(case: Case, ground: Ground, by: str, now: datetime, under: Broken | str = "") -> Iterator[Stop]:
     """Yield what keeps a change from beginning, what was sealed first, what people said last.
 
     Args:
@@ -107,6 +170,8 @@ def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
         ground: The world outside.
         by: Id of who starts it.
         now: The moment.
+        under: The broken glass under which it is started, which stands for approvals and goes through a freeze, or why
+            that is worth nothing; empty: it is started under none.
     """
     again = f"plan anew: opsnb run {case.row.runbook} ..."
     yield from (Stop(cause=c, why=w, hint=again) for c, w in _altered(case))
@@ -116,9 +181,18 @@ def stops(case: Case, ground: Ground, by: str, now: datetime) -> Iterator[Stop]:
         why = f"policy {case.policy.name} is not what request {case.row.id} was sealed with"
         yield Stop(cause=Cause.POLICY, why=why, hint=again)
     yield from _people(case, by, now)
+    for stop in lacking(case, now):
+        if stop.cause is Cause.ENDED or not under:  # a veto holds against a broken glass, too
+            yield stop
+        elif isinstance(under, str):
+            yield Stop(cause=Cause.GLASS, why=under, hint=stop.why)
+
+
+def lacking(case: Case, now: datetime) -> Iterator[Stop]:
+    """Yield what a broken glass stands for: a freeze that holds, and what people have not said."""
     if why := blocked(case.policy.freezes, now, float(case.body["limits"]["run_seconds"])):
         yield Stop(cause=Cause.FREEZE, why=why)
-    yield from _unapproved(case, now)
+    yield from unapproved(case, now)
 
 
 def _altered(case: Case) -> Iterator[tuple[Cause, str]]:
@@ -150,13 +224,14 @@ def _people(case: Case, by: str, now: datetime) -> Iterator[Stop]:
             yield Stop(cause=cause, why=f"{case.who.name(person)}, who {did}, may not: {decision.reason}")
 
 
-def _unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+def unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+    """Yield what people have not said, an approval that counts no more first."""
     state = case.state(now)
     if state.status is Status.APPROVED:
         return
     for act in case.acts:
         counts = act.kind is ActKind.APPROVE and act.plan == case.subject.plan and act not in state.approvals
-        if counts and state.status is Status.OPEN and (found := _void(case, act, now)):
+        if counts and state.status is Status.OPEN and (found := void(case, act, now)):
             yield Stop(cause=found[0], why=f"an approval does not count any more: {found[1]}", hint=ask_hint(case, now))
     if state.status is Status.EXPIRED:
         yield Stop(cause=Cause.EXPIRED, why=f"request {case.row.id} has expired: {state.reason}")
@@ -167,26 +242,6 @@ def _unapproved(case: Case, now: datetime) -> Iterator[Stop]:
         why=f"request {case.row.id} needs the approval of another person",
         hint=ask_hint(case, now),
     )
-
-
-def _void(case: Case, act: Act, now: datetime) -> tuple[Cause, str] | None:
-    """Return why an approval counts no more."""
-    who, name = case.who, case.who.name
-    for person in dict.fromkeys((act.person, act.voice)):
-        if not who.active(person):
-            return Cause.PERSON, f"{name(person)}, who approved, is not active any more"
-        if why := conflict(person, case.flow, case.subject, who, now):
-            own = person == case.subject.requester
-            stood = who.stood_for(person, case.subject.requester, case.subject.asked, now)
-            return Cause.SELF if own else Cause.DELEGATE if stood else Cause.PERSON, why
-    handed = any(a.kind is ActKind.DELEGATE and a.to == act.person and a.person == act.voice for a in case.acts)
-    if act.on_behalf_of and not handed and act.on_behalf_of not in who.stands_for(act.person, now):
-        return Cause.DELEGATE, f"{name(act.person)} is not a delegate of {name(act.on_behalf_of)} any more"
-    if why := who.entitled(act.voice, case.subject, now):
-        return Cause.ROLE, why
-    if now >= act.at + timedelta(seconds=case.flow.validity):
-        return Cause.EXPIRED, f"{name(act.person)} approved at {stamp(act.at)}, too long ago"
-    return None
 
 
 def ask_hint(case: Case, now: datetime) -> str:
@@ -202,6 +257,27 @@ def _claimed(connection: Connection, slot: str) -> Stop | None:
     if found is None:
         return None
     return Stop(cause=Cause.CLAIMED, why=f"it was claimed already, by run {found.run}")
+
+
+def _before(connection: Connection, row: Row[Any], mode: Mode) -> Stop | None:
+    """Return what keeps an undo or a retry from following what was claimed before it, as a second one in the queue."""
+    if mode is Mode.APPLY:
+        return None
+    earlier = [store.run_row(connection, claim.run) for claim in claims.of_request(connection, row.request)]
+    if going := [r.id for r in earlier if r.verdict is None]:
+        return Stop(cause=Cause.CLAIMED, why=f"run {going[0]} of the same request has not ended")
+    undone = [r for r in earlier if r.mode == Mode.UNDO]
+    if mode is Mode.UNDO:
+        done = [r.id for r in undone if r.undoes == row.undoes and r.verdict == Verdict.DONE]
+        why = f"run {row.undoes} is undone already by run {done[0]}" if done else ""
+        why = why or ("" if store.made(connection, row.undoes) else f"run {row.undoes} changed nothing")
+    else:
+        left = len(store.request_row(connection, row.request).plan["changes"]) - len(
+            store.made_of_request(connection, row.request)
+        )
+        why = f"what request {row.request} applied was undone by run {undone[-1].id}" if undone else ""
+        why = why or ("" if earlier and left else f"nothing of request {row.request} is left to retry")
+    return Stop(cause=Cause.CLAIMED, why=why) if why else None
 
 
 def counting(case: Case, now: datetime) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ It reads and changes nothing, and works whether a control plane runs or not.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -15,54 +16,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from opsnb.base.clock import now, parse
-from opsnb.base.errors import OpsnbError, SettingsError
+from opsnb.base.clock import now, parse, stamp
+from opsnb.base.errors import OpsnbError
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
-from opsnb.control.flows.isolation import kernel_user
+from opsnb.control.flows.examine_isolation import isolation
+from opsnb.control.flows.finding import Finding, State
 from opsnb.control.revision.files import take
 from opsnb.control.revision.glance import glance
 from opsnb.control.revision.values import Revision
-from opsnb.control.runs import cgroups, syscalls
-from opsnb.control.runs.confine import SCOPE_ABI, landlock_abi
 
 LOW_SPACE = 1024**3  # bytes free below which it is said
 NO_SPACE = 64 * 1024**2  # bytes free below which runs will soon be refused
-NAMED_FILES = 5  # that differ from the active revision, in one finding
+NAMED_FILES = 5  # that differ from the active revision, or requests, in one finding
 CLOCK_SLACK = 5.0  # seconds that a ledger entry may seem to lie in the future
 OLD_INCOMING = 3600.0  # seconds after which a half-written record is called left behind
 SECRET_FILES = ("keys/ledger.key", "keys/secrets.key", "quarantine", "token", "opsnb.db", "ledger-head")
-
-
-class State(StrEnum):
-    """How a thing is."""
-
-    OK = "ok"
-    NOTE = "note"  # worth knowing
-    WARNING = "warning"  # works, and will not for long or not safely
-    PROBLEM = "problem"  # does not work, or is not safe
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing looked at: how it is, what was found, and what mends it (a command or a sentence; empty when ok)."""
-
-    name: str
-    state: State
-    found: str
-    mend: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the finding as a JSON object."""
-        return asdict(self)
 
 
 def examine(workspace: Workspace, *, up: bool) -> list[Finding]:
@@ -123,49 +98,6 @@ def _sqlite(_: Workspace) -> Iterator[Finding]:
             name="sqlite", state=State.NOTE,
             found=f"{version} can lose data at a WAL reset, so the DELETE journal is used (slower under many writers)",
             mend="a Python with SQLite 3.51.3, 3.50.7 or 3.44.6",
-        )  # fmt: skip
-
-
-def _isolation(workspace: Workspace) -> Iterator[Finding]:
-    abi = landlock_abi()
-    if abi >= SCOPE_ABI:
-        yield Finding(name="isolation", state=State.OK, found=f"Landlock ABI {abi}: files, signals, sockets")
-    elif abi:
-        yield Finding(
-            name="isolation", state=State.WARNING, found=f"Landlock ABI {abi}: files, but not signals",
-            mend="Linux 6.12 or newer",
-        )  # fmt: skip
-    else:
-        yield Finding(
-            name="isolation", state=State.PROBLEM, found="no Landlock: kernels are not isolated, changes are refused",
-            mend="Linux 5.13 or newer with lsm=landlock on the kernel command line",
-        )  # fmt: skip
-    yield from _kernels(workspace)
-
-
-def _kernels(workspace: Workspace) -> Iterator[Finding]:
-    """What holds kernels besides: fewer system calls, another user, control groups."""
-    machine = os.uname().machine
-    if syscalls.known_here():
-        number = len(syscalls.REFUSED) + len(syscalls.OWN_ONLY)
-        yield Finding(name="system calls", state=State.OK, found=f"{number} are refused to kernels, or bounded")
-    else:
-        yield Finding(name="system calls", state=State.NOTE, found=f"{machine}: none are refused to kernels")
-    try:
-        settings = read_settings(workspace.root / SETTINGS_FILE)
-        user = kernel_user(settings, workspace)
-        found = f"kernels run as '{user.name}'" if user else "kernels run as the user of the control plane"
-        yield Finding(name="kernel user", state=State.OK if user else State.NOTE, found=found,
-                      mend="" if user else "kernel_user: NAME in opsnb.yaml, as root")  # fmt: skip
-    except SettingsError as error:
-        yield Finding(name="kernel user", state=State.PROBLEM, found=error.message, mend=error.hint)
-    where = cgroups.home()
-    if where is not None:
-        yield Finding(name="control groups", state=State.OK, found=where.words)
-    else:
-        yield Finding(
-            name="control groups", state=State.NOTE, found="none can be made: memory is looked at, not limited",
-            mend="cgroup v2, and root or a service with Delegate=yes",
         )  # fmt: skip
 
 
@@ -249,6 +181,25 @@ def _activation(workspace: Workspace) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _reviews(workspace: Workspace) -> Iterator[Finding]:
+    """Reviews of what went without an approval that nobody made in time."""
+    query = "SELECT request, runbook, review_due FROM approvals WHERE reviewed = 0 AND review_due <= ? ORDER BY 3"
+    try:
+        where = f"file:{quote(str(workspace.database.absolute()))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=30)) as opened:
+            late = opened.execute(query, (stamp(),)).fetchall()
+    except sqlite3.Error:
+        return  # no state yet, or an older one
+    if late:
+        named = ", ".join(f"{request} ({runbook}, due {due})" for request, runbook, due in late[:NAMED_FILES])
+        yield Finding(
+            name="reviews", state=State.PROBLEM, found=f"{len(late)} overdue: {named}",
+            mend=f"opsnb requests show {late[0][0]}, then: opsnb requests review {late[0][0]} --comment TEXT",
+        )  # fmt: skip
+    else:
+        yield Finding(name="reviews", state=State.OK, found="none is overdue")
+
+
 def _catalog(workspace: Workspace) -> Iterator[Finding]:
     catalog = Catalog.load(workspace.root)
     for broken in catalog.broken:
@@ -323,11 +274,12 @@ LOOKS: tuple[Callable[[Workspace], Iterator[Finding]], ...] = (
     _versions,
     _engine,
     _sqlite,
-    _isolation,
+    isolation,
     _space,
     _permissions,
     _settings,
     _activation,
+    _reviews,
     _catalog,
     _ledger,
     _incoming,

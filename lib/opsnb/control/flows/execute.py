@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.canonical import digestible
 from opsnb.base.errors import OpsnbError
 from opsnb.base.runlink import MAX_LINE
-from opsnb.control.flows.claim import REFUSED
+from opsnb.control.flows.claim import LEAVE, REFUSED
 from opsnb.control.flows.converse import Conversation, sealed_body
 from opsnb.control.flows.record import finish
 from opsnb.control.flows.seal import blob_path
+from opsnb.control.flows.watch import Watch
 from opsnb.control.records import CellState, Mode, RunState
 from opsnb.control.runs import store
 from opsnb.control.runs.launcher import Launched
+from opsnb.control.runs.terminal import SESSION
 from opsnb.control.runs.wire import Closed, Lines
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("opsnb")
 START_SECONDS = 90.0  # how long a kernel may take to be ready on a slow machine
+EARLY = "ended early"  # a supervisor's word for a run that it was ordered to end after a cell
 LOST_SECONDS = 30.0  # how long after its limits a silent supervisor is waited for
 
 
@@ -73,8 +76,15 @@ class Conductor:
     deadline: float = 0.0
     held: list[Held] = field(default_factory=list)
     masks: int = 0
+    executing: bool = False
+    under: str = ""  # the grant that it began under
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self.watch = Watch(
+            self.services, self.run, self.body, self.under, notice=self._notice, end=self._wind_up,
+            stop=lambda why: self._order("stop", why),
+        )  # fmt: skip
         self.conversation = Conversation(
             services=self.services, run=self.run, mode=self.mode, request=self.request, body=self.body,
             end=lambda why: self._order("end", why), tell=self.services.feed(self.run).tell,
@@ -96,6 +106,8 @@ class Conductor:
                     lines = key.fileobj
                     if isinstance(lines, Lines) and lines.closed:
                         selector.unregister(lines)
+                if self.executing and self.ended is None:
+                    self.watch.turn()
                 if control.closed and self.ended is None:
                     self.ended = Ended("supervisor died", "the run's supervisor died")
                 elif time.monotonic() > self.deadline and self.ended is None:
@@ -174,6 +186,7 @@ class Conductor:
             "stage": [{k: f[k] for k in ("source", "name", "sha256")} for f in self.body["files"]],
             "stage_all": self.mode is not Mode.UNDO,  # what was applied can be undone when a file is here no more
         })  # fmt: skip
+        self.executing = True
 
     def _parameters(self) -> dict[str, Any]:
         with self.services.database.transaction() as connection:
@@ -197,14 +210,27 @@ class Conductor:
         self.launched.control.send({"op": "space"})
 
     def _on_executed(self, message: dict[str, Any]) -> None:
+        cut = self.watch.over and message["end"] == EARLY
         self.ended = Ended(
-            end=message["end"], why=message["why"], cells=message["cells"], files=message["files"],
-            notes=message["notes"], quarantined=message["quarantined"],
+            end="stopped" if cut else message["end"], why=message["why"], cells=message["cells"],
+            files=message["files"], notes=message["notes"], quarantined=message["quarantined"],
             cut_for_space=any("disk was full" in n for n in message["notes"]),
         )  # fmt: skip
 
     def _on_failed(self, message: dict[str, Any]) -> None:
         self.ended = Ended("not started", message["why"])
+
+    def _notice(self, text: str) -> None:
+        """Tell the person something: in the session's terminal, and those who watch."""
+        self.conversation.terminal.say(text)
+        self.services.feed(self.run).tell({"ev": "notice", "text": text})
+
+    def _wind_up(self, why: str) -> None:
+        """End what is done by hand: a session closes its shell and keeps what was shown, all else is interrupted."""
+        session = self.body["id"] == SESSION
+        self._order("end" if session else "stop", why)
+        if session:
+            self.conversation.terminal.finish(why)
 
     def _order(self, op: str, why: str) -> None:
         try:
@@ -219,7 +245,7 @@ def execute(services: Services, run: str) -> None:
         row = store.run_row(connection, run)
         request = store.request_row(connection, row.request)
         body, mode = sealed_body(request), Mode(row.mode)
-        refused = store.noted(connection, run, REFUSED)
+        refused, leave = store.noted(connection, run, REFUSED), store.noted(connection, run, LEAVE)
     if refused:
         finish(services, run, Ended("not started", f"nothing was touched: {refused[-1]['why']}"), None)
         return
@@ -235,7 +261,8 @@ def execute(services: Services, run: str) -> None:
         reads = (*body["reads"], *(() if changing else body["writes"]))
         launched = services.launcher.launch(reads=reads, writes=tuple(body["writes"]) if changing else ())
         services.running[run] = launched
-        ended = Conductor(services, run, row.request, mode, body, launched).lead()
+        under = str(leave[-1]["source"]) if leave else ""
+        ended = Conductor(services, run, row.request, mode, body, launched, under=under).lead()
     except Exception as error:
         LOG.exception("run %s could not be executed", run)
         ended = Ended("not started", f"it could not be executed: {error}")

@@ -6,41 +6,30 @@ in the same lists. Its runbook is what it grants: ``exec``, ``ssh`` or ``cp``. I
 
 from __future__ import annotations
 
-import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection
 
-from opsnb.base.canonical import canonical, digestible, salted, sha256
+from opsnb.base.canonical import digestible
 from opsnb.base.clock import new_id, parse, stamp
 from opsnb.base.clock import now as current
 from opsnb.base.errors import RefusedError, UsageError
-from opsnb.base.plan import Plan
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import open_case, policy_of
 from opsnb.control.flows.hosts import rows_of
+from opsnb.control.flows.leave import GRANTED, leave
 from opsnb.control.flows.people import permit
-from opsnb.control.ledger.events import RequestSealed
-from opsnb.control.ledger.store import append
+from opsnb.control.flows.worded import body_of, seal_words
 from opsnb.control.people.store import directory
 from opsnb.control.people.values import Action, Actor, Target
 from opsnb.control.records import Risk
-from opsnb.control.runs import store
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
-
-BY_HAND = {
-    "HST-004": Action.EXEC,
-    "HST-005": Action.SSH,
-    "HST-007": Action.CP,
-}  # HST-006 is planned and approved itself
-GRANTED = frozenset(BY_HAND.values())
-MAX_LOOKED_AT = 50  # of somebody's latest grants
 
 
 def ask_grant(services: Services, actor: Actor, action: Action, selector: str, reason: str, seconds: float) -> str:
@@ -60,15 +49,14 @@ def ask_grant(services: Services, actor: Actor, action: Action, selector: str, r
     if not 0 < seconds <= policy.grant:
         raise UsageError(f"policy {policy.name} lets a grant hold {policy.grant:.0f} s at most, not {seconds:.0f} s")
     request = new_id()
-    body = dict(digestible({
-        "request": request, "runbook": action.value, "title": f"{action} by hand for {seconds:.0f} s", "hosts": hosts,
-        "selector": selector, "why": reason, "seconds": seconds, "labels": [], "locks": [], "authors": [],
-        "policy": policy.as_json(), "tightened": {}, "parameters": {}, "nonce": secrets.token_hex(16),
-    }))  # fmt: skip
+    body = body_of(
+        request, action.value, f"{action} by hand for {seconds:.0f} s", hosts, policy,
+        selector=selector, why=reason, seconds=seconds,
+    )  # fmt: skip
     with services.database.transaction() as connection:
         target = Target.of(action.value, Risk.CHANGE, hosts)
         permit(directory(connection), actor, action, target, now)
-        _store(connection, actor, body)
+        seal_words(connection, actor, body)
         case = ask_in(connection, open_case(connection, services.policies, request, now), now)
         if case.who.alone() and case.flow.own and case.state(now).status is Status.OPEN:
             act_in(connection, services.policies, actor, request, Deed(kind=ActKind.APPROVE), now)
@@ -78,46 +66,14 @@ def ask_grant(services: Services, actor: Actor, action: Action, selector: str, r
 def require_grant(
     connection: Connection, policies: Policies, actor: Actor, action: Action, hosts: list[dict[str, Any]], now: datetime
 ) -> None:
-    """Refuse what is done by hand on protected hosts without a grant that holds now.
+    """Refuse what is done by hand without the right to, or on protected hosts without a grant that holds now.
 
     Raises:
-        RefusedError: Says how to ask for one.
+        RefusedError: Says why, and how to ask for one.
     """
-    policy = policy_of(policies, action.value, Risk.CHANGE, hosts, {})
-    if not policy.protected:
-        return
-    mine = (store.requests.c.requester == actor.person.id) & (store.requests.c.runbook == action.value)
-    rows = connection.execute(
-        select(store.requests.c.id).where(mine).order_by(store.requests.c.created.desc()).limit(MAX_LOOKED_AT)
-    )
-    wanted = {row["name"] for row in hosts}
-    if any(_holds(connection, policies, request, wanted, now) for request in rows.scalars().all()):
-        return
-    raise RefusedError(
-        f"policy {policy.name} protects {', '.join(sorted(wanted)[:8])}: '{action}' needs a grant",
-        hint=f"opsnb grant {action} {','.join(sorted(wanted)[:8])} --reason '...'",
-    )
-
-
-def _holds(connection: Connection, policies: Policies, request: str, wanted: set[str], now: datetime) -> bool:
-    case = open_case(connection, policies, request, now)
-    state = case.state(now)
-    whole = case.asked and sha256(case.row.body) == case.row.digest and case.same_policy()
-    if not whole or state.status is not Status.APPROVED or not wanted <= {h["name"] for h in case.body["hosts"]}:
-        return False
-    since = max((a.at for a in state.approvals), default=case.subject.asked)
-    return now < since + timedelta(seconds=float(case.body["seconds"]))
-
-
-def _store(connection: Connection, actor: Actor, body: dict[str, Any]) -> None:
-    data, salts = canonical(body), {name: secrets.token_hex(32) for name in ("request", "plan")}
-    plan = Plan(title=body["title"], changes=())
-    store.add_request(
-        connection, id=body["request"], submission=body["request"], digest=sha256(data), body=data, parameters={},
-        salts=salts, runbook=body["runbook"], risk=Risk.CHANGE.value, requester=actor.person.id,
-    )  # fmt: skip
-    values = {"plan": digestible(plan.as_json()), "plan_digest": plan.digest}
-    connection.execute(update(store.requests).where(store.requests.c.id == body["request"]).values(**values))
-    append(connection, RequestSealed(
-        request=body["request"], risk=Risk.CHANGE, digest=salted(salts["request"], data)
-    ))  # fmt: skip
+    permit(directory(connection), actor, action, Target.of(action.value, Risk.CHANGE, hosts), now)
+    found = leave(connection, policies, actor.person.id, action, hosts, now)
+    if not found.ok:
+        raise found.raised()
+    if found.glass and not actor.in_scope(Action.BREAK_GLASS):
+        raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{Action.BREAK_GLASS}'")

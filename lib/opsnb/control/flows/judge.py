@@ -12,8 +12,10 @@ from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.control.files import write_atomic
 from opsnb.control.flows.ask import planned
+from opsnb.control.flows.claim import LEAVE
 from opsnb.control.flows.refuse import NOTE as REFUSED
 from opsnb.control.flows.refuse import notes as refused
+from opsnb.control.flows.review import WITHOUT
 from opsnb.control.flows.seal import blob_path
 from opsnb.control.ledger import store as ledger
 from opsnb.control.ledger.events import IntentClosed, Isolation, Outcome, RunFinished
@@ -91,7 +93,8 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         verdict=word, reason=reason, requester=body["requester"]["name"], why=body["why"], started=started, ended=now,
         seconds=round((parse(now) - parse(started)).total_seconds(), 3), hosts=body["hosts"],
         parameters=[_parameter(row, request.parameters) for row in body["labels"]],
-        approvals=_approvals(connection, run), plan=request.plan if mode is not Mode.READ else None,
+        approvals=_approvals(connection, run), without=(store.noted(connection, run, WITHOUT) or [{}])[-1],
+        plan=request.plan if mode is not Mode.READ else None,
         applied=_applied(intents, through, {row["change"]: row["why"] for row in unreached}),
         checks=checks, evidence={e["name"]: e["value"] for e in store.noted(connection, run, "evidence")},
         cells=[Cell(**{**c, "state": CellState(c["state"])}) for c in ended.cells], files=ended.files,
@@ -121,9 +124,11 @@ def _parameter(row: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _approvals(connection: Any, run: str) -> list[dict[str, Any]]:
-    """Return the approvals that let the run through when it was claimed."""
+    """Return the approvals that let the run through when it was claimed: its own, or those of the grant by hand."""
     claim = claims.of_run(connection, run)
-    return list(claim.approvals) if claim else []
+    if claim:
+        return list(claim.approvals)
+    return [row for leave in store.noted(connection, run, LEAVE) for row in leave["approvals"]]
 
 
 def _notes(ended: Ended) -> list[str]:

@@ -5,9 +5,12 @@ The ledger says which kind of thing it was; what exactly, in the control plane's
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from opsnb.base.errors import RefusedError
 from opsnb.control.ledger.events_isolation import Attempt, RunRefused
 from opsnb.control.ledger.store import append
 from opsnb.control.runs import store
@@ -15,8 +18,10 @@ from opsnb.control.runs import store
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
+LOG = logging.getLogger("opsnb")
 NOTE = "attempted"  # the kind of note that says what a kernel tried; rows are {"attempt", "why"}
 MAX_WRITTEN = 100  # refusals of one run that are written down; a loop must not fill the ledger
+AT_THE_API = frozenset({Attempt.API, Attempt.TOKEN})
 MAX_TOLD = 5  # of them that a record tells in full
 
 
@@ -24,7 +29,7 @@ def attempt_of(op: str) -> Attempt | None:
     """Return what kind of attempt a message is; ``None`` where being refused is no attempt at anything."""
     if op in {"context", "applicable", "drift", "unreached", "check", "evidence", "progress", "terminal", "finish"}:
         return None
-    return Attempt(op) if op in set(Attempt) else Attempt.UNKNOWN
+    return Attempt(op) if op in set(Attempt) - AT_THE_API else Attempt.UNKNOWN
 
 
 def write_down(services: Services, run: str, attempt: Attempt, why: str) -> None:
@@ -32,6 +37,32 @@ def write_down(services: Services, run: str, attempt: Attempt, why: str) -> None
     with services.database.transaction() as connection:
         store.note(connection, run, NOTE, {"attempt": attempt.value, "why": why})
         append(connection, RunRefused(run=run, attempt=attempt))
+
+
+def refuse_run(services: Services, above: Collection[int], asked: str, whose: str) -> NoReturn:
+    """Refuse what a run asks the API for, and write it down where the run is one of ours.
+
+    Args:
+        services: What the flow needs.
+        above: The pids of who asks and of its parents.
+        asked: The route.
+        whose: Whose token it has; empty for none that holds.
+
+    Raises:
+        RefusedError: Always.
+    """
+    run = next((name for name, launched in list(services.running.items()) if launched.pid in above), "")
+    token = f"with the token of {whose}: have it revoked" if whose else "without a token that holds"
+    LOG.warning("run %s asked the API for %s, %s", run or "of another control plane", asked, token)
+    if run:
+        with services.database.transaction() as connection:
+            full = len(store.noted(connection, run, NOTE)) >= MAX_WRITTEN
+        if not full:
+            write_down(services, run, Attempt.TOKEN if whose else Attempt.API, f"{asked}, {token}")
+    raise RefusedError(
+        f"a run asks the API for nothing, and this is {f'run {run}' if run else 'a run of this machine'}",
+        hint="a notebook asks over its run link; people ask from a terminal that no run has opened",
+    )
 
 
 def notes(rows: list[dict[str, Any]]) -> list[str]:

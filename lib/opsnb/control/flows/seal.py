@@ -24,9 +24,10 @@ from opsnb.control.flows.admit import admit, marked
 from opsnb.control.flows.allow import keep_inside
 from opsnb.control.flows.authors import authors_of
 from opsnb.control.flows.case import policy_of
-from opsnb.control.flows.grant import BY_HAND as GRANTS
 from opsnb.control.flows.grant import require_grant
 from opsnb.control.flows.hosts import rows_of, selector_of, with_hosts
+from opsnb.control.flows.isolation import unwritable
+from opsnb.control.flows.leave import BY_HAND, PLANNED
 from opsnb.control.flows.paths import filled, reads, writes
 from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events import RequestSealed
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 MAX_STAGED_FILE = 256 * 1024**2  # bytes of a file parameter
 IN_CATALOG = ("runbooks/", f"{builtin.PREFIX}/")  # how the paths of those that are called by their id begin
-BY_HAND = {"HST-004": Action.EXEC, "HST-005": Action.SSH, "HST-006": Action.CP, "HST-007": Action.CP}
 SALTS = ("notebook", "files", "html", "request", "plan")
 
 
@@ -92,8 +92,8 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     with services.database.transaction() as connection:
         there = directory(connection)
         wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
-        by_hand = GRANTS.get(runbook.id or "")
-        if by_hand is not None:
+        by_hand = BY_HAND.get(runbook.id or "")
+        if by_hand is not None and runbook.id != PLANNED:
             require_grant(connection, services.policies, actor, by_hand, hosts, now())
     _permitted(there, actor, runbook, hosts, asks=asks)
     body = _body(services, runbook, values, files, person, request=request, why=asked.why)
@@ -101,6 +101,8 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     body["writes"] = writes(services, runbook.front.writes if runbook.front else (), values, hosts)
     body |= {"selector": selector, "hosts": hosts, "locks": _locks(runbook, values, hosts)}
     admit(services, runbook, body)
+    if closed := unwritable(services, body["writes"]):
+        raise RefusedError(closed[0], hint=closed[1])
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)

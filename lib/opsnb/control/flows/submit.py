@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.ask import ask_in, set_start, when
 from opsnb.control.flows.case import Case, open_case
-from opsnb.control.flows.claim import BY, Stop, stops
+from opsnb.control.flows.claim import BY, Stop, stops, unapproved
+from opsnb.control.flows.glass import Broken, covering
 from opsnb.control.flows.ground import Ground, Workspace
+from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import Cause, Mode, Risk, RunState, Verdict
@@ -64,7 +68,10 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
     with services.database.transaction() as connection:
         if start:
             set_start(connection, sealed, start, actor, current())
-        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, actor.person.id)
+        body, by = json.loads(store.request_row(connection, sealed).body), actor.person.id
+        found = leave_of(connection, services.policies, body, by, current())
+        under = found.glass.request if found and found.glass else ""
+        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, by, under=under)
     return _told(services, run, sealed)
 
 
@@ -83,8 +90,8 @@ def undo(services: Services, run: str, actor: Actor) -> str:
             raise RefusedError(f"run {run} (mode {row.mode}) changed nothing, so there is nothing to undo")
         if any(r.verdict in BEGUN for r in done):
             raise RefusedError(f"run {run} is undone already by run {done[-1].id}")
-        case = let(connection, Workspace(services), actor, row.request, now)
-        new = queue(connection, case.row.id, row.runbook, row.title, Mode.UNDO, actor.person.id, undoes=run)
+        under = let(connection, Workspace(services), actor, row.request, now).under
+        new = queue(connection, row.request, row.runbook, row.title, Mode.UNDO, actor.person.id, run, under)
     return _told(services, new, row.request)
 
 
@@ -104,8 +111,8 @@ def retry(services: Services, run: str, actor: Actor) -> str:
         row = store.run_row(connection, run)
         request = store.request_row(connection, row.request)
         _something_left(connection, row, request)
-        let(connection, Workspace(services), actor, row.request, now)
-        new = queue(connection, request.id, row.runbook, row.title, Mode.RETRY, actor.person.id)
+        under = let(connection, Workspace(services), actor, row.request, now).under
+        new = queue(connection, request.id, row.runbook, row.title, Mode.RETRY, actor.person.id, under=under)
     return _told(services, new, row.request)
 
 
@@ -173,8 +180,9 @@ def _apply(services: Services, asked: Asked, actor: Actor, request: str) -> str:
             raise RefusedError(f"request {request} has no plan yet", hint=f"opsnb run {row.runbook}   plans it")
         if stop := _applied(connection, open_case(connection, services.policies, request, now)):
             raise stop.raised()
-        case = let(connection, Workspace(services), actor, request, now)
-        run = queue(connection, request, row.runbook, case.body["title"], Mode.APPLY, actor.person.id)
+        found = let(connection, Workspace(services), actor, request, now)
+        title, by = found.case.body["title"], actor.person.id
+        run = queue(connection, request, row.runbook, title, Mode.APPLY, by, under=found.under)
         if claims.start_of(connection, request) is not None:
             claims.started(connection, request, run)
     return _told(services, run, request)
@@ -189,7 +197,15 @@ def _applied(connection: Connection, case: Case) -> Stop | None:
     return None
 
 
-def let(connection: Connection, ground: Ground, actor: Actor, request: str, now: datetime) -> Case:
+@dataclass(frozen=True, kw_only=True)
+class Let:
+    """A change that may begin now: its case, and the broken glass that lets it; empty: it needs none."""
+
+    case: Case
+    under: str = ""
+
+
+def let(connection: Connection, ground: Ground, actor: Actor, request: str, now: datetime) -> Let:
     """Return the case if a change of it may begin now; the claim looks at all of it once more.
 
     Raises:
@@ -197,18 +213,29 @@ def let(connection: Connection, ground: Ground, actor: Actor, request: str, now:
     """
     if not actor.in_scope(Action.APPLY):
         raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{Action.APPLY}'")
-    case = open_case(connection, ground.policies(), request, now)
-    stop = next(stops(case, ground, actor.person.id, now), None)
+    case, by = open_case(connection, ground.policies(), request, now), actor.person.id
+    stop = next(stops(case, ground, by, now), None)
     if (
         stop is not None
-        and stop.cause in {Cause.APPROVALS, Cause.EXPIRED}
+        and stop == next(unapproved(case, now), None)  # nothing but an approval is missing
         and _approve_own(connection, ground, case, actor, now)
     ):
         case = open_case(connection, ground.policies(), request, now)
-        stop = next(stops(case, ground, actor.person.id, now), None)
+        stop = next(stops(case, ground, by, now), None)
+    if stop is not None and (broken := _broken(connection, ground, case, actor, now)):
+        stop = next(stops(case, ground, by, now, broken), None)
+        if stop is None:
+            return Let(case=case, under=broken.request)
     if stop is not None:
         raise stop.raised()
-    return case
+    return Let(case=case)
+
+
+def _broken(connection: Connection, ground: Ground, case: Case, actor: Actor, now: datetime) -> Broken | None:
+    """Return the broken glass of whoever planned it and starts it, where one covers it now."""
+    if actor.person.id != case.row.requester or not actor.in_scope(Action.BREAK_GLASS):
+        return None
+    return covering(connection, ground.policies(), actor.person.id, case.policy, case.body["hosts"], now)
 
 
 def _approve_own(connection: Connection, ground: Ground, case: Case, actor: Actor, now: datetime) -> bool:
@@ -232,12 +259,18 @@ def _matches(services: Services, asked: Asked, row: Row[Any]) -> None:
 
 
 def queue(
-    connection: Connection, request: str, runbook: str, title: str, mode: Mode, by: str, undoes: str | None = None
-) -> str:
-    """Queue a run in the caller's transaction; nothing is looked at: the claim does that."""
+    connection: Connection, request: str, runbook: str, title: str, mode: Mode, by: str, undoes: str | None = None,
+    under: str = "",
+) -> str:  # fmt: skip
+    """Queue a run in the caller's transaction; nothing is looked at: the claim does that.
+
+    ``under`` is the broken glass that has to let it begin, where nothing else does.
+    """
     new = store.NewRun(id=new_id(), request=request, runbook=runbook, title=title, mode=mode, undoes=undoes)
     store.add_run(connection, new)
     store.note(connection, new.id, BY, by)
+    if under:
+        store.note(connection, new.id, UNDER, under)
     locks = json.loads(store.request_row(connection, request).body)["locks"]
     if locks and mode.changes:
         store.note(connection, new.id, "locks", locks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from opsnb.base.clock import stamp
 from opsnb.control.approvals.values import Subject
 from opsnb.control.people.rules import Directory, may
 from opsnb.control.people.values import Action, Target
@@ -58,6 +59,14 @@ class Known:
     def stands_for(self, person: str, at: datetime) -> frozenset[str]:
         """Return those whose delegate they are."""
         return frozenset(self.directory.stands_for(person, at))
+
+    def not_standing(self, person: str, other: str, at: datetime) -> str:
+        """Return why somebody may not act as another's delegate, and when their time was over; empty: they may."""
+        if other in self.stands_for(person, at):
+            return ""
+        why = f"{self.name(person)} is not a delegate of {self.name(other)}"
+        ended = self.directory.stood_until(person, other, at)
+        return f"{why} any more: that ended at {stamp(ended)}" if ended else why
 
     def stood_for(self, person: str, other: str, since: datetime, until: datetime) -> bool:
         """Whether they were a delegate of somebody at any moment of a time."""

@@ -35,6 +35,7 @@ from opsnb.control.ledger.event import (
 from opsnb.control.ledger.events_activation import ACTIVATION_EVENTS
 from opsnb.control.ledger.events_approvals import APPROVAL_EVENTS
 from opsnb.control.ledger.events_claims import CLAIM_EVENTS
+from opsnb.control.ledger.events_glass import GLASS_EVENTS
 from opsnb.control.ledger.events_isolation import ISOLATION_EVENTS
 from opsnb.control.ledger.events_login import LOGIN_EVENTS
 from opsnb.control.ledger.events_people import PEOPLE_EVENTS
@@ -269,7 +270,7 @@ _KINDS: tuple[type[Event], ...] = (
     LedgerOpened, RequestSealed, RunClaimed, PlanProposed, IntentOpened, IntentClosed, RunStopped,
     RunFinished, RunRecorded, RunUnrecorded, HostTrusted, SitePublished, SecretSet, SecretRotated, SecretRemoved,
     SecretsRekeyed, SecretRevealed, *PEOPLE_EVENTS, *LOGIN_EVENTS, *APPROVAL_EVENTS, *CLAIM_EVENTS, *ISOLATION_EVENTS,
-    *ACTIVATION_EVENTS,
+    *ACTIVATION_EVENTS, *GLASS_EVENTS,
 )  # fmt: skip
 EVENTS: dict[str, type[Event]] = {event.kind: event for event in _KINDS}
 

@@ -158,6 +158,11 @@ class Directory:
         """
         return any(d.from_ == of and d.held_between(since, now) for d in self._delegates_to.get(person, ()))
 
+    def stood_until(self, person: str, of: str, now: datetime) -> datetime | None:
+        """Return when the last delegation of ``of`` to ``person`` that began was over; ``None``: there was none."""
+        ended = [d.until for d in self._delegates_to.get(person, ()) if d.from_ == of and d.begin < d.until <= now]
+        return max(ended, default=None)
+
     # -- indexes ---------------------------------------------------------------------------------------------------
 
     @functools.cached_property

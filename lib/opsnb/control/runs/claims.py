@@ -1,4 +1,4 @@
-"""Claims and starts in the database: what an approval was used for, once each, and when a request is to be applied.
+"""Claims and starts in the database: what an approval or a broken glass was used for, and when a request is to start.
 
 A claim's ``slot`` is unique: of two who claim the same thing, the database itself lets one through.
 """
@@ -39,6 +39,17 @@ starts = Table(
     Column("why", String, nullable=False),  # what keeps it, in words; empty while nothing does
 )
 Index("starts_by_due", starts.c.run, starts.c.due)
+glass_uses = Table(
+    "glass_uses",
+    metadata,
+    Column("run", String, primary_key=True),
+    Column("glass", String, primary_key=True),  # the request of the broken glass
+    Column("request", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", String, nullable=False),
+)
+Index("glass_uses_by_glass", glass_uses.c.glass, glass_uses.c.at)
 MAX_DUE = 100  # looked at in one turn
 
 
@@ -77,6 +88,28 @@ def of_request(connection: Connection, request: str) -> list[Row[Any]]:
 def of_run(connection: Connection, run: str) -> Row[Any] | None:
     """Return a run's claim."""
     return connection.execute(select(claims).where(claims.c.run == run)).one_or_none()
+
+
+def use_glass(connection: Connection, *, run: str, glass: str, request: str, mode: Mode, by: str, at: datetime) -> bool:
+    """Keep that a run is let by a broken glass, once; return whether that is new."""
+    here = (glass_uses.c.run == run) & (glass_uses.c.glass == glass)
+    if connection.execute(select(glass_uses.c.run).where(here)).one_or_none():
+        return False
+    values = {"run": run, "glass": glass, "request": request, "mode": mode.value, "by": by, "at": stamp(at)}
+    connection.execute(insert(glass_uses).values(**values))
+    return True
+
+
+def under_glass(connection: Connection, glass: str) -> list[Row[Any]]:
+    """Return what was done under a broken glass, oldest first."""
+    query = select(glass_uses).where(glass_uses.c.glass == glass).order_by(glass_uses.c.at, glass_uses.c.run)
+    return list(connection.execute(query))
+
+
+def glass_of(connection: Connection, runs: list[str]) -> dict[str, str]:
+    """Return, of these runs, those under a broken glass, with its request; of several, the last one's."""
+    query = select(glass_uses.c.run, glass_uses.c.glass).where(glass_uses.c.run.in_(runs)).order_by(glass_uses.c.at)
+    return {row.run: row.glass for row in connection.execute(query)}
 
 
 def set_start(connection: Connection, request: str, start: Start, due: datetime | None, by: str) -> None:

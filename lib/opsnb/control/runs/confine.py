@@ -22,7 +22,7 @@ SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF =
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LANDLOCK_RULE_PATH_BENEATH = 1
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 36, 38, 47
-PR_CAP_AMBIENT_CLEAR_ALL = 4
+PR_GET_CHILD_SUBREAPER, PR_CAP_AMBIENT_CLEAR_ALL = 37, 4
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 CAPABILITY_VERSION_3 = 0x20080522
 LAST_CAPABILITY = 63  # the bounding set is dropped up to the first one that the system does not know
@@ -134,6 +134,13 @@ def die_with_parent(parent: int) -> None:
 def become_subreaper() -> None:
     """Have orphaned descendants handed to this process, so that none can escape it by double forking."""
     _libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def is_subreaper() -> bool:
+    """Whether orphaned descendants are handed to this process."""
+    found = ctypes.c_int()
+    _libc().prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0)
+    return bool(found.value)
 
 
 def _libc() -> Any:

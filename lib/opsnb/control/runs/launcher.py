@@ -137,7 +137,7 @@ class Launcher:
         self, *, scratch: Path, reads: tuple[str, ...], fork: bool, toolkit: Callable[[], str], ahead: int = 0,
         user: Account | None = None, groups: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self._user, self._groups = user, groups
+        self.user, self._groups = user, groups
         self._scratch, self._reads, self._fork, self._toolkit = scratch, reads, fork, toolkit
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
@@ -175,7 +175,7 @@ class Launcher:
         return self._launch(kernel=kernel, reads=reads, writes=writes)
 
     def _launch(self, *, kernel: bool, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()) -> Launched:
-        confinement = Confinement(reads=(*self._reads, *reads), writes=writes, user=self._user)
+        confinement = Confinement(reads=(*self._reads, *reads), writes=writes, user=self.user)
         start = {
             "kernel": kernel, "confinement": confinement.as_json(), "scratch": str(self._scratch),
             "groups": self._groups,

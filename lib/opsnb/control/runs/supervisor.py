@@ -156,7 +156,7 @@ class Supervisor:
         if self.start.groups is not None:
             where, budget = cgroups.from_json(self.start.groups)
             self.group = cgroups.make(where, str(os.getpid()), budget)
-        self.holds.append(where.words if self.group is not None else "no cgroup")
+        self.holds.append(self.group.words if self.group is not None else "no cgroup")
 
     def _start_kernel(self) -> None:
         reader, writer = os.pipe()

@@ -36,6 +36,7 @@ class Terminal:
         self._lock = threading.Lock()
         self._typed = bytearray()
         self._shown = bytearray()
+        self._said = bytearray()  # by us, for the person alone
         self._size: list[int] | None = None
         self._end = ""  # why the session is to end
         self._attached = self._over = False
@@ -100,6 +101,18 @@ class Terminal:
             os.close(self.signal)
             self.signal = -1
 
+    def say(self, text: str) -> None:
+        """Show the person a line of ours; it is not recorded, and takes no room from what the host says."""
+        with self._lock:
+            self._said += f"\r\n[opsnb: {text}]\r\n".encode()
+            self._wake_person()
+
+    def finish(self, why: str) -> None:
+        """End the session, for a reason that is not the person's."""
+        with self._lock:
+            self._end = self._end or why
+            self._ring()
+
     @property
     def attached(self) -> bool:
         """Whether somebody is shown this session."""
@@ -157,7 +170,8 @@ class Terminal:
         while True:
             signal = asyncio.Event()
             with self._lock:
-                piece, self._shown = bytes(self._shown[:MAX_PIECE]), self._shown[MAX_PIECE:]
+                piece, self._shown = bytes(self._said + self._shown[:MAX_PIECE]), self._shown[MAX_PIECE:]
+                self._said.clear()
                 over = self._over
                 if self._full:
                     self._ring()

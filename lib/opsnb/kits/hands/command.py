@@ -5,6 +5,8 @@ Rules:
 * The words arrive as they are; no shell reads them.
 * Each line is printed as it comes, behind its host's name: ``web1 │ text`` of stdout, ``web1 ┃ text`` of stderr; at
   most ``LIVE_BYTES`` of each host.
+* When the run is ended meanwhile, the evidence says what is known: a host whose command had ended has its result, one
+  whose command was under way is ``unknown``.
 * Evidence holds as much of each stream as fits; where something is left out, its last line says so and names the file
   in the record that holds all of it.
 """
@@ -12,7 +14,8 @@ Rules:
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +32,8 @@ LIVE_BYTES = 64 * 1024  # of each host that are printed while it runs
 STREAM_CHARACTERS = 16 * 1024  # of one stream in the evidence, at most
 EVIDENCE_CHARACTERS = 500 * 1024  # of all streams together; six bytes each at worst, and a message holds 4 MiB
 FIRST_LINES = 3  # of the output, in the table
+UNSEEN = "the run was ended while it ran, and nobody saw its end"
+NEVER = "the run was ended before it was this host's turn"
 SIGNS = {"stdout": "│", "stderr": "┃"}
 
 
@@ -38,13 +43,19 @@ def on_every_host(run: Run, hosts: Fleet, argv: list[str], seconds: float) -> Re
     The evidence ``hosts`` is a list of ``{"host", "status", "exit", "stdout", "stderr", "seconds"}``.
     """
     pieces: queue.Queue[tuple[str, str, bytes] | None] = queue.Queue()
-    live = _Live()
+    live, seen = _Live(), _Seen()
     run.progress(0, len(hosts), "hosts")
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(_all, hosts, argv, seconds, pieces)
+    pool = ThreadPoolExecutor(1)
+    try:
+        future = pool.submit(_all, hosts, argv, seconds, pieces, seen)
         while (piece := pieces.get()) is not None:
             live.add(*piece)
+    except KeyboardInterrupt:  # the run is being ended: what is known until now is kept, and no host begins any more
+        pool.shutdown(wait=False)
+        run.evidence("hosts", _kept(run, seen.cut(list(hosts))))
+        raise
     results = future.result()
+    pool.shutdown()
     live.rest()
     run.progress(len(hosts), len(hosts), "hosts")
     for result in results.values():
@@ -99,12 +110,54 @@ class _Live:
             print(f"{host} ┃ [more than {LIVE_BYTES} bytes: the rest is in the record]")
 
 
-def _all(hosts: Fleet, argv: list[str], seconds: float, pieces: queue.Queue[Any]) -> Results:
+class _Seen:
+    """What became of each host until now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: set[str] = set()
+        self._ended: dict[str, Result] = {}
+        self._over = False
+
+    def begin(self, host: str) -> None:
+        """It is a host's turn.
+
+        Raises:
+            OpsnbError: If the run was ended before.
+        """
+        with self._lock:
+            if self._over:
+                raise OpsnbError(NEVER)
+            self._begun.add(host)
+
+    def end(self, result: Result) -> Result:
+        """Keep what became of a host."""
+        with self._lock:
+            self._ended[result.host] = result
+        return result
+
+    def cut(self, hosts: Sequence[str]) -> Results:
+        """Begin no further host; return what is known: of a command that was under way, nobody saw its end."""
+        with self._lock:
+            self._over = True
+            return Results({
+                host: self._ended.get(host) or (
+                    Result(host=host, status=Status.UNKNOWN, error=UNSEEN) if host in self._begun
+                    else Result(host=host, status=Status.UNREACHABLE, error=NEVER)
+                ) for host in hosts
+            })  # fmt: skip
+
+
+def _all(hosts: Fleet, argv: list[str], seconds: float, pieces: queue.Queue[Any], seen: _Seen) -> Results:
     def one(machine: Machine) -> Result:
         def told(stream: str, data: bytes) -> None:
             pieces.put((machine.name, stream, data))
 
-        return machine.run(*argv, seconds=seconds, on_output=told)
+        seen.begin(machine.name)
+        try:
+            return seen.end(machine.run(*argv, seconds=seconds, on_output=told))
+        except OpsnbError as error:
+            return seen.end(_result(machine.name, error))
 
     try:
         found = hosts.each(one)

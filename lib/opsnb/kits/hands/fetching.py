@@ -99,9 +99,10 @@ def _get(run: Run, row: dict[str, Any]) -> None:
     host, name = str(row["host"]), PurePosixPath(row["path"]).name
     folder = run.files / host
     folder.mkdir(exist_ok=True)
+    part = folder / f"{name}.part"  # what stays of it when the run is ended meanwhile says that it is not whole
     digest, size = hashlib.sha256(), 0
     try:
-        with (folder / name).open("wb") as stream:
+        with part.open("wb") as stream:
             while size < row["size"]:
                 words = (row["path"], str(size // BLOCK), str(BLOCKS))
                 piece = remote.look(host, PIECE, *words, seconds=PIECE_SECONDS).stdout
@@ -112,7 +113,7 @@ def _get(run: Run, row: dict[str, Any]) -> None:
                     break
         if digest.hexdigest() != row["sha256"]:
             raise OpsnbError(f"{host}: {row['path']} changed while it was read; it is not kept")  # noqa: TRY301
-        row["file"] = f"{host}/{name}"
+        row["file"] = f"{host}/{part.rename(folder / name).name}"
     except OpsnbError as error:
-        (folder / name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         row["error"] = error.message
