@@ -23,7 +23,7 @@ from opsnb.base.errors import RefusedError
 from opsnb.base.i18n import CHINESE, retell
 from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.approvals.written import read_policies
-from opsnb.control.flows import activate, people
+from opsnb.control.flows import activate, people, requests
 from opsnb.control.ledger.store import read
 from opsnb.control.people.wanted import User
 from opsnb.control.records import Cause
@@ -255,7 +255,8 @@ def test_a_delegation_whose_period_is_over(firm: Firm) -> None:
         firm.say("erin", other, on_behalf_of="chen")
     (act,) = [a for a in firm.shown(request)["acts"] if a["act"] == "approve"]
     assert (act["by"], act["for"], act["counts"], act["void"]) == ("erin", "chen", False, why)
-    assert firm.shown(request)["status"] == "open"
+    wait_for(lambda: lists(firm, request) == firm.shown(request)["status"] == "open", 10)
+    assert [e["status"] for e in firm.events(request) if e["kind"] == "request.settled"] == ["approved", "open"]
     listed = {d["id"]: d for d in people.delegates(firm.services, firm.app.actor, everything=True)}
     assert listed[made["id"]]["state"] == "over"
     assert made["id"] not in {d["id"] for d in people.delegates(firm.services, firm.app.actor, everything=False)}
@@ -263,6 +264,12 @@ def test_a_delegation_whose_period_is_over(firm: Firm) -> None:
         kept = [e.value for e in read(connection) if e.value.get("delegate") == made["id"]]
     assert [(e["kind"], e["end"]) for e in kept] == [("delegate.added", stamp(end))]
     assert not ENGLISH.search(retell(ended["reason"], CHINESE))
+
+
+def lists(firm: Firm, request: str) -> str:
+    """Return the status of a request as lists show it."""
+    page = requests.listed(firm.services, firm.app.actor, runbook="TST-100", most=20)["requests"]
+    return str(next(row["status"] for row in page if row["request"] == request))
 
 
 def test_a_file_edited_on_the_target(firm: Firm) -> None:
