@@ -28,7 +28,6 @@ from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.i18n import CHINESE, retell
 from opsnb.base.plan import Plan
 from opsnb.control.approvals.values import ActKind, Status
-from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows import activate, people, requests
 from opsnb.control.flows.active import active
 from opsnb.control.flows.seal import Asked
