@@ -101,11 +101,12 @@ def test_closed_between(connection: Any, who: str, kind: ActKind) -> None:
     assert claimed(connection, ground, run, 6) == "glass"
 
 
-@pytest.mark.parametrize("host", [{"name": "web2"}, {"key": "another"}, {"environment": "test"}])
-def test_a_host_outside(connection: Any, host: dict[str, str]) -> None:
-    """It covers the very hosts that it was broken for: not another one, nor the same name with another key."""
+@pytest.mark.parametrize("host", [{"name": "web9"}, {"key": "another"}, {"groups": ["others"]}, None])
+def test_a_host_outside(connection: Any, host: dict[str, Any] | None) -> None:
+    """It covers the very hosts that it was broken for: not another one, nor one more, nor its name with another key."""
     ground = Ground()
-    glass = smash(connection, ground, hosts=[{**world.HOSTS[0], **host}])
+    first = [{**world.HOSTS[0], **host}] if host else []
+    glass = smash(connection, ground, hosts=[*first, *world.HOSTS[1:]])
     assert tried(connection, ground, glass, 1) == "glass"
 
 

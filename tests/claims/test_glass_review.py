@@ -165,7 +165,12 @@ def test_it_is_reviewed_by_somebody_else_when_it_is_over(connection: Any) -> Non
         with pytest.raises(RefusedError, match=why):
             review(connection, ground, who, glass, 5)
     (line,) = done_under(connection, glass)
-    assert (line["run"], line["mode"], line["hosts"], line["verdict"]) == (run, "apply", ["web1"], "DONE")
+    assert (line["run"], line["mode"], line["hosts"], line["verdict"]) == (
+        run,
+        "apply",
+        [h["name"] for h in world.HOSTS],
+        "DONE",
+    )
     there, row = directory(connection), store.run_row(connection, run)
     assert of_runs(connection, there, [row])[run]["reviewed"] is None
     assert [r["request"] for r in owed(connection, there, seconds(6))] == [glass]
@@ -261,6 +266,7 @@ def test_notices_of_changes_stand_with_them(connection: Any) -> None:
         glass = smash(connection, ground, now=seconds(1)) if who == "anna" else ""
         runs[who] = queue(connection, request, "TST-100", "t", Mode.APPLY, who, None, glass)
         assert begin_next(connection, ground, seconds(at)) == runs[who]
+        world.end(connection, runs[who], Verdict.DONE)
     assert told(connection, run=runs["dora"]) == {("dora", "free"), ("anna", "free"), ("carol", "free")}
     assert told(connection, run=runs["anna"]) == {("dora", "glass_run"), ("anna", "glass_run"), ("erin", "glass_run")}
     (kept,) = store.noted(connection, runs["dora"], "without")
