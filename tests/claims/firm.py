@@ -57,12 +57,17 @@ PROPOSE = """changes = [Change(host=h, what=f"mark {h}", verb="test.mark", targe
                   command="mark", undo="unmark") for h in run.hosts]
 plan = run.propose(Plan(title="marks", changes=tuple(changes)))"""
 CELLS = (SETUP, PROPOSE, "run.change(plan)", "run.check('it was looked at', True, True)\nrun.finish()")
-HOSTS = """hosts:
-  web1: {transport: local, environment: prod}
-  web2: {transport: local, environment: prod}
-  db1: {transport: local, environment: prod}
+KEYS = (  # of nobody
+    "AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+    "AAAAC3NzaC1lZDI1NTE5AAAAIIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU",
+)
+HOSTS = f"""hosts:
+  web1: {{transport: local, environment: prod}}
+  web2: {{transport: local, environment: prod}}
+  db1: {{transport: local, environment: prod}}
+  edge1: {{address: 192.0.2.7, environment: prod, keys: [ssh-ed25519 {KEYS[0]}]}}
 groups:
-  web: {hosts: [web1, web2]}
+  web: {{hosts: [web1, web2]}}
 """
 PEOPLE = {"bob": ("approver",), "carol": ("approver",), "dora": ("engineer",), "erin": (), "chen": ("approver",)}
 

@@ -1,11 +1,16 @@
 """Between approval and start something changes, one thing at a time: the claim stops, says which, and records it.
 
+``CHANGES`` is the list: what changed, how, the ledger's cause, and the words of the reason in English and in Chinese.
+Several people share the workspace, so its files hold as they were activated; dora asks, bob approves. What is edited on
+a target is not the claim's to see: it stands below the table, at each of its moments.
+
 The application waits in the queue, already let through once, when the change is made: so it is the look inside the
 claim's transaction that has to find it. A second look, when somebody asks for the start, says the same.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,18 +22,21 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from claims.firm import HOSTS, Firm
+from claims.firm import CELLS, FRONT, HOSTS, KEYS, PARAMETERS, Firm
 from opsnb.base.clock import now, parse, stamp
-from opsnb.base.errors import RefusedError
+from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.i18n import CHINESE, retell
+from opsnb.base.plan import Plan
 from opsnb.control.approvals.values import ActKind, Status
-from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows import activate, people, requests
+from opsnb.control.flows.active import active
+from opsnb.control.flows.seal import Asked
 from opsnb.control.ledger.store import read
 from opsnb.control.people.wanted import User
-from opsnb.control.records import Cause
+from opsnb.control.records import Cause, Mode
 from opsnb.control.runs import store
 from opsnb.control.runs.toolkit import PACKAGES, Toolkit
+from places import notebook as notebook_of
 from places import wait_for
 
 pytestmark = pytest.mark.slow
@@ -51,6 +59,33 @@ def notebook(firm: Firm, _: str) -> Any:
     """One byte of the notebook."""
     data = firm.runbook.read_bytes()
     return file(firm.runbook, data.replace(b"marks", b"masks", 1))
+
+
+def notebook_activated(firm: Firm, request: str) -> Any:
+    """The same byte, and somebody who may activates it: what was approved was another."""
+    return and_activated(firm, notebook(firm, request))
+
+
+@contextmanager
+def and_activated(firm: Firm, change: Any) -> Iterator[None]:
+    """What was changed holds, and what was there before holds again afterwards."""
+    try:
+        with change:
+            activated(firm)
+            yield
+    finally:
+        activated(firm)
+
+
+@contextmanager
+def script(firm: Firm, _: str) -> Iterator[None]:
+    """A file beside the notebook, from where it could be imported."""
+    path = firm.runbook.with_name("marks.py")
+    path.write_text("MARK = 'another'\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 def toolkit(firm: Firm, _: str) -> Any:
@@ -91,18 +126,34 @@ def row(**values: Any) -> Change:
     return changed
 
 
+def fewer(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan without its last change."""
+    return {**plan, "changes": plan["changes"][:-1]}
+
+
+def replanned(firm: Firm, request: str) -> Any:
+    """The plan and its digest, so that they fit each other."""
+    with firm.services.database.transaction() as connection:
+        plan = fewer(store.request_row(connection, request).plan)
+    return row(plan=lambda _: plan, plan_digest=lambda _: Plan.from_json(plan).digest)(firm, request)
+
+
+@contextmanager
+def gone(firm: Firm, _: str) -> Iterator[None]:
+    """The directory that the runbook writes."""
+    firm.folder.rmdir()
+    try:
+        yield
+    finally:
+        firm.folder.mkdir(exist_ok=True)
+
+
 def inventory(old: str, new: str) -> Change:
     """The inventory, edited and activated: a file that is only edited does not hold."""
 
     def changed(firm: Firm, _: str) -> Any:
-        @contextmanager
-        def edited() -> Iterator[None]:
-            with file(firm.place.root / "inventory.yaml", HOSTS.replace(old, new).encode()):
-                activated(firm)
-                yield
-            activated(firm)
-
-        return edited()
+        assert old in HOSTS
+        return and_activated(firm, file(firm.place.root / "inventory.yaml", HOSTS.replace(old, new).encode()))
 
     return changed
 
@@ -114,18 +165,10 @@ def activated(firm: Firm) -> None:
 
 
 def policy(firm: Firm, _: str) -> Any:
-    """Another policy holds, as after an activation."""
-
-    @contextmanager
-    def other() -> Iterator[None]:
-        own = firm.services.policies
-        firm.services.policies = read_policies({"prod": {"environments": ["prod"], "validity": "2h"}})
-        try:
-            yield
-        finally:
-            firm.services.policies = own
-
-    return other()
+    """Another policy stands in opsnb.yaml, and is activated."""
+    path = firm.place.root / "opsnb.yaml"
+    more = b'policies: {"prod": {"environments": ["prod"], "validity": "2h"}}\n'
+    return and_activated(firm, file(path, path.read_bytes() + more))
 
 
 def user(name: str, wanted: dict[str, Any], back: dict[str, Any]) -> Change:
@@ -159,8 +202,8 @@ def acted(who: str, kind: ActKind) -> Change:
     return changed
 
 
-def host_key(*_: Any) -> Any:
-    """This machine's key is another one."""
+def machine(*_: Any) -> Any:
+    """This machine is another one: its key is a digest of its id."""
     from opsnb.control.flows import hosts
 
     @contextmanager
@@ -175,47 +218,90 @@ def host_key(*_: Any) -> Any:
     return other()
 
 
-CHANGES: list[tuple[str, Change, Cause, str]] = [
-    ("one byte of the notebook", notebook, Cause.NOTEBOOK, "TST-100.ipynb has changed"),
-    ("the toolkit", toolkit, Cause.TOOLKIT, "the toolkit has changed"),
-    ("a parameter in the database", row(parameters=lambda v: {**v, "hosts": "db1"}), Cause.PARAMETERS, "parameters"),
-    ("the sealed bytes", row(body=lambda v: v.replace(b'"because"', b'"becauze"')), Cause.REQUEST, "not what was sealed"),
-    ("the plan's result", row(plan=lambda v: {**v, "changes": v["changes"][:1]}), Cause.PLAN, "the plan of request"),
-    ("the plan and its digest", row(plan_digest=lambda v: v[::-1]), Cause.PLAN, "the plan of request"),
-    ("a host added to the group", inventory("[web1, web2]", "[web1, web2, db1]"), Cause.HOSTS, "db1 has come"),
-    ("a host taken out", inventory("[web1, web2]", "[web1]"), Cause.HOSTS, "web2 has gone"),
-    ("a host key", host_key, Cause.HOST_KEY, "web1 has another host key"),
+EDGE, OTHER = (f"edge1: {{address: 192.0.2.7, environment: prod, keys: [ssh-ed25519 {k}]}}" for k in KEYS)
+CHANGES: list[tuple[str, Change, Cause, str, str]] = [
+    ("one byte of the notebook", notebook, Cause.NOTEBOOK, "TST-100.ipynb has changed", "TST-100.ipynb 已被改动"),
+    (
+        "one byte of the notebook, activated", notebook_activated, Cause.NOTEBOOK, "TST-100.ipynb has changed",
+        "TST-100.ipynb 已被改动",
+    ),
+    (
+        "a file beside the notebook", script, Cause.REVISION, "runbooks/marks.py differs from the active revision",
+        "runbooks/marks.py 与生效版本",
+    ),
+    ("one byte of the toolkit", toolkit, Cause.TOOLKIT, "the toolkit has changed", "工具包已被改动"),
+    (
+        "a parameter", row(parameters=lambda v: {**v, "hosts": "db1"}), Cause.PARAMETERS, "the parameters of request",
+        "的参数与封存的参数不一致",
+    ),
+    (
+        "the sealed bytes", row(body=lambda v: v.replace(b'"because"', b'"becauze"')), Cause.REQUEST,
+        "not what was sealed", "与封存的内容不一致",
+    ),
+    ("the plan's result", row(plan=fewer), Cause.PLAN, "the plan of request", "的计划与当时生成的计划不一致"),
+    ("the plan's digest", row(plan_digest=lambda v: v[::-1]), Cause.PLAN, "the plan of request", "的计划与当时生成"),
+    (
+        "the plan's result and its digest", replanned, Cause.APPROVALS,
+        "needs the approval of another person", "还需要他人批准",
+    ),
+    (
+        "a host added to the group", inventory("[web1, web2]", "[web1, web2, db1]"), Cause.HOSTS, "db1 has come",
+        "新增了 db1",
+    ),
+    ("a host taken out", inventory("[web1, web2]", "[web1]"), Cause.HOSTS, "web2 has gone", "少了 web2"),
+    ("a host key", inventory(EDGE, OTHER), Cause.HOST_KEY, "edge1 has another host key", "edge1 的主机密钥已不同"),
+    ("a host key taken away", inventory(EDGE, EDGE.partition(", keys")[0] + "}"), Cause.HOST_KEY,
+     "no key is pinned for edge1", "尚未登记 edge1 的主机密钥"),
+    ("this machine", machine, Cause.HOST_KEY, "web1 has another host key", "web1 的主机密钥已不同"),
     (
         "the inventory", inventory("web1: {transport: local, ", "web1: {transport: local, variables: {a: 1}, "),
-        Cause.INVENTORY, "web1 has another variables",
+        Cause.INVENTORY, "web1 has another variables", "web1 的 variables 已不同",
     ),
-    ("the policy", policy, Cause.POLICY, "policy prod is not what"),
-    ("the approver left", user("bob", {"active": False}, {"active": True}), Cause.PERSON, "bob, who approved"),
-    ("the requester left", user("dora", {"active": False}, {"active": True}), Cause.PERSON, "dora, who asked"),
-    ("the approver's role", user("bob", {"take": ("approver",)}, {"give": ("approver",)}), Cause.ROLE, "bob has no role"),
-    ("the requester's role", user("dora", {"take": ("engineer",)}, {"give": ("engineer",)}), Cause.ROLE, "dora, who asked"),
-    ("a veto", acted("carol", ActKind.VETO), Cause.ENDED, "vetoed"),
-    ("withdrawn", acted("dora", ActKind.WITHDRAW), Cause.ENDED, "withdrawn"),
+    ("the policy", policy, Cause.POLICY, "policy prod is not what", "策略 prod 已不是"),
+    ("the directory", gone, Cause.WRITES, "where the runbook writes, cannot be looked at", "无法查看"),
+    ("the approver left", user("bob", {"active": False}, {"active": True}), Cause.PERSON, "bob, who approved", "bob"),
+    ("the requester left", user("dora", {"active": False}, {"active": True}), Cause.PERSON, "dora, who asked", "dora"),
+    (
+        "the approver's role", user("bob", {"take": ("approver",)}, {"give": ("approver",)}), Cause.ROLE,
+        "bob has no role", "bob",
+    ),
+    (
+        "the requester's role", user("dora", {"take": ("engineer",)}, {"give": ("engineer",)}), Cause.ROLE,
+        "dora, who asked", "dora",
+    ),
+    ("a veto", acted("carol", ActKind.VETO), Cause.ENDED, "vetoed", "已被否决"),
+    ("withdrawn", acted("dora", ActKind.WITHDRAW), Cause.ENDED, "withdrawn", "已撤回"),
 ]  # fmt: skip
+IDS = [c[0] for c in CHANGES]
 
 
-@pytest.mark.parametrize(("change", "cause", "words"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
-def test_each_change_stops_the_claim(firm: Firm, change: Change, cause: Cause, words: str) -> None:
-    """The run ends without a kernel, says which thing it was, the ledger has its cause, and nothing was touched."""
-    request = firm.request()
+@pytest.mark.parametrize(("what", "change", "cause", "words", "chinese"), CHANGES, ids=IDS)
+def test_each_change_stops_the_claim(
+    firm: Firm, what: str, change: Change, cause: Cause, words: str, chinese: str
+) -> None:
+    """No kernel, nothing touched, the thing named in both languages, its cause in the ledger; asked again, the same."""
+    assert active(firm.services) is not None
+    request = firm.request(hosts="edge1" if "host key" in what else "web", directory=str(firm.folder))
     firm.say("bob", request)
     firm.hold()
     run = firm.apply(request)
     with change(firm, request):
         firm.let_go()
         ended = firm.end(run)
-        assert (ended["verdict"], firm.marks()) == ("ABORTED", [])
+        assert (ended["verdict"], firm.marks() if firm.folder.exists() else []) == ("ABORTED", [])
         assert words in ended["reason"]
-        assert not ENGLISH.search(retell(ended["reason"], CHINESE))
+        told = retell(ended["reason"], CHINESE)
+        assert chinese in told
+        assert not ENGLISH.search(told)
         refused = [e for e in firm.events(request) if e["kind"] == "claim.refused"]
         assert [(e["run"], e["cause"]) for e in refused] == [(run, cause.value)]
-        with pytest.raises(RefusedError, match=words.replace("(", r"\(")):
+        with pytest.raises(RefusedError, match=re.escape(words)):
             firm.apply(request)
+        record = firm.record(ended)
+    page = (firm.place.root / ended["record"]).read_text(encoding="utf-8")
+    assert words in html.unescape(page)
+    assert chinese in page
+    assert record["applied"] == []
     assert not [e for e in firm.events(request) if e["kind"] == "run.claimed" and e["run"] == run]
 
 
@@ -281,6 +367,48 @@ def test_a_file_edited_on_the_target(firm: Firm) -> None:
     assert ended["verdict"] == "DRIFTED"
     assert (firm.folder / "web1").read_text(encoding="utf-8") == "somebody else's"
     assert firm.marks() == ["web1"]
+
+
+WAITS = """import time
+pathlib.Path(directory, "compared").touch()
+while not pathlib.Path(directory, "go").exists():
+    time.sleep(0.02)"""
+
+
+def test_a_file_edited_between_check_and_change(firm: Firm) -> None:
+    """What was edited on a host after the plan was compared, and just before its change, is found there: DRIFTED."""
+    cells = [cell.replace("TST-100", "TST-101") for cell in CELLS]
+    path = firm.runbook.with_name("TST-101.ipynb")
+    path.write_bytes(notebook_of(*cells[:2], WAITS, *cells[2:], front=FRONT.replace("TST-100", "TST-101"),
+                                 parameters=PARAMETERS))  # fmt: skip
+    activated(firm)
+    asked = Asked(runbook="TST-101", values={"directory": str(firm.folder), "hosts": "web"}, why="because")
+    request = str(firm.end(firm.app.submit(asked, start="asked", actor=firm.actor("dora")))["request"])
+    firm.say("bob", request)
+    run = firm.app.submit(Asked(runbook="TST-101", mode=Mode.APPLY), request=request, actor=firm.actor("dora"))
+    wait_for((firm.folder / "compared").exists, 60)
+    (firm.folder / "web1").write_text("somebody else's", encoding="utf-8")
+    (firm.folder / "go").touch()
+    ended = firm.end(run)
+    assert ended["verdict"] == "DRIFTED"
+    assert "web1: mark web1 is no longer as planned; nothing was touched" in ended["reason"]
+    assert "web1：mark web1 已与计划不符" in retell(ended["reason"], CHINESE)
+    assert (firm.folder / "web1").read_text(encoding="utf-8") == "somebody else's"
+    assert firm.marks() == ["compared", "go", "web1"]
+
+
+def test_another_parameter_at_the_start(firm: Firm) -> None:
+    """Whoever starts an approved request can not give it another parameter, another host or another notebook."""
+    request = firm.request()
+    firm.say("bob", request)
+    for asked in (
+        Asked(runbook="TST-100", mode=Mode.APPLY, values={"directory": "/tmp"}),
+        Asked(runbook="TST-100", mode=Mode.APPLY, hosts="db1"),
+        Asked(runbook="HST-020", mode=Mode.APPLY),
+    ):
+        with pytest.raises(OpsnbError, match=request):
+            firm.app.submit(asked, request=request, actor=firm.actor("dora"))
+    assert firm.marks() == []
 
 
 def test_it_goes_through_when_all_is_as_it_was(firm: Firm) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from opsnb.base.errors import SettingsError
+from opsnb.base.errors import RefusedError, SettingsError
 from opsnb.base.settings import Settings
 from opsnb.cli.workspace import make
 from opsnb.control.flows.isolation import kernel_user, needed
@@ -111,6 +112,55 @@ def test_a_kernel_is_the_other_user(other: OtherUser) -> None:
     record = manifest(other, result)
     assert f"user {USER}" in record["holds"]
     assert f"user {USER}" in (other.record(result) / "run.html").read_text(encoding="utf-8")
+
+
+def prepared(place: Place, owner: int, mode: int) -> Path:
+    """Return a new directory that runbooks write to."""
+    folder = Path(tempfile.mkdtemp(dir=place.root.parent))
+    os.chown(folder, owner, owner)
+    folder.chmod(mode)
+    return folder
+
+
+@pytest.mark.slow
+@as_root
+def test_a_change_that_writes_here(other: OtherUser) -> None:
+    """Planned, applied and undone as that user: the file is its own, with the mode of the plan; the record says who."""
+    user = account(USER)
+    folder = prepared(other, user.uid, 0o755)
+    planned = other.end(other.submit("HST-020", values={"directory": str(folder), "mode": "0640"}))
+    assert (planned["verdict"], list(folder.iterdir())) == ("PLANNED", [])
+    applied = other.end(other.submit("HST-020", mode="apply", request=planned["request"]))
+    assert applied["verdict"] == "DONE", applied["reason"]
+    (path,) = folder.iterdir()
+    info = path.stat()
+    assert (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (user.uid, user.gid, 0o640)
+    assert f"user {USER}" in manifest(other, applied)["holds"]
+    undone = other.end(str(other.client.post(f"/api/runs/{applied['run']}/undo")["run"]))
+    assert (undone["verdict"], list(folder.iterdir())) == ("DONE", [])
+    assert f"user {USER}" in manifest(other, undone)["holds"]
+
+
+@pytest.mark.slow
+@as_root
+def test_a_directory_that_the_user_may_not_write(other: OtherUser) -> None:
+    """It is refused before anything is planned, with whose it is and what to do; closed later, the claim refuses it."""
+    closed = prepared(other, 0, 0o755)
+    with pytest.raises(RefusedError, match=f"'{USER}' .* may not write to {closed} .*mode 0755") as caught:
+        other.submit("HST-020", values={"directory": str(closed)})
+    assert caught.value.hint.startswith(f"chown {USER} {closed}")
+    folder = prepared(other, account(USER).uid, 0o755)
+    planned = other.end(other.submit("HST-020", values={"directory": str(folder)}))
+    os.chown(folder, 0, 0)
+    with pytest.raises(RefusedError, match=f"may not write to {folder}"):
+        other.submit("HST-020", mode="apply", request=planned["request"])
+    folder.rmdir()
+    with pytest.raises(RefusedError, match="where the runbook writes, cannot be looked at"):
+        other.submit("HST-020", mode="apply", request=planned["request"])
+    folder.mkdir()
+    os.chown(folder, account(USER).uid, 0)
+    applied = other.end(other.submit("HST-020", mode="apply", request=planned["request"]))
+    assert applied["verdict"] == "DONE", applied["reason"]
 
 
 @pytest.mark.slow

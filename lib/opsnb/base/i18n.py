@@ -26,6 +26,7 @@ CHINESE = "zh_CN"
 LANGUAGES = {ENGLISH: "en", CHINESE: "zh-Hans"}  # our name → its tag in HTML (BCP 47)
 SENTENCE = "sentence"  # the context of entries that retell() matches
 MAX_RETOLD = 2000  # characters; a longer text is no sentence of ours
+LIST, CHINESE_LIST = "; ", "；"  # between the sentences of a list
 MAX_DEPTH = 8  # sentences within each other
 SLOTS = frozenset({"attempt", "first", "how", "kinds", "rest", "verb", "what", "why"})  # hold sentences; others: names
 LOCALE = Path(__file__).resolve().parent.parent / "locale"
@@ -85,7 +86,8 @@ def retell(text: str, language: str) -> str:
 
     What filled ``{why}`` and the other places of ``SLOTS`` may be a sentence itself. Of several ways to read one, that
     with the most words of ours is taken: ``nothing was touched: the toolkit has changed since request R was sealed`` is
-    one sentence in another, and not one about a file of the name ``nothing was touched: the toolkit``.
+    one sentence in another, and not one about a file of the name ``nothing was touched: the toolkit``. So is a list of
+    sentences, parted by ``;``, one of them after the other.
     """
     language = language_of(language)
     if language == ENGLISH or len(text) > MAX_RETOLD:
@@ -108,6 +110,10 @@ def _read(text: str, language: str, known: dict[str, tuple[int, str]], depth: in
         ours = sentence.words + sum(count for count, _ in read.values())
         if ours > best[0]:
             best = ours, _fill(sentence.translation, {name: told for name, (_, told) in read.items()})
+    if LIST in text:
+        rows = [_read(part, language, known, depth - 1) for part in text.split(LIST)]
+        if sum(count for count, _ in rows) > best[0]:
+            best = sum(count for count, _ in rows), CHINESE_LIST.join(told for _, told in rows)
     known[text] = best
     return best
 

@@ -20,6 +20,7 @@ from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
+from opsnb.control.flows import codes
 from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.active import settings_of
 from opsnb.control.flows.allow import permit_run, seen
@@ -28,6 +29,8 @@ from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.isolation import groups, kernel_user
+from opsnb.control.flows.kept import kept_file
+from opsnb.control.flows.lobby import Lobby
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
@@ -36,9 +39,11 @@ from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
 from opsnb.control.flows.submit import retry, start_due, submit, undo
 from opsnb.control.flows.telling import remind
+from opsnb.control.flows.uploads import remove_old
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.ldap import check_sign_in
 from opsnb.control.people.store import directory
 from opsnb.control.people.telling import names
 from opsnb.control.people.values import Action, Actor
@@ -66,6 +71,7 @@ class App:
         self.workspace = workspace
         self.settings = settings_of(workspace)
         policies = read_policies(self.settings.policies)
+        check_sign_in(self.settings.login)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)
         workspace.state.chmod(0o700)
@@ -89,6 +95,7 @@ class App:
         self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
         self.first = FirstDoor()
+        self.lobby = Lobby()
         self._next_turn = 0.0
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
@@ -103,9 +110,11 @@ class App:
             services.signer.check(connection)
         with services.database.transaction() as connection:
             services.secrets.store.check(connection)
+            codes.encrypt(services, connection)
         services.secrets.store.settle()
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
+        remove_old(self.workspace)
         recovered = recover(services)
         if recovered:
             LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)
@@ -236,6 +245,10 @@ class App:
             entries = [row.value for row in rows]
             said = names(directory(connection), entries)
         return {"size": found.size, "root": found.root.hex(), "entries": entries, "names": said}
+
+    def kept_file(self, run: str, name: str, actor: Actor) -> Path:
+        """Return where a file of a run's record lies."""
+        return kept_file(self.services, actor, run, name)
 
     def export(self, run: str) -> bytes:
         """Return one run as a file that anyone verifies offline."""

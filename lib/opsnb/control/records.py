@@ -116,6 +116,7 @@ class Cause(StrEnum):
     HOST_KEY = "host_key"  # a host has another key
     INVENTORY = "inventory"  # a host is described otherwise, or cannot be looked up
     ISOLATION = "isolation"  # this system cannot confine a kernel
+    WRITES = "writes"  # the user that kernels are may not write where the runbook writes
     PERSON = "person"  # somebody who is needed has left
     ROLE = "role"  # somebody who is needed may not any more
     DELEGATE = "delegate"  # a delegation that was used does not hold, or one stands against it

@@ -8,6 +8,7 @@ from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.flows.admit import admit
 from opsnb.control.flows.hosts import host_changes
+from opsnb.control.flows.isolation import unwritable
 from opsnb.control.flows.seal import chosen
 from opsnb.control.records import Cause
 from opsnb.control.runs.confine import landlock_abi
@@ -51,7 +52,13 @@ class Workspace:
             return Cause.NOTEBOOK, f"{body['path']} {since}: {error.message}"
         if services.toolkit.digest() != body["toolkit"]:
             return Cause.TOOLKIT, f"the toolkit {since}"
-        if not landlock_abi() and not services.settings.allow_unconfined_changes:
+        return self._unheld(body) or host_changes(services, body)
+
+    def _unheld(self, body: dict[str, Any]) -> tuple[Cause, str] | None:
+        """Look at what holds kernels, and at what it keeps them from that they need."""
+        if not landlock_abi() and not self._services.settings.allow_unconfined_changes:
             why = "this system cannot isolate kernels (no Landlock), and a change needs isolation"
             return Cause.ISOLATION, why
-        return host_changes(services, body)
+        if closed := unwritable(self._services, body["writes"]):
+            return Cause.WRITES, closed[0]
+        return None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import pwd
+import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import SettingsError
-from opsnb.control.runs import cgroups
-from opsnb.control.runs.account import Account, account, unreadable
+from opsnb.control.runs import account, cgroups
+from opsnb.control.runs.account import Account, unreadable
 from opsnb.control.runs.toolkit import Toolkit
 
 if TYPE_CHECKING:
     from opsnb.base.settings import Settings
     from opsnb.base.workspace import Workspace
+    from opsnb.control.flows.services import Services
 
 
 def kernel_user(settings: Settings, workspace: Workspace) -> Account | None:
@@ -25,7 +29,7 @@ def kernel_user(settings: Settings, workspace: Workspace) -> Account | None:
     """
     if not settings.kernel_user:
         return None
-    found = account(settings.kernel_user)
+    found = account.account(settings.kernel_user)
     closed = unreadable(found, needed(workspace))
     if closed:
         raise SettingsError(
@@ -34,6 +38,25 @@ def kernel_user(settings: Settings, workspace: Workspace) -> Account | None:
             "read (/opt, /usr/local), keep the workspace there too, or leave kernel_user out",
         )
     return found
+
+
+def unwritable(services: Services, folders: Iterable[str]) -> tuple[str, str] | None:
+    """Return why a kernel can write to none of its sealed ``writes``, and what to do; ``None`` where it can.
+
+    Landlock adds no permission: what the front matter names has to be open to the user that the kernel is.
+    """
+    user = services.launcher.user
+    closed = account.unwritable(user, folders)
+    if not closed:
+        return None
+    try:
+        info = Path(closed[0]).stat()
+    except OSError as error:
+        return f"{closed[0]}, where the runbook writes, cannot be looked at: {error.strerror}", "make it, or plan anew"
+    name = user.name if user else pwd.getpwuid(os.geteuid()).pw_name
+    found = f"user {info.st_uid}, group {info.st_gid}, mode {stat.S_IMODE(info.st_mode):04o}"
+    why = f"kernels run as '{name}', who may not write to {closed[0]} ({found}), and the runbook writes there"
+    return why, f"chown {name} {closed[0]}, or setfacl -m u:{name}:rwx {closed[0]}; or name another directory"
 
 
 def needed(workspace: Workspace) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.ask import ask_in, set_start, when
 from opsnb.control.flows.case import Case, open_case
-from opsnb.control.flows.claim import BY, Stop, stops
+from opsnb.control.flows.claim import BY, Stop, stops, unapproved
 from opsnb.control.flows.glass import Broken, covering
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
@@ -217,7 +217,7 @@ def let(connection: Connection, ground: Ground, actor: Actor, request: str, now:
     stop = next(stops(case, ground, by, now), None)
     if (
         stop is not None
-        and stop.cause in {Cause.APPROVALS, Cause.EXPIRED}
+        and stop == next(unapproved(case, now), None)  # nothing but an approval is missing
         and _approve_own(connection, ground, case, actor, now)
     ):
         case = open_case(connection, ground.policies(), request, now)

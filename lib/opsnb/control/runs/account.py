@@ -62,9 +62,21 @@ def unreadable(user: Account, paths: Iterable[str]) -> list[str]:
     return [path for path in dict.fromkeys(paths) if Path(path).exists() and not _may(user, path)]
 
 
+def unwritable(user: Account | None, folders: Iterable[str]) -> list[str]:
+    """Return those directories in which the user (``None``: we ourselves) can make no file."""
+    if user is None:
+        return [path for path in folders if not os.access(path, os.W_OK | os.X_OK)]
+    return [path for path in folders if not _answers(user, ["-w", path, "-a", "-x", path])]
+
+
 def _may(user: Account, path: str) -> bool:
     runs = Path(path).is_dir() or os.access(path, os.X_OK)
-    argv = ["/usr/bin/test", "-r", path, *(["-a", "-x", path] if runs else [])]
+    return _answers(user, ["-r", path, *(["-a", "-x", path] if runs else [])])
+
+
+def _answers(user: Account, question: list[str]) -> bool:
+    """Return what test(1) answers to the user: modes, groups, access lists and mounts as the system reads them."""
+    argv = ["/usr/bin/test", *question]
     who: dict[str, Any] = {}
     if os.geteuid() == 0:
         who = {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
