@@ -140,7 +140,7 @@ MUST = (
     *(f"granted: {mode}" for mode in (Mode.APPLY, Mode.UNDO, Mode.RETRY)), "granted: apply under a glass",
     *(f"ended: {m} {v}" for m in ("apply", "undo", "retry") for v in (Verdict.DONE, Verdict.FAILED)),
     *(f"asked, to start {start}" for start in set(STARTS)), "was started: approved", "was started: time", "started",
-    "started by the only person", "started under a glass", "refused to start", "a freeze held a start back",
+    "started by the only person", "started what had expired", "started under a glass", "refused to start", "a freeze held a start back",
     "waiting for a start ended", "waited for a lock", "granted by the requester's own approval", "the clock was asked",
     "asked for an author's notebook", "delegate added", "delegate ended", "delegate of a requester", "another policy",
     "left", "came back", "left alone", "all came back", "role given", "role taken", "another leader", "ground moved",
