@@ -23,7 +23,7 @@ class Claiming(Saying):
 
     def usual(self, which: int, pick: int, who: str) -> None:
         """The usual way: everybody who has to approves, and it is applied at once when nothing else waits."""
-        request = self.pick(which)
+        request = self.pick_open(which)
         for _ in range(3):
             if self.books.status(self.books.requests[request], self.second) == "open":
                 self.second += 1

@@ -109,7 +109,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "protect": lambda m, d: m.another_policy(d.one(("protected", "by place too")), back=False),
 }
 USUAL = (
-    *["usual"] * 3, *["approve"] * 3, *["claim"] * 3, *["end"] * 3, *["ask"] * 2, *["again"] * 2, "say", "start", "due",
+    *["usual"] * 3, *["approve"] * 3, *["claim"] * 3, *["end"] * 3, *["ask"] * 2, *["again"] * 2, "say", "tempt", "tempt", "start", "due",
     "wait", "act", "queue",
 )  # fmt: skip
 TEMPERS: dict[str, tuple[str, ...]] = {
