@@ -10,7 +10,9 @@ import select
 import struct
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from places import OPSNB
 
@@ -26,15 +28,20 @@ class Person:
         cwd: Where.
         columns: Width of the terminal.
         rows: Its height.
+        through: The program and its first words, where it is not ``opsnb`` itself.
+        env: Variables that are others.
     """
 
-    def __init__(self, *argv: str, cwd: Path, columns: int = 100, rows: int = 30) -> None:
+    def __init__(
+        self, *argv: str, cwd: Path, columns: int = 100, rows: int = 30, through: tuple[str, ...] = (str(OPSNB),),
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
-            os.environ["TERM"] = "xterm-256color"
+            os.environ |= {"TERM": "xterm-256color", **env}
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execv(OPSNB, [str(OPSNB), *argv])
+            os.execvp(through[0], [*through, *argv])
         self.seen = b""  # and not waited for yet
         self.before = termios.tcgetattr(self.fd)
 

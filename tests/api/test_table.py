@@ -67,6 +67,7 @@ EXPECTED: dict[str, Row] = {
     "GET /api/runs": Row(READERS),
     "GET /api/runs/{run}": Row(READERS),
     "GET /api/runs/{run}/events": Row(READERS, path=NOWHERE),
+    "GET /api/runs/{run}/file": Row(READERS),
     "POST /api/runs/{run}/stop": Row("AEOSZ"),
     "POST /api/runs/{run}/undo": Row("AEOSZ", said="nothing to undo"),
     "POST /api/runs/{run}/retry": Row("AEOSZ", said="nothing to retry"),

@@ -59,11 +59,14 @@ class Claiming(Saying):
         if not glasses:
             return
         glass = glasses[pick % len(glasses)]
-        who = (self.books.requests[glass].requester, self.books.requests[request].requester, "dora")[pick % 3]
+        breaker = self.books.requests[glass].requester
+        own = [n for n, a in self.books.requests.items() if a.requester == breaker and not a.seconds and not a.claimed]
+        request = own[which % len(own)] if own and pick % 5 else request
+        who = (breaker, breaker, self.books.requests[request].requester, "dora")[pick % 4]
         begun = [c.run for c in self.books.requests[request].claimed if c.mode != "undo"]
         mode = Mode.UNDO if begun and pick % 2 else Mode.APPLY
         self.put_in_line(request, mode, who, begun[-1] if mode is Mode.UNDO else "", glass)
-        if pick % 4:
+        if pick % 7:
             self.claim()
 
     def put_in_line(self, request: str, mode: Mode, who: str, undoes: str, under: str = "") -> None:

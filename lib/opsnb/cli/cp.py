@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsnb.base.errors import OpsnbError, UsageError
-from opsnb.cli.following import follow
+from opsnb.cli.following import follow, kept
 from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
+if TYPE_CHECKING:
+    from opsnb.client import Client
+
+MOST_SENT = 22 * 1024 * 1024  # bytes; in base64 they fit into the largest body that the API takes
 UP, DOWN = "HST-006", "HST-007"
 SHORT = 12  # characters of a digest that are shown
 ABORTED = 5
@@ -74,6 +79,7 @@ class _Asked:
     def __init__(self, ctx: click.Context, *, reason: str, as_json: bool) -> None:
         self._place = workspace(ctx)
         self._reason, self._json = reason, as_json
+        self._client: Client
 
     # -- to hosts --------------------------------------------------------------------------------------------------
 
@@ -81,7 +87,11 @@ class _Asked:
         """Plan, show, ask, apply."""
         directory = str(PurePosixPath(directory))
         values = {"hosts": selector, "files": files, "directory": directory, "mode": mode}
-        planned = self._run({"runbook": UP, "values": values})
+        body = {"runbook": UP, "values": values}
+        if self._place.url:
+            sent = _read(files)
+            body |= {"values": {**values, "files": list(sent)}, "files": sent}
+        planned = self._run(body)
         changes = (planned.get("plan") or {}).get("changes", [])
         if planned.get("verdict") != "PLANNED":
             return self._tell(planned, planned=planned)
@@ -158,11 +168,10 @@ class _Asked:
         goal = (target / row["host"] if many else target) / PurePosixPath(row["path"]).name
         if row["error"]:
             return {**found, "to": ""}
-        source = (self._place.root / result["record"]).parent / "files" / row["file"]
         try:
             if goal.exists() and not force:
                 raise UsageError(f"{goal} is there already; --force replaces it")
-            _copy(source, goal, row["sha256"])
+            _copy(kept(self._place, self._client, result, f"files/{row['file']}"), goal, row["sha256"])
         except OpsnbError as error:
             return {**found, "to": "", "error": error.message}
         return {**found, "to": str(goal)}
@@ -171,21 +180,41 @@ class _Asked:
         from opsnb.client import submit
 
         more = {"folder": str(Path.cwd()), "why": self._reason, "submission": os.urandom(16).hex()}
-        client, run = submit(self._place, "/api/runs", {**body, **more})
+        self._client, run = submit(self._place, "/api/runs", {**body, **more})
         loud(run)
-        return follow(client, str(run["run"]))
+        return follow(self._client, str(run["run"]))
 
 
-def _copy(source: Path, goal: Path, digest: str) -> None:
-    """Copy a file of the record if its digest is the host's; whole or not at all.
+def _read(files: list[str]) -> dict[str, str]:
+    """Return files of this machine as they are sent to a control plane elsewhere: name to base64.
 
     Raises:
-        OpsnbError: If it is not in the record as it came, or cannot be written.
+        UsageError: If one cannot be read, two have one name, or they are too large together.
     """
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise OpsnbError(f"the record does not hold it: {error.strerror}") from error
+    found: dict[str, bytes] = {}
+    for text in files:
+        path = Path(text)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{text}: {error.strerror}") from error
+        if path.name in found:
+            raise UsageError(f"two files are called {path.name}", hint="copy them one at a time")
+        found[path.name] = data
+    if (total := sum(map(len, found.values()))) > MOST_SENT:
+        raise UsageError(
+            f"{total} bytes are too many to send to a control plane elsewhere; {MOST_SENT} is the most",
+            hint="copy fewer at a time, or on the control plane's machine",
+        )
+    return {name: base64.b64encode(data).decode() for name, data in found.items()}
+
+
+def _copy(data: bytes, goal: Path, digest: str) -> None:
+    """Write a file of the record if its digest is the host's; whole or not at all.
+
+    Raises:
+        OpsnbError: If it is not as it came, or cannot be written.
+    """
     if hashlib.sha256(data).hexdigest() != digest:
         raise OpsnbError("what the record holds is not what the host has (a secret in it was masked?)")
     temporary = goal.with_name(f".{goal.name}.opsnb-{os.getpid()}")

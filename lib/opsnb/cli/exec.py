@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from opsnb.base.errors import UsageError
-from opsnb.cli.following import follow
+from opsnb.base.errors import OpsnbError, UsageError
+from opsnb.cli.following import follow, kept
 from opsnb.cli.output import json_option, loud, print_json, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
@@ -51,8 +53,10 @@ def command(
     live = _Live(quiet=as_json)
     result = follow(client, str(run["run"]), live.add)
     live.rest()
-    folder = (place.root / result["record"]).parent if result.get("record") else None
-    rows = [_whole(row, folder) for row in result.get("evidence", {}).get("hosts", [])]
+    rows = [
+        _whole(row, lambda name: kept(place, client, result, name))
+        for row in result.get("evidence", {}).get("hosts", [])
+    ]
     if as_json:
         print_json({"hosts": rows, "run": run["run"], "record": result.get("record")})
     else:
@@ -94,14 +98,14 @@ class _Live:
             click.echo(f"{safe(match[1])} {sign} {safe(match[3])}")
 
 
-def _whole(row: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def _whole(row: dict[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
     """Return the row with all of the output: evidence is bounded, the record's files are not."""
     whole = dict(row)
     for stream in ("stdout", "stderr"):
         match = CUT.search(str(row[stream]))
-        path = folder / match[1] if folder and match else None
-        if path and path.is_file():
-            whole[stream] = path.read_bytes().decode("utf-8", "backslashreplace")
+        if match:
+            with contextlib.suppress(OpsnbError):  # it was not kept: the record says why
+                whole[stream] = read(match[1]).decode("utf-8", "backslashreplace")
     return whole
 
 

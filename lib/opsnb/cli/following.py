@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from opsnb.base.errors import OpsnbError
+from opsnb.base.workspace import Workspace
 from opsnb.cli.output import progress
+
+if TYPE_CHECKING:
+    from opsnb.client import Client
 
 
 def follow(
@@ -41,3 +46,19 @@ def _end(
         elif event["ev"] == "end":
             return dict(event["result"])
     return dict(client.get(f"/api/runs/{run}").get("result") or {"run": run, "verdict": None})
+
+
+def kept(place: Workspace, client: Client, result: dict[str, Any], name: str) -> bytes:
+    """Return a file of a run's record: from outputs/ here, else from the control plane elsewhere.
+
+    Here the control plane may have ended with its run.
+
+    Raises:
+        OpsnbError: If the record does not hold it.
+    """
+    if place.url:
+        return client.kept(str(result["run"]), name)
+    try:
+        return ((place.root / str(result["record"])).parent / name).read_bytes()
+    except OSError as error:
+        raise OpsnbError(f"the record does not hold it: {error.strerror}") from error

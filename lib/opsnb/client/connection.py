@@ -158,6 +158,10 @@ class Client:
         """Return the bytes of a GET."""
         return self._call("GET", path, None, {})
 
+    def kept(self, run: str, path: str) -> bytes:
+        """Return a file of a run's record."""
+        return self._call("GET", f"/api/runs/{quote(run)}/file", None, {"path": path})
+
     def events(self, run: str) -> Iterator[dict[str, Any]]:
         """Yield a run's events from its first to its end.
 

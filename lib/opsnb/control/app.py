@@ -29,6 +29,7 @@ from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.isolation import groups, kernel_user
+from opsnb.control.flows.kept import kept_file
 from opsnb.control.flows.lobby import Lobby
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
@@ -38,6 +39,7 @@ from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
 from opsnb.control.flows.submit import retry, start_due, submit, undo
 from opsnb.control.flows.telling import remind
+from opsnb.control.flows.uploads import remove_old
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
@@ -112,6 +114,7 @@ class App:
         services.secrets.store.settle()
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
+        remove_old(self.workspace)
         recovered = recover(services)
         if recovered:
             LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)
@@ -242,6 +245,10 @@ class App:
             entries = [row.value for row in rows]
             said = names(directory(connection), entries)
         return {"size": found.size, "root": found.root.hex(), "entries": entries, "names": said}
+
+    def kept_file(self, run: str, name: str, actor: Actor) -> Path:
+        """Return where a file of a run's record lies."""
+        return kept_file(self.services, actor, run, name)
 
     def export(self, run: str) -> bytes:
         """Return one run as a file that anyone verifies offline."""

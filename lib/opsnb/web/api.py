@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -39,7 +39,7 @@ ABOUT = "Everything that `opsnb` does on the command line. Sign in with a bearer
 
 
 class RunRequest(BaseModel):
-    """What ``POST /api/runs`` takes."""
+    """What ``POST /api/runs`` takes; ``files`` come along in base64, by the name that a file parameter gives."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,6 +52,7 @@ class RunRequest(BaseModel):
     request: str = Field(default="", max_length=80)
     why: str = Field(default="", max_length=4000)
     submission: str = Field(default="", max_length=80)
+    files: dict[str, str] = Field(default_factory=dict, max_length=100)
 
 
 class TrustRequest(BaseModel):
@@ -89,6 +90,7 @@ def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
     _errors(api)
     api.add_middleware(Guard, app=app, activity=activity, route=lambda scope: _path_of(api, scope), names=names)
     _run_routes(api, app)
+    _record_routes(api, app)
     _host_routes(api, app)
     _terminal_routes(api, app)
     _secret_routes(api, app)
@@ -121,6 +123,7 @@ def _run_routes(api: FastAPI, app: App) -> None:
             runbook=body.runbook, texts=body.texts, values=body.values, hosts=body.hosts,
             folder=body.folder if near else "",
             mode=body.mode, why=body.why, submission=body.submission, afar=not near,
+            uploads={name: _decoded(text, f"files.{name[:100]}") for name, text in body.files.items()},
         )  # fmt: skip
         return app.run(app.submit(asked, request=body.request, actor=actor), actor)
 
@@ -161,6 +164,19 @@ def _run_routes(api: FastAPI, app: App) -> None:
         return app.run(app.retry(run, acting(request)), acting(request))
 
 
+def _record_routes(api: FastAPI, app: App) -> None:
+    @api.get(
+        "/api/runs/{run}/file",
+        response_class=FileResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+    )
+    def kept(request: Request, run: str, path: str) -> FileResponse:
+        """Return a file of a run's record, as its manifest lists it."""
+        return FileResponse(
+            app.kept_file(run, path, acting(request)), media_type="application/octet-stream", filename="file",
+        )  # fmt: skip
+
+
 def _host_routes(api: FastAPI, app: App) -> None:
     @api.post("/api/hosts/{host}/trust", status_code=201)
     def pin(request: Request, host: str, body: TrustRequest) -> dict[str, Any]:
@@ -181,10 +197,7 @@ def _terminal_routes(api: FastAPI, app: App) -> None:
         terminal = app.terminal(run, acting(request))
         if terminal is None:
             raise UnavailableError(f"run {run} has not begun", hint="type when its terminal is there")
-        try:
-            data = base64.b64decode(body.data, validate=True)
-        except ValueError:
-            raise UsageError("'data' is not base64") from None
+        data = _decoded(body.data, "data")
         terminal.type(data, body.size, end=body.end)
         return {"taken": len(data)}
 
@@ -233,6 +246,13 @@ def _secret_routes(api: FastAPI, app: App) -> None:
     def rotate_key(request: Request) -> dict[str, Any]:
         """Encrypt every stored secret anew under a new key."""
         return app.rotate_key(acting(request))
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise UsageError(f"'{name}' is not base64") from None
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -81,6 +81,7 @@ TABLE: dict[str, Needs] = {
     "GET /api/runs": _may(Action.READ),
     "GET /api/runs/{run}": _may(Action.READ),
     "GET /api/runs/{run}/events": _may(Action.READ),
+    "GET /api/runs/{run}/file": _may(Action.READ),
     "POST /api/runs/{run}/stop": _may(Action.READ),
     "POST /api/runs/{run}/undo": _may(Action.APPLY),
     "POST /api/runs/{run}/retry": _may(Action.APPLY),

@@ -87,7 +87,10 @@ def keep_inside(root: Path, state: Path, path: Path) -> None:
     """
     found = path.resolve()
     if not found.is_relative_to(root.resolve()) or found.is_relative_to(state.resolve()):
-        raise RefusedError(f"{path} is not a file of the workspace, and from elsewhere only those are taken")
+        raise RefusedError(
+            f"{path} is not a file of the workspace, and from elsewhere only those are taken",
+            hint="opsnb cp sends files along; anything else that reads one runs on the control plane's machine",
+        )
 
 
 def _body(connection: Connection, request: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from opsnb.base.parameters import Kind, rows
 from opsnb.base.workspace import Workspace
 from opsnb.control.catalog import Runbook, builtin
 from opsnb.control.files import write_atomic
+from opsnb.control.flows import uploads
 from opsnb.control.flows.active import authors
 from opsnb.control.flows.admit import admit, marked
 from opsnb.control.flows.allow import keep_inside
@@ -59,6 +61,7 @@ class Asked:
         mode: The mode asked for; ``None`` takes the risk's default.
         why: The asker's reason.
         submission: The asker's own id of this question, so that asking twice is asking once.
+        uploads: Files that were sent along, by the name that a file parameter gives.
         afar: Whether the asker may be elsewhere: then no file of this machine outside the workspace is meant.
     """
 
@@ -70,6 +73,7 @@ class Asked:
     mode: Mode | None = None
     why: str = ""
     submission: str = ""
+    uploads: Mapping[str, bytes] = field(default_factory=dict)
     afar: bool = False
 
 
@@ -85,7 +89,7 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     if asked.afar:
         keep_inside(services.workspace.root, services.workspace.state, _place(services, runbook))
     asked = with_hosts(runbook, asked)
-    values, files = _values(runbook, asked, services.workspace if asked.afar else None)
+    values, files = _values(runbook, asked, services.workspace)
     selector = selector_of(runbook, asked, values)
     hosts = rows_of(services, selector)
     request = new_id()
@@ -106,6 +110,7 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     body = dict(digestible(body))
     data = canonical(body)
     _keep_blob(services, runbook)
+    uploads.keep(services.workspace, asked.uploads)
     salts = {name: secrets.token_hex(32) for name in SALTS}
     risk = Risk(body["risk"])
     with services.database.transaction() as connection:
@@ -152,7 +157,7 @@ def limits_of(services: Services, runbook: Runbook) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(runbook: Runbook, asked: Asked, within: Workspace | None) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _values(runbook: Runbook, asked: Asked, workspace: Workspace) -> tuple[dict[str, Any], list[dict[str, str]]]:
     texts = [f"{name}={text}" for name, text in asked.texts.items()]
     values = runbook.validate({**asked.values, **runbook.from_assignments(texts)})
     files: list[dict[str, str]] = []
@@ -160,8 +165,7 @@ def _values(runbook: Runbook, asked: Asked, within: Workspace | None) -> tuple[d
         given = values.get(parameter.name)
         if parameter.kind is Kind.FILE and given:
             found = [
-                _file(parameter.name, str(t), asked.folder, within)
-                for t in (given if isinstance(given, list) else [given])
+                _file(parameter.name, str(t), asked, workspace) for t in (given if isinstance(given, list) else [given])
             ]
             _refuse_twice(parameter.name, [*files, *found])
             files += found
@@ -184,10 +188,14 @@ def _refuse_twice(parameter: str, files: list[dict[str, str]]) -> None:
         raise UsageError(f"parameter '{parameter}': two files are called {twice[0]}", hint="give them one at a time")
 
 
-def _file(parameter: str, text: str, folder: str, within: Workspace | None) -> dict[str, str]:
-    path = Path(folder or (within.root if within else ".")) / text
-    if within:
-        keep_inside(within.root, within.state, path)
+def _file(parameter: str, text: str, asked: Asked, workspace: Workspace) -> dict[str, str]:
+    if text in asked.uploads:
+        data = asked.uploads[text]
+        source = uploads.place_of(workspace, text, data)
+        return {"parameter": parameter, "source": str(source.absolute()), "name": text, "sha256": sha256(data)}
+    path = Path(asked.folder or (workspace.root if asked.afar else ".")) / text
+    if asked.afar:
+        keep_inside(workspace.root, workspace.state, path)
     try:
         size = path.stat().st_size
         if not path.is_file() or size > MAX_STAGED_FILE:

@@ -1,0 +1,157 @@
+"""`opsnb exec`, `ssh` and `cp` from another machine's point of view: TLS, a signed-in session, another home, no workspace.
+
+Who asks sees nothing of the workspace: an empty directory is mounted over it, in a mount namespace of the asking program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.test_tcp import PASSWORD, Served
+from persons import Person
+from places import OPSNB
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root hides the workspace from the one who asks"),
+]
+HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+LONG = 400_000  # characters of output: more than evidence holds
+
+
+class Elsewhere:
+    """Somebody signed in from elsewhere, and a directory of the managed machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.served = Served(root)
+        self.home = self.served.home
+        self.name = self.served.place.json("whoami")["user"]
+        self.goal = Path(tempfile.mkdtemp(dir="/var/tmp"))
+        link = self.served.place.client.post(f"/api/users/{self.name}/link")
+        self.served.ask("POST", "/api/enter", {"code": link["code"], "password": PASSWORD})
+        ca = ("--ca", str(self.served.cert))
+        done = self.opsnb("login", self.served.url, "--user", self.name, "--password-stdin", *ca, given=PASSWORD + "\n")
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def through(self) -> tuple[str, ...]:
+        """The words before those of the program: it sees an empty directory in place of the workspace."""
+        hide = ("sh", "-c", HIDE, "sh", str(self.served.place.root))
+        return ("unshare", "--mount", "--propagation", "private", *hide, str(OPSNB))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Their variables."""
+        return {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home)}
+
+    def opsnb(self, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the program as they do."""
+        return subprocess.run(
+            [*self.through, *argv], cwd=self.home, env={**os.environ, **self.env}, input=given, capture_output=True,
+            text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End what was started."""
+        self.served.place.close()
+        shutil.rmtree(self.goal)
+
+
+@pytest.fixture(scope="module")
+def afar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """Somebody elsewhere."""
+    made = Elsewhere(tmp_path_factory.mktemp("afar"))
+    yield made
+    made.close()
+
+
+def test_exec(afar: Elsewhere) -> None:
+    """A command's output comes whole, also what is too long for evidence: it is fetched from the record."""
+    script = f"head -c {LONG} /dev/zero | tr '\\0' x; echo to-stderr >&2; exit 3"
+    done = afar.opsnb("exec", "localhost", "--json", "--", "sh", "-c", script)
+    assert done.returncode == 1, done.stderr
+    (row,) = json.loads(done.stdout)["hosts"]
+    assert (row["status"], row["exit"], row["stdout"], row["stderr"]) == ("failed", 3, "x" * LONG, "to-stderr\n")
+
+
+def test_cp_to_a_host_and_back(afar: Elsewhere) -> None:
+    """Files of that machine are sent along, planned, applied byte for byte; a host's come back the same way."""
+    data = bytes(range(256)) * 500
+    (afar.home / "sent.bin").write_bytes(data)
+    done = afar.opsnb("cp", "sent.bin", f"localhost:{afar.goal}", "--mode", "0640", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    there = afar.goal / "sent.bin"
+    assert there.read_bytes() == data
+    assert stat.S_IMODE(there.stat().st_mode) == 0o640
+    (kept,) = afar.served.place.workspace.state.glob("uploads/*/sent.bin")
+    assert (kept.read_bytes(), stat.S_IMODE(kept.stat().st_mode)) == (data, 0o600)
+    back = afar.home / "back"
+    back.mkdir()
+    done = afar.opsnb("cp", "localhost:/bin/true", str(back), "--json")  # what a kernel on this machine may read
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (back / "true").read_bytes() == Path("/bin/true").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("cp", "nothing.bin", "localhost:/var/tmp", "--yes"), "No such file"),
+        (("run", "HST-006", "-p", "files=/etc/hostname", "-p", "directory=/var/tmp"), "control plane's machine"),
+    ],
+)
+def test_what_works_on_the_servers_machine_only(afar: Elsewhere, argv: tuple[str, ...], said: str) -> None:
+    """A file of the server's machine is no file of theirs, and the message says what to do."""
+    done = afar.opsnb(*argv)
+    assert done.returncode in {2, 3}
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "x" * 300, "a\nb"])
+def test_no_name_leads_out(afar: Elsewhere, name: str) -> None:
+    """What is sent along has one name; another is refused and nothing is kept."""
+    before = sorted(afar.served.place.workspace.state.rglob("uploads/*"))
+    body = {"runbook": "HST-006", "values": {"files": [name], "directory": "/var/tmp"}, "files": {name: "eA=="}}
+    held = {"authorization": f"Bearer {token(afar)}"}
+    assert afar.served.ask("POST", "/api/runs", body, **held)[0] == 422
+    assert sorted(afar.served.place.workspace.state.rglob("uploads/*")) == before
+
+
+def token(afar: Elsewhere) -> str:
+    """Return their token."""
+    kept = json.loads((afar.home / "opsnb" / "logins.json").read_text(encoding="utf-8"))
+    return str(kept["logins"][afar.served.url]["secret"])
+
+
+def test_only_what_the_manifest_lists_is_handed_out(afar: Elsewhere) -> None:
+    """A file of the record is handed out to who may see it; nothing beside it, and nothing to a stranger."""
+    done = json.loads(afar.opsnb("exec", "localhost", "--json", "--", "true").stdout)
+    path, held = f"/api/runs/{done['run']}/file?path=", {"authorization": f"Bearer {token(afar)}"}
+    status, headers, page = afar.served.ask("GET", path + "run.html", **held)
+    assert (status, headers["content-type"]) == (200, "application/octet-stream")
+    assert headers["content-disposition"].startswith("attachment")
+    assert b"HST-004" in page
+    for name in ("../../../../../.opsnb/token", "manifest.json", "/etc/hostname", "files", "", "run.html/../run.html"):
+        assert afar.served.ask("GET", path + name, **held)[0] == 404, name
+    assert afar.served.ask("GET", path + "run.html")[0] == 401
+
+
+def test_ssh(afar: Elsewhere) -> None:
+    """A session on a host, over TLS: keys there, the screen back, recorded as any other."""
+    person = Person("ssh", "localhost", cwd=afar.home, through=afar.through, env=afar.env)
+    try:
+        person.shell()
+        assert "7 keys" in person.run(b"echo $((3+4)) keys")
+        person.type(b"exit\r")
+        _, code = person.end()
+        assert code == 0
+    finally:
+        person.close()
