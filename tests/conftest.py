@@ -79,8 +79,10 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say at once which test failed, and how: a run that is ended early has told it."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        said = str(crash.message).splitlines()[:LINES] if crash else []
         text = report.longreprtext.splitlines()[-LINES:]
-        sys.stderr.write("\n".join(["", f"FAILED {report.nodeid} ({report.when})", *text, ""]))
+        sys.stderr.write("\n".join(["", f"FAILED {report.nodeid} ({report.when})", *said, "...", *text, ""]))
         sys.stderr.flush()
 
 
