@@ -201,6 +201,13 @@ class Networks(Place):
         if silently:
             self.unplug(name)
         assert self.process(name).kill(), f"{name} did not run"
+        if not silently:
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Have this machine ask anew who has the host's address: nobody, which is known after three seconds, not thirty."""
+        argv = ["ip", "neighbour", "delete", self.hosts[name].address, "dev", self.bridge]
+        subprocess.run(argv, capture_output=True, check=False)  # it may have been forgotten already
 
     def restore(self, name: str) -> None:
         """Make the host well again: plugged, thawed, started with the disk that it had."""

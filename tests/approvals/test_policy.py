@@ -253,3 +253,30 @@ def test_the_built_in_ones():
     assert [(people(BUILT_IN[r].steps.steps), BUILT_IN[r].steps.validity) for r in Risk] == [
         (0, 86400.0), (1, 86400.0), (1, 14400.0),
     ]  # fmt: skip
+
+
+NAMES = st.sets(st.sampled_from(["anna", "bob", "carol", "robot", "gone"]), min_size=1)
+GLASSES = st.none() | st.fixed_dictionaries({"for": NAMES, "at_most": st.integers(1, 60), "review": st.integers(1, 24)})
+
+
+@given(one=GLASSES, other=GLASSES, wanted=st.booleans(), who=st.sampled_from(["anna", "bob", "carol", "robot", "gone"]))
+def test_the_strictest_glass_of_several(one, other, wanted, who):
+    """Only whom all policies name breaks it, for the shortest time, reviewed the soonest; a notebook may forbid it."""
+    written = {}
+    for name, glass in (("a", one), ("b", other)):
+        written[name] = {"environments": [name]}
+        if glass:
+            people = [f"person:{n}" for n in sorted(glass["for"])]
+            written[name]["break_glass"] = {
+                "for": people, "at_most": f"{glass['at_most']}m", "review": f"{glass['review']}h",
+            }  # fmt: skip
+    policy = read_policies(written).choose(Risk.CHANGE, ["a", "b"], "X").tightened({} if wanted else {"glass": False})
+    here = People(active_ones=frozenset({"anna", "bob", "carol", "robot"}), bots=frozenset({"robot"}))
+    both = bool(one and other and wanted)
+    named = both and who in one["for"] & other["for"] and who not in {"robot", "gone"}
+    assert policy.may_break(replace(subject(), requester=who), here) == bool(named)
+    assert policy.glass_most == (60.0 * min(one["at_most"], other["at_most"]) if both else 0.0)
+    if both:
+        flow = policy.broken(60.0)
+        assert (flow.steps, flow.own, flow.validity) == ((), False, 60.0)
+        assert flow.review == 3600.0 * min(one["review"], other["review"])

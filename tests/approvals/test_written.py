@@ -41,6 +41,7 @@ policies:
     notice: [role:web-ops]
     review: 12h
     free: {for: role:on-call, runbooks: NGX-011, notice: [leader:platform], review: 24h}
+    break_glass: {for: [role:duty-lead, person:li], at_most: 30m, notice: role:security, review: 4h}
     freezes:
       nights: {from: 22:00, to: 06:00, zone: Asia/Shanghai, why: everybody sleeps}
       weekend: {from: Fri 18:00, to: Mon 08:00}
@@ -69,6 +70,9 @@ def test_everything_that_can_be_written(tmp_path):
     assert [f.name for f in policy.freezes] == ["nights", "weekend", "year-end"]
     assert [f.begin.kind for f in policy.freezes] == ["daily", "weekly", "once"]
     assert policy.free[0].runbooks == ("NGX-011",)
+    (glass,) = policy.glass
+    assert ([h.name for h in glass.people], glass.at_most, glass.review) == (["duty-lead", "li"], HOUR / 2, 4 * HOUR)
+    assert [h.name for h in glass.notice] == ["security"]
     flow = databases.policy.steps
     assert [(s.name, s.need) for s in flow.steps] == [("owner", Need.SOME), ("approve 2", Need.ALL)]
     assert flow.parallel
@@ -103,6 +107,10 @@ WRONG = {
         "free: {for: anyone, runbooks: X, notice: role:a}", "policies.p.free: 'for' names persons, roles", "",
     ),
     "free and silent": ("free: {for: role:a, runbooks: X}", "policies.p.free: 'notice' is missing", ""),
+    "glass for anyone": ("break_glass: {for: anyone}", "policies.p.break_glass: 'for' names persons, roles", "role:"),
+    "glass for nobody": ("break_glass: {at_most: 30m}", "policies.p.break_glass: 'for' is missing", "role:duty-lead"),
+    "glass too long": ("break_glass: {for: role:a, at_most: 61m}", "wanted a duration up to 1h", ""),
+    "glass reviewed late": ("break_glass: {for: role:a, review: 25h}", "wanted a duration up to 24h", ""),
     "a freeze of two kinds": ("freezes: {a: {from: Fri 18:00, to: '08:00'}}", "policies.p.freezes.a.to", "Fri 18:00"),
     "a freeze backwards": (
         "freezes: {a: {from: 2026-12-30 18:00, to: 2026-12-29 18:00}}", "ends before it begins", "",

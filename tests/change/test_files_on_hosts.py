@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kits.noplain import KINDS
 from nearby import carry_out, nearby
 from opsnb.base.canonical import sha256
 from opsnb.base.errors import OpsnbError, UsageError
@@ -59,31 +59,6 @@ def test_both_ways_read_the_same_state(tmp_path_factory, content, mode):
     for owned in (False, True):
         here, there = (files.read_file(str(path), host, owned=owned) for host in ("localhost", "near1"))
         assert here == there
-
-
-def unix_socket(path):
-    """Make a socket."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.bind(str(path))
-
-
-def hard_link(path):
-    """Make a second name for a file."""
-    (path.parent / "other").write_text("x")
-    path.hardlink_to(path.parent / "other")
-
-
-KINDS = {
-    "symbolic link": (lambda p: p.symlink_to("/etc/hostname"), "symbolic link"),
-    "dangling link": (lambda p: p.symlink_to("nowhere"), "symbolic link"),
-    "directory": (lambda p: p.mkdir(), "not a regular file"),
-    "pipe": (os.mkfifo, "not a regular file"),
-    "socket": (unix_socket, "not a regular file"),
-    "hard link": (hard_link, "2 names"),
-    "NUL": (lambda p: p.write_bytes(b"a\0b"), "binary"),
-    "not UTF-8": (lambda p: p.write_bytes(b"ok\xff"), r"not UTF-8 text \(byte 2\)"),
-    "too large": (lambda p: p.write_bytes(b"x" * (256 * 1024 + 1)), "larger than 262144"),
-}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,15 +14,17 @@ GLASS: dict[str, Any] = {"for": ["person:anna", "role:engineer"], "notice": ["pe
 
 
 class Ground(world.MovedGround):
-    """A ground whose policy is given as it would be written."""
+    """A ground whose policy is given as it would be written; ``first`` is one that stands before it."""
 
     def __init__(self, **written: Any) -> None:
         super().__init__()
+        self.first: dict[str, Any] = {}
         self.written = {"break_glass": GLASS, **written}
 
     def policies(self) -> Any:
         """Those that hold."""
-        return read_policies({"all": self.written})
+        before = {"first": self.first} if self.first else {}
+        return read_policies({**before, "all": self.written})
 
 
 def smash(connection: Any, ground: Any, who: str = "anna", now: Any = world.ZERO, **more: Any) -> str:

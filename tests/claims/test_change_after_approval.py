@@ -23,14 +23,15 @@ import pytest
 from sqlalchemy import update
 
 from claims.firm import CELLS, FRONT, HOSTS, KEYS, PARAMETERS, Firm
-from opsnb.base.clock import now
+from opsnb.base.clock import now, parse, stamp
 from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.i18n import CHINESE, retell
 from opsnb.base.plan import Plan
-from opsnb.control.approvals.values import ActKind
-from opsnb.control.flows import activate, people
+from opsnb.control.approvals.values import ActKind, Status
+from opsnb.control.flows import activate, people, requests
 from opsnb.control.flows.active import active
 from opsnb.control.flows.seal import Asked
+from opsnb.control.ledger.store import read
 from opsnb.control.people.wanted import User
 from opsnb.control.records import Cause, Mode
 from opsnb.control.runs import store
@@ -316,6 +317,45 @@ def test_a_delegation_that_ended(firm: Firm) -> None:
     ended = firm.end(run)
     assert "erin is not a delegate of chen any more" in ended["reason"]
     assert [e["cause"] for e in firm.events(request) if e["kind"] == "claim.refused"] == ["delegate"]
+
+
+def test_a_delegation_whose_period_is_over(firm: Firm) -> None:
+    """Nobody does anything: the period ends while the request waits, and with it what was approved in it.
+
+    It is over by the clock that the code uses. Whoever approved and whoever claims is told whose period ended when.
+    """
+    request, other = firm.request(), firm.request()
+    end = parse(stamp(now())).replace(microsecond=0) + timedelta(seconds=4)
+    made = people.add_delegate(firm.services, firm.app.actor, "chen", "erin", None, end)
+    assert firm.say("erin", request, on_behalf_of="chen").status is Status.APPROVED
+    firm.hold()
+    run = firm.apply(request)
+    wait_for(lambda: now() >= end, 10)
+    firm.let_go()
+    ended = firm.end(run)
+    why = f"erin is not a delegate of chen any more: that ended at {stamp(end)}"
+    assert ended["reason"].endswith(f"an approval does not count any more: {why}")
+    (refused,) = [e for e in firm.events(request) if e["kind"] == "claim.refused"]
+    assert (refused["run"], refused["cause"]) == (run, "delegate")
+    with pytest.raises(RefusedError, match=why):
+        firm.say("erin", other, on_behalf_of="chen")
+    (act,) = [a for a in firm.shown(request)["acts"] if a["act"] == "approve"]
+    assert (act["by"], act["for"], act["counts"], act["void"]) == ("erin", "chen", False, why)
+    wait_for(lambda: lists(firm, request) == firm.shown(request)["status"] == "open", 10)
+    assert [e["status"] for e in firm.events(request) if e["kind"] == "request.settled"] == ["approved", "open"]
+    listed = {d["id"]: d for d in people.delegates(firm.services, firm.app.actor, everything=True)}
+    assert listed[made["id"]]["state"] == "over"
+    assert made["id"] not in {d["id"] for d in people.delegates(firm.services, firm.app.actor, everything=False)}
+    with firm.services.database.transaction() as connection:
+        kept = [e.value for e in read(connection) if e.value.get("delegate") == made["id"]]
+    assert [(e["kind"], e["end"]) for e in kept] == [("delegate.added", stamp(end))]
+    assert not ENGLISH.search(retell(ended["reason"], CHINESE))
+
+
+def lists(firm: Firm, request: str) -> str:
+    """Return the status of a request as lists show it."""
+    page = requests.listed(firm.services, firm.app.actor, runbook="TST-100", most=20)["requests"]
+    return str(next(row["status"] for row in page if row["request"] == request))
 
 
 def test_a_file_edited_on_the_target(firm: Firm) -> None:

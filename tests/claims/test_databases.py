@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 import opsnb.control.app  # every store registers its tables
-from claims import postgres, world
+from claims import claimers, postgres
 from opsnb.base.clock import now
-from opsnb.control.approvals.values import ActKind
 from opsnb.control.database import Database, metadata
-from opsnb.control.flows.approve import Deed, act_in
-from opsnb.control.flows.claim import begin_next
-from opsnb.control.flows.submit import queue
 from opsnb.control.records import Mode
-from opsnb.control.runs import claims, store
+from opsnb.control.runs import claims
 
-ROUNDS = 10_000 if os.environ.get("OPSNB_PROVE") else 60
-CLAIMERS = 16
+PROVE = bool(os.environ.get("OPSNB_PROVE"))
+ROUNDS = int(os.environ.get("OPSNB_ROUNDS", "10000" if PROVE else "24"))
+FEWER = int(os.environ.get("OPSNB_ROUNDS", "2000" if PROVE else "8"))  # between processes
 assert opsnb.control.app
 
 
@@ -67,51 +63,37 @@ def test_what_was_done_stays(database: Database) -> None:
             connection.execute(change)
 
 
-def test_of_sixteen_claimers_one_wins(database: Database) -> None:
-    """Sixteen threads, each with a connection of its own, reach for each approved change at once; one gets it."""
-    world.empty(database)
-    ground, started = world.MovedGround(), iter(range(ROUNDS))
-    won: list[list[int]] = [[] for _ in range(ROUNDS)]
-    broken: list[Exception] = []
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_of_sixteen_claimers_one_wins(kind: str, tmp_path: Path, *, processes: bool) -> None:
+    """Sixteen, each with a connection of its own, reach for each approved change at once; one gets it."""
+    rounds = FEWER if processes else ROUNDS
+    with where(kind, tmp_path) as place:
+        began = time.monotonic()
+        claimers.race(place, rounds, processes=processes)
+        took = time.monotonic() - began
+        made = Database(place)
+        claimers.check(made, rounds)
+        made.close()
+    print(f"{rounds} of {rounds} rounds, {claimers.CLAIMERS} claimers, {took:.0f} s")  # noqa: T201  (pytest -s)
 
-    def next_round() -> None:
-        """Queue the application of a request that was asked for and approved, past every earlier look."""
-        number = next(started, None)
-        if number is None:
-            return
-        with database.transaction() as connection:
-            world.seal(connection, ground, f"q{number}", "dora", frozenset())
-            world.put(connection, ground, f"q{number}", "dora", "asked", world.ZERO)
-            bob, yes = world.actor(connection, "bob"), Deed(kind=ActKind.APPROVE)
-            act_in(connection, ground.policies(), bob, f"q{number}", yes, world.ZERO)
-            queue(connection, f"q{number}", "TST-100", "t", Mode.APPLY, "dora")
 
-    barrier = threading.Barrier(CLAIMERS, action=next_round)
-
-    def claimer(me: int) -> None:
-        own = copy.copy(database)  # without the turn that one process's threads take
-        own._turn = threading.RLock()
-        try:
-            for number in range(ROUNDS):
-                barrier.wait(120)
-                with own.transaction() as connection:
-                    if begin_next(connection, ground, world.at(1)) is not None:
-                        won[number].append(me)
-        except Exception as error:  # noqa: BLE001  (told by the test itself)
-            broken.append(error)
-            barrier.abort()
-
-    threads = [threading.Thread(target=claimer, args=(me,)) for me in range(CLAIMERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert broken == []
-    with database.transaction() as connection:
-        found = connection.execute(select(claims.claims.c.request)).scalars().all()
-        fences = set(connection.execute(select(store.runs.c.fence)).scalars())
-    assert sorted(found) == sorted(f"q{n}" for n in range(ROUNDS))
-    assert (sum(len(w) for w in won), fences) == (ROUNDS, {1})
+@contextmanager
+def where(kind: str, folder: Path) -> Iterator[Path | str]:
+    """Return where a new database is."""
+    if kind == "sqlite":
+        shm = Path("/dev/shm")
+        path = (shm if shm.is_dir() else folder) / f"opsnb-claimers-{os.getpid()}.db"
+        path.unlink(missing_ok=True)
+        yield path
+        path.unlink()
+        return
+    if not postgres.there():
+        pytest.skip("no PostgreSQL here: tests/install-system-packages")
+    with postgres.server() as url:
+        yield url
 
 
 def test_the_database_itself_lets_one_claim_through(database: Database) -> None:

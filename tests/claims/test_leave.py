@@ -21,10 +21,12 @@ from opsnb.control.flows import people
 from opsnb.control.flows.claim import REFUSED, claim_next
 from opsnb.control.flows.converse import sealed_body
 from opsnb.control.flows.execute import execute
+from opsnb.control.flows.glass import break_glass
 from opsnb.control.flows.grant import ask_grant
 from opsnb.control.flows.leave import leave
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.watch import LOOK_SECONDS, Watch
+from opsnb.control.ledger.store import read
 from opsnb.control.people.values import Action
 from opsnb.control.people.wanted import User
 from opsnb.control.records import Cause
@@ -185,7 +187,7 @@ def test_looking_costs_nothing_in_between(still: Firm) -> None:
     assert claim_next(still.services) == run
     with still.services.database.transaction() as connection:
         body = sealed_body(store.request_row(connection, store.run_row(connection, run).request))
-    watch = Watch(still.services, body, "", notice=said.append, end=said.append, stop=said.append)
+    watch = Watch(still.services, "r", body, "", notice=said.append, end=said.append, stop=said.append)
 
     def count(connection: object) -> None:
         begun.append(connection)
@@ -246,6 +248,22 @@ def test_a_command_ends_with_its_grant(busy: Firm) -> None:
     warned, over = notices(busy, run)
     assert "opsnb grant exec web1" in warned
     assert over == f"this ends now: {ended['reason']}"
+
+
+def test_a_command_ends_with_the_glass(busy: Firm) -> None:
+    """What was begun under a broken glass ends when it is closed, and says so; it was recorded as used once."""
+    glass = {"prod": {**PROTECTED["prod"], "break_glass": {"for": ["person:dora"]}}}
+    with policies(busy, glass), user(busy, {"give": ("oncall",)}, {"take": ("oncall",)}):
+        broken = break_glass(busy.services, busy.actor("dora"), "web1", "the shop is down", 600)
+        run = by_hand(busy, "sh", "-c", "echo begun; sleep 300")
+        wait_for(lambda: "begun" in told(busy, run), 30)
+        busy.say("dora", broken, ActKind.WITHDRAW)
+        ended = busy.end(run)
+    assert ended["verdict"] == "ABORTED"
+    assert f"break-glass {broken} is worth nothing: dora withdrew it" in ended["reason"]
+    with busy.services.database.transaction() as connection:
+        used = [e.value for e in read(connection) if e.value.get("glass") == broken and e.value["kind"] == "glass.used"]
+    assert [entry["run"] for entry in used] == [run]
 
 
 def test_a_session_ends_with_its_grant(busy: Firm) -> None:

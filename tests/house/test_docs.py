@@ -18,6 +18,7 @@ from opsnb.base import errors
 from opsnb.base.parameters import Kind
 from opsnb.base.parameters.constraints import READERS as CONSTRAINTS
 from opsnb.base.settings import Settings
+from opsnb.base.signin import Groups, Ldap, Oidc, SignInSettings
 from opsnb.cli.main import cli
 from opsnb.cli.run import EXITS
 from opsnb.control.approvals.values import HandlerKind
@@ -25,6 +26,7 @@ from opsnb.control.approvals.written import FREE, FREEZE, POLICY, STEP
 from opsnb.control.catalog.frontmatter import READERS as FRONT_MATTER
 from opsnb.control.catalog.lint import CODES
 from opsnb.control.ledger.events import EVENTS
+from opsnb.control.people.history import Outcome, Way
 from opsnb.control.records import ActKind, ApprovalStatus, Cause, CellState, RunState, Start, Verdict
 from opsnb.control.runs.confine import DEVICES, ETC_HIDDEN, SYSTEM_READS
 from opsnb.runbook import Run
@@ -41,6 +43,11 @@ def named(page: str) -> set[str]:
 COMPLETE: dict[str, tuple[str, set[str]]] = {
     "settings": ("docs/settings.md", {f.name for f in fields(Settings)}),
     "lint codes": ("docs/lint.md", set(CODES)),
+    "settings of sign-in": (
+        "docs/login.md", {f.name for kind in (SignInSettings, Ldap, Oidc, Groups) for f in fields(kind)},
+    ),
+    "ways to sign in": ("docs/login.md", set(Way)),
+    "what becomes of a sign-in": ("docs/login.md", set(Outcome)),
     "policy keys": ("docs/policies.md", {*POLICY, *STEP, *FREE, *FREEZE}),
     "kinds of handlers": ("docs/policies.md", set(HandlerKind)),
     "acts": ("docs/approvals.md", set(ActKind)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kits.noplain import KINDS
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import files
@@ -125,36 +125,6 @@ class TestAsRoot:
         with pytest.raises(OpsnbError, match="belongs to another user"):
             files.apply("localhost", {"path": str(path)}, files.read_file(str(path)), None)
         assert path.exists()
-
-
-def link(path):
-    """Make a symbolic link to a readable file."""
-    path.symlink_to("/etc/hostname")
-
-
-def hard_link(path):
-    """Make a second name for a file."""
-    (path.parent / "other").write_text("x")
-    path.hardlink_to(path.parent / "other")
-
-
-def unix_socket(path):
-    """Make a socket."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.bind(str(path))
-
-
-KINDS = {
-    "symbolic link": (link, "symbolic link"),
-    "dangling link": (lambda p: p.symlink_to("nowhere"), "symbolic link"),
-    "directory": (lambda p: p.mkdir(), "not a regular file"),
-    "pipe": (os.mkfifo, "not a regular file"),
-    "socket": (unix_socket, "not a regular file"),
-    "hard link": (hard_link, "2 names"),
-    "NUL": (lambda p: p.write_bytes(b"a\0b"), "binary"),
-    "not UTF-8": (lambda p: p.write_bytes(b"ok\xff"), r"not UTF-8 text \(byte 2\)"),
-    "too large": (lambda p: p.write_bytes(b"x" * (256 * 1024 + 1)), "larger than 262144"),
-}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,7 @@ from opsnb.control.ledger.events import (
 )
 from opsnb.control.ledger.events_approvals import RequestApproved
 from opsnb.control.ledger.events_isolation import Attempt
-from opsnb.control.ledger.events_login import Credential
+from opsnb.control.ledger.events_login import Credential, Elsewhere
 from opsnb.control.ledger.events_people import Account
 from opsnb.control.records import ActKind, ApprovalStatus, Cause, Mode, Risk, Start, Verdict
 
@@ -42,8 +42,8 @@ GOOD: dict[str, Any] = {
     "person": "u-1", "principal": "u-2", "account": Account.PERSON, "role": "r-1", "department": "d-1",
     "voice": "u-2", "to": "u-3", "step": 1, "act": ActKind.VETO, "comment": DIGEST, "policy": DIGEST,
     "status": ApprovalStatus.APPROVED, "cause": Cause.NOTEBOOK, "start": Start.TIME, "due": AT,
-    "attempt": Attempt.INTENT, "token": "t-1", "credential": Credential.API, "revision": 2, "automatic": False,
-    "glass": "q-2", "delegate": "g-1", "begin": AT, "end": AT,
+    "attempt": Attempt.INTENT, "token": "t-1", "credential": Credential.API, "source": Elsewhere.LDAP,
+    "revision": 2, "automatic": False, "glass": "q-2", "delegate": "g-1", "begin": AT, "end": AT,
     "path": "2026/11/23/r-1", "reason": UnrecordedReason.LOST, "files": DIGEST,
 }  # fmt: skip
 FREE = "a sentence that a person wrote"

@@ -10,19 +10,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
-from opsnb.base.errors import NotSignedInError, OpsnbError, RefusedError, UsageError
+from opsnb.base.clock import now as current
+from opsnb.base.clock import stamp
+from opsnb.base.errors import AlteredError, NotSignedInError, OpsnbError, RefusedError, UsageError
 from opsnb.base.workspace import Workspace
 from opsnb.cli.workspace import make
 from opsnb.control.app import App
-from opsnb.control.flows import credentials, enter, people
+from opsnb.control.flows import codes, credentials, enter, people
 from opsnb.control.flows.enter import FirstDoor, SignIn
 from opsnb.control.ledger.store import head, read
 from opsnb.control.people import passwords, store, throttle, tokens, totp
 from opsnb.control.people.tokens import TokenKind
 from opsnb.control.people.values import Actor, Kind
 from opsnb.control.people.wanted import User
+from opsnb.control.secrets.store import secret_values
 from places import Place
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -245,6 +248,46 @@ def test_a_token_has_an_end(app: App) -> None:
             tokens.issue(connection, TokenKind.API, app.person.id, by="u-1", now=NOW, seconds=400 * tokens.DAY)
 
 
+def test_a_session_that_nobody_uses_ends(app: App) -> None:
+    """A session ends an hour after its last use, which is noted once a minute; a token that nobody uses does not."""
+
+    def at(minutes: float) -> tokens.Token:
+        return tokens.known(connection, secret, NOW + timedelta(minutes=minutes), *TokenKind, idle=3600)
+
+    def noted() -> datetime | None:
+        found = tokens.find(connection, token.id)
+        assert found
+        return found.used
+
+    with app.services.database.transaction() as connection:
+        secret, token = tokens.issue(connection, TokenKind.SESSION, app.person.id, by=app.person.id, now=NOW)
+        for minutes, seen in ((1, 1), (1.9, 1), (2, 2), (61.9, 61.9), (121, 121)):
+            at(minutes)
+            assert noted() == NOW + timedelta(minutes=seen)
+        with pytest.raises(NotSignedInError, match="nobody used this session for 60 minutes"):
+            at(181)
+        assert token.state(NOW + timedelta(hours=13), 3600) == "expired"
+        secret, token = tokens.issue(connection, TokenKind.SESSION, app.person.id, by=app.person.id, now=NOW)
+        with pytest.raises(NotSignedInError, match="nobody used"):  # not once
+            at(60)
+        secret, token = tokens.issue(connection, TokenKind.API, app.person.id, by=app.person.id, now=NOW)
+        at(60 * 24 * 300)
+
+
+def test_an_idle_session_is_nobodys(app: App) -> None:
+    """The settings' bound holds at the door and in the list of one's sessions."""
+    with_password(app, "ivy")
+    secret, token = sign_in(app, "ivy")
+    ivy = enter.actor_of(app.services, secret, TokenKind.SESSION)
+    assert [row["id"] for row in credentials.list_tokens(app.services, ivy)] == [token.id]
+    with app.services.database.transaction() as connection:
+        before = stamp(current() - timedelta(seconds=app.services.settings.login.idle))
+        connection.execute(update(tokens.tokens).where(tokens.tokens.c.id == token.id).values(used=before))
+    with pytest.raises(NotSignedInError, match="nobody used this session"):
+        enter.actor_of(app.services, secret, TokenKind.SESSION)
+    assert credentials.list_tokens(app.services, ivy) == []
+
+
 @pytest.mark.parametrize("scopes", [(), ("everything",), ("read", "aply")])
 def test_what_is_no_scope(scopes: tuple[str, ...]) -> None:
     """A token without a scope, or with a word that is none, is refused; the nearest one is named."""
@@ -297,6 +340,60 @@ def test_a_code_is_taken_once(app: App) -> None:
     sign_in(app, "tom", code=code(1))
     with pytest.raises(RefusedError, match="already"):
         credentials.begin_codes(app.services, actor)
+
+
+def test_no_key_lies_in_the_clear(app: App) -> None:
+    """An authenticator's key is nowhere in the database's files, opens under a new key of the store, and goes with it."""
+    actor = with_password(app, "uli")
+    key = credentials.begin_codes(app.services, actor)["key"]
+
+    def code(ahead: int) -> str:
+        return totp.code_at(key, int(datetime.now(UTC).timestamp()) // 30 + ahead)
+
+    credentials.confirm_codes(app.services, actor, code(-1))
+    data = b"".join(path.read_bytes() for path in app.workspace.state.glob("opsnb.db*"))
+    assert key.encode() not in data
+    assert base64.b32decode(key) not in data
+    count = len(app.secrets())
+    assert app.rotate_key()["encrypted"] == count
+    sign_in(app, "uli", code=code(0))
+    assert app.secrets() == [] or all(":" not in row["name"] for row in app.secrets())
+    with pytest.raises(UsageError):
+        app.services.secrets.require(f":codes/{actor.person.id}")
+    credentials.remove_codes(app.services, app.actor, "uli", "")
+    with app.services.database.transaction() as connection:
+        assert app.services.secrets.store.kept(connection, f"codes/{actor.person.id}") == ""
+    sign_in(app, "uli")
+
+
+def test_keys_of_an_older_version_are_encrypted(app: App) -> None:
+    """A key that an older version kept in the clear is encrypted at the start, and its codes are taken as before."""
+    actor = with_password(app, "ute")
+    row = {"person": actor.person.id, "key": RFC_KEY, "confirmed": True, "step": 0}
+    with app.services.database.transaction() as connection:
+        connection.execute(totp.totps.insert().values(**row))
+        assert codes.encrypt(app.services, connection) == 1
+        assert codes.encrypt(app.services, connection) == 0
+    data = b"".join(path.read_bytes() for path in app.workspace.state.glob("opsnb.db*"))
+    assert RFC_KEY.encode() not in data
+    with pytest.raises(NotSignedInError, match=enter.WRONG):
+        sign_in(app, "ute")
+    sign_in(app, "ute", code=totp.code_at(RFC_KEY, int(datetime.now(UTC).timestamp()) // 30))
+
+
+def test_a_key_of_somebody_else_does_not_open(app: App) -> None:
+    """Two people's keys that were exchanged in the database open for neither: that is an altered database, and said."""
+    one, two = (with_password(app, name) for name in ("ugo", "uwe"))
+    for actor in (one, two):
+        credentials.begin_codes(app.services, actor)
+    table = secret_values
+    names = [f":codes/{actor.person.id}" for actor in (one, two)]
+    with app.services.database.transaction() as connection:
+        sealed = [connection.execute(select(table.c.sealed).where(table.c.name == name)).scalar_one() for name in names]
+        for name, other in zip(names, reversed(sealed), strict=True):
+            connection.execute(update(table).where(table.c.name == name).values(sealed=other))
+    with pytest.raises(AlteredError, match="does not open"):
+        credentials.confirm_codes(app.services, one, "123456")
 
 
 # -- throttling --------------------------------------------------------------------------------------------------------

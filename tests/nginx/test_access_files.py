@@ -20,7 +20,8 @@ import pytest
 
 from nearby import RunOfNames
 from nginx.accesslines import AWKS, START, command, format_of, one, scanned, write
-from nginx.tiers import Nginx, free_ports
+from nginx.ports import quiet_ports
+from nginx.tiers import Nginx
 from opsnb import fleet
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.access.answer import UNREAD, parse_answer
@@ -370,7 +371,7 @@ def test_lines_of_the_real_nginx(nginx: Nginx, escape: str, hosts: fleet.Fleet) 
 
     The format is read from its configuration.
     """
-    port, dead = free_ports(2)
+    port, dead = quiet_ports(2)
     text = ('$remote_addr - $remote_user [$time_local] $host "$request" $status $bytes_sent "$http_user_agent" '
             "$request_time $upstream_addr $upstream_status $upstream_response_time")  # fmt: skip
     log = nginx.root / "all.log"

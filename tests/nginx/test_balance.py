@@ -15,7 +15,8 @@ import pytest
 
 from hostile.values import values as hostile
 from nearby import carry_out, nearby
-from nginx.tiers import Nginx, fetch, free_ports, nodes
+from nginx.ports import quiet_ports
+from nginx.tiers import Nginx, fetch, nodes
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits.nginx import balance_tables, spread
 from opsnb.kits.nginx.balancer import Wanted, plan_balancer, suits, wanted
@@ -43,7 +44,7 @@ class Tier:
 
     def __init__(self, root: Path, workers: int) -> None:
         root.mkdir()
-        self.port, *self.ports = free_ports(4)
+        self.port, *self.ports = quiet_ports(4)
         self.nodes = nodes(root / "nodes", self.ports)
         self.balancer = Nginx(root / "balancer", workers=workers).start()
         self.conf = str(self.balancer.conf)
@@ -243,7 +244,7 @@ def test_back_ends_that_do_not_answer_roll_the_change_back(tier: Tier) -> None:
     """Asked before: nothing is touched. Not asked: nginx says 502, and the files are as before, byte for byte."""
     carry_out(plan_balancer(HOST, tier.want("", "", "")))
     before = tier.balancer.files()
-    (dead,) = free_ports(1)
+    (dead,) = quiet_ports(1)
     for answering, words in ((True, f"nothing was changed.*127.0.0.1:{dead} 000"), (False, "put back.* 502, .* 502")):
         want = wanted("shop", [f"127.0.0.1:{dead}"], conf=tier.conf, answering=answering)
         with pytest.raises(OpsnbError, match=re.compile(words, re.DOTALL)):

@@ -10,7 +10,8 @@ import pytest
 
 from hostile.values import executed
 from nearby import carry_out, nearby
-from nginx.tiers import Nginx, fetch, free_ports
+from nginx.ports import quiet_ports
+from nginx.tiers import Nginx, fetch
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits.nginx import changing, running
 from opsnb.kits.nginx.changing import apply, observe, plan_files
@@ -27,7 +28,7 @@ class Site:
     """A running nginx with one site."""
 
     def __init__(self, root: Path) -> None:
-        (self.port,) = free_ports(1)
+        (self.port,) = quiet_ports(1)
         self.nginx = Nginx(root, workers=2)
         self.path = str(self.nginx.add("site.conf", self.text("old")))
         Path(self.path).chmod(0o640)
@@ -76,7 +77,7 @@ def test_new_text_is_loaded_and_proven_and_the_undo_brings_the_old_back(site: Si
 
 def test_a_new_file_and_its_removal(site: Site) -> None:
     """A file that was not there is served, and after the undo it is neither there nor loaded."""
-    (port,) = free_ports(1)
+    (port,) = quiet_ports(1)
     path = str(Path(site.path).with_name("more.conf"))
     text = SITE.format(port=port, word="more", status=200)
     plan = plan_files(HOST, {path: text}, conf=site.conf)
@@ -91,7 +92,7 @@ def test_a_new_file_and_its_removal(site: Site) -> None:
 
 def test_a_name_that_a_shell_would_carry_out_is_a_name(site: Site) -> None:
     """As a file's name, on its way through plan, test, swap and undo; nothing is carried out."""
-    (port,) = free_ports(1)
+    (port,) = quiet_ports(1)
     path = str(Path(site.path).with_name("a b;$(touch opsnb_pwned)`id`'\\*.conf"))
     plan = plan_files(HOST, {path: SITE.format(port=port, word="odd", status=200)}, conf=site.conf)
     carry_out(plan)
@@ -135,7 +136,7 @@ def test_a_configuration_that_only_root_finds_broken_is_put_back(site: Site) -> 
 
 def test_a_reload_that_the_master_does_not_take_is_found_out(site: Site) -> None:
     """``nginx -t`` passes and the reload does not (the port is another's): put back, with the master's words."""
-    (other,) = free_ports(1)
+    (other,) = quiet_ports(1)
     taken = subprocess.Popen(["/usr/bin/env", "python3", "-m", "http.server", "--bind", "127.0.0.1", str(other)],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
@@ -168,7 +169,7 @@ def test_a_probe_that_fails_restores_the_old_configuration(site: Site) -> None:
 
 def test_a_back_end_that_must_answer_is_asked_before_anything_is_changed(site: Site) -> None:
     """One that does not answer, or not as wanted, ends the change with its name: nothing is replaced or reloaded."""
-    (dead,) = free_ports(1)
+    (dead,) = quiet_ports(1)
     files, workers = site.nginx.files(), site.nginx.workers()
     for direct, statuses, why in (
         (f"http://127.0.0.1:{dead}", (), "000"),

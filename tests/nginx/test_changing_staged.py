@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nearby import carry_out, nearby
-from nginx.tiers import Nginx, fetch, free_ports
+from nginx.ports import quiet_ports
+from nginx.tiers import Nginx, fetch
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.changing import plan_files
 from opsnb.kits.nginx.testing import judge, turned
@@ -110,7 +111,7 @@ def test_includes_are_turned_and_nothing_else() -> None:
 
 def test_files_elsewhere_links_and_whatever_lies_beside_take_part(nginx: Nginx) -> None:
     """A folder of another place, a linked folder, a linked site, a file that a directive names: all found, none touched."""
-    old, new, linked = free_ports(3)
+    old, new, linked = quiet_ports(3)
     elsewhere = nginx.root.parent / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "a.conf").write_text(site(old, "old"))
@@ -142,7 +143,7 @@ def test_files_elsewhere_links_and_whatever_lies_beside_take_part(nginx: Nginx) 
 
 def test_a_file_that_is_to_go_takes_no_part(nginx: Nginx) -> None:
     """A configuration that one file breaks on disk is fine without it, and says so when another file is planned."""
-    (port,) = free_ports(1)
+    (port,) = quiet_ports(1)
     nginx.start()
     bad, good = nginx.root / "conf.d/bad.conf", str(nginx.root / "conf.d/good.conf")
     bad.write_text("nonsense on;\n")
@@ -158,7 +159,7 @@ def test_a_file_that_is_to_go_takes_no_part(nginx: Nginx) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root reads every key")
 def test_a_key_that_only_root_reads_is_not_read(nginx: Nginx) -> None:
     """The plan is made, says how far the test went, and the change itself tests the rest before anything is loaded."""
-    port, other = free_ports(2)
+    port, other = quiet_ports(2)
     key, certificate = nginx.root / "x.key", nginx.root / "x.pem"
     argv = [
         "openssl",
@@ -190,7 +191,7 @@ def test_a_key_that_only_root_reads_is_not_read(nginx: Nginx) -> None:
 def test_nothing_of_a_test_is_left(nginx: Nginx) -> None:
     """The private directory is removed, after a test that passes and after one that does not."""
     nginx.start()
-    (port,) = free_ports(1)
+    (port,) = quiet_ports(1)
     path = str(nginx.root / "conf.d/a.conf")
     plan_files(HOST, {path: site(port, "a")}, conf=str(nginx.conf))
     with pytest.raises(UsageError):

@@ -17,6 +17,7 @@ from typing import Any
 import crossplane
 import pytest
 
+from nginx import certificates
 from nginx.spans import gaps
 from nginx.tiers import NGINX
 from opsnb.base.errors import UsageError
@@ -42,19 +43,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the configurations, with a certificate and a folder for logs in each."""
     folder = tmp_path_factory.mktemp("configs")
     shutil.copytree(CONFIGS, folder, dirs_exist_ok=True)
-    argv = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-subj",
-        "/CN=a",
-    ]
-    subprocess.run([*argv, "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+    certificates.write(folder / "key", folder / "cert")
     both = (folder / "key").read_bytes() + (folder / "cert").read_bytes()
     for name in EXPECTED:
         for part in ("certs", "logs"):

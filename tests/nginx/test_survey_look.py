@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import unicodedata
 from collections.abc import Iterator
@@ -12,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from nginx import certificates
 from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx, fetch
+from nobody import AS_NOBODY, everybodys
 from opsnb.kits import nginx
 from opsnb.kits.nginx import survey, surveytables, surveytext
 from opsnb.kits.nginx.finding import Installation
@@ -69,21 +70,7 @@ def test_what_a_running_one_shows(running: tuple[Nginx, int, int]) -> None:
 def test_certificates_are_looked_at(running: tuple[Nginx, int, int]) -> None:
     """One that is there with its end, one that is not there, one that is none."""
     one, _, _ = running
-    argv = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-subj",
-        "/CN=a",
-        "-days",
-        "9",
-    ]
-    subprocess.run([*argv, "-keyout", one.root / "k.pem", "-out", one.root / "a.pem"], check=True, capture_output=True)
+    certificates.write(one.root / "k.pem", one.root / "a.pem", days=9)
     one.add("tls.conf", f"server {{ listen 127.0.0.1:{quiet_ports(1)[0]} ssl; ssl_certificate a.pem; ssl_certificate_key k.pem;"
                         " ssl_certificate gone.pem; ssl_certificate nginx.conf; }")  # fmt: skip
     shown = look(nginx.read("localhost", str(one.conf)))
@@ -166,32 +153,14 @@ def test_the_script_runs_in_any_shell(tmp_path: Path, shell: list[str]) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="another user is needed")
-def test_what_may_not_be_read_is_asked_for_as_root_or_named(tmp_path: Path) -> None:
+def test_what_may_not_be_read_is_asked_for_as_root_or_named() -> None:
     """Strictly: exit 77, so that it is asked again as root; where nobody is root, it is a note."""
-    home = Path("/var/tmp") / f"opsnb-{tmp_path.parts[-2]}-{tmp_path.name}"
-    home.mkdir()
-    try:
+    with everybodys() as home:
         (home / "log").write_text("x")
         (home / "log").chmod(0o600)
-        run = [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "/bin/sh",
-            "-c",
-            SHOWN,
-            "opsnb",
-            "1",
-            "100",
-            "log",
-            f"{home}/log",
-            "",
-        ]
+        run = [*AS_NOBODY, "/bin/sh", "-c", SHOWN, "opsnb", "1", "100", "log", f"{home}/log", ""]
         assert subprocess.run(run, capture_output=True, check=False).returncode == 77
         run[8] = "0"
         done = subprocess.run(run, capture_output=True, text=True, check=False)
         assert done.returncode == 0
         assert taken(done.stdout, [("log", f"{home}/log", "", None)]).notes == [f"{home}/log may not be read"]
-    finally:
-        shutil.rmtree(home)

@@ -15,24 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nginx.ports import quiet_ports
+from nginx.tiers import Nginx
 from places import wait_for
 
 BACKEND = Path(__file__).with_name("backend.py")
 FORMAT = '$remote_addr [$time_local] "$request" $status $body_bytes_sent $request_time $upstream_addr $upstream_status "$http_user_agent"'
-MAIN = """\
-# The main file of a test.
-worker_processes 2;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log notice;
-events {{ worker_connections 1024; }}
-http {{
-    log_format tier '{format}';
-    access_log {folder}/access.log tier;
-    client_body_temp_path {folder}/tmp; proxy_temp_path {folder}/tmp; fastcgi_temp_path {folder}/tmp;
-    uwsgi_temp_path {folder}/tmp; scgi_temp_path {folder}/tmp;
-    include {folder}/conf.d/*.conf;
-}}
-"""
 SITE = """\
 upstream shop {{
 {options}{servers}}}
@@ -57,19 +45,17 @@ class Tier:
 
     def __init__(self, folder: Path, names: tuple[str, ...] = ("a", "b", "c")) -> None:
         self.folder = folder
-        self.conf = folder / "nginx.conf"
+        log = f"{folder}/access.log tier"
+        self.nginx = Nginx(folder, workers=2, access=log, formats=f"log_format tier '{FORMAT}';")
+        self.conf = self.nginx.conf
         self.site = folder / "conf.d" / "shop.conf"
-        self.port = free_port()
-        self.backends = {name: f"127.0.0.1:{free_port()}" for name in names}
+        self.port, *ports = quiet_ports(1 + len(names))
+        self.backends = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._nginx: subprocess.Popen[bytes] | None = None
 
     def write(self, *lines: str, options: str = "    zone shop 64k;\n") -> str:
-        """Write the configuration; the upstream's lines are the given ones, or one for each back end."""
-        (self.folder / "conf.d").mkdir(exist_ok=True)
-        (self.folder / "tmp").mkdir(exist_ok=True, mode=0o777)
+        """Write the site; the upstream's lines are the given ones, or one for each back end."""
         servers = lines or tuple(f"server {address};" for address in self.backends.values())
-        self.conf.write_text(MAIN.format(folder=self.folder, format=FORMAT), encoding="utf-8")
         listen = f"127.0.0.1:{self.port} backlog=1024"
         site = SITE.format(options=options, servers="".join(f"    {line}\n" for line in servers), listen=listen)
         self.site.write_text(site, encoding="utf-8")
@@ -79,9 +65,8 @@ class Tier:
         """Start the back ends and nginx."""
         for name in self.backends:
             self.start_backend(name)
-        argv = ["nginx", "-c", str(self.conf), "-e", str(self.folder / "error.log"), "-g", "daemon off;"]
-        self._nginx = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
-        wait_for(lambda: answers(f"127.0.0.1:{self.port}"), 30, self._nginx)
+        self.nginx.start()
+        wait_for(lambda: answers(f"127.0.0.1:{self.port}"), 30, self.nginx.process)
 
     def start_backend(self, name: str) -> None:
         """Start one back end."""
@@ -99,21 +84,16 @@ class Tier:
         """End everything that was started."""
         for name in list(self._processes):
             self.stop_backend(name)
-        if self._nginx is not None:
-            self._nginx.send_signal(signal.SIGTERM)
-            self._nginx.wait(timeout=20)
-            self._nginx = None
+        self.nginx.stop()
 
     @property
     def master(self) -> int:
         """The process number of nginx's master."""
-        assert self._nginx is not None
-        return self._nginx.pid
+        return self.nginx.pid
 
     def workers(self) -> list[int]:
         """The process numbers of nginx's workers, old ones too."""
-        text = Path(f"/proc/{self.master}/task/{self.master}/children").read_text(encoding="ascii")
-        return [int(word) for word in text.split()]
+        return self.nginx.children()
 
     def reload(self) -> None:
         """Reload, and wait until new workers run."""
@@ -160,13 +140,6 @@ def tier(folder: Path, *lines: str, names: tuple[str, ...] = ("a", "b", "c")) ->
         yield made
     finally:
         made.stop()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(address: str) -> bool:

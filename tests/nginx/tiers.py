@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -17,8 +16,9 @@ MAIN = """\
 worker_processes {workers};
 pid {root}/nginx.pid;
 error_log {root}/error.log notice;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
+    {formats}
     access_log {access};
     client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;
     uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;
@@ -33,26 +33,21 @@ server {{
 """
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with_sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in with_sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in with_sockets]
-    finally:
-        for one in with_sockets:
-            one.close()
-
-
 class Nginx:
-    """One nginx with its files; it listens on nothing by itself."""
+    """One nginx with its files; it listens on nothing by itself.
 
-    def __init__(self, root: Path, *, workers: int = 1, access: str = "off") -> None:
-        root.mkdir(mode=0o755)
+    Args:
+        root: Its folder, made when it is not there.
+        workers: How many.
+        access: What its access_log says.
+        formats: Log formats, as directives.
+    """
+
+    def __init__(self, root: Path, *, workers: int = 1, access: str = "off", formats: str = "") -> None:
+        root.mkdir(mode=0o755, exist_ok=True)
         self.root, self.conf = root, root / "nginx.conf"
         (root / "conf.d").mkdir()
-        self.conf.write_text(MAIN.format(root=root, workers=workers, access=access))
+        self.conf.write_text(MAIN.format(root=root, workers=workers, access=access, formats=formats))
         self.process: subprocess.Popen[bytes] | None = None
 
     def add(self, name: str, text: str) -> Path:
@@ -78,10 +73,13 @@ class Nginx:
         assert self.process is not None
         return self.process.pid
 
+    def children(self) -> list[int]:
+        """Its workers, those too that only finish what they began."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def workers(self) -> list[int]:
         """The workers that accept connections."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        titles = {int(pid): title(int(pid)) for pid in children}
+        titles = {pid: title(pid) for pid in self.children()}
         return sorted(pid for pid, name in titles.items() if "worker process" in name and "shutting" not in name)
 
     def files(self) -> dict[str, tuple[bytes, int, int, int, int]]:

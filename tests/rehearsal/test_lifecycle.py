@@ -32,6 +32,8 @@ def fleet(tmp_path: Path) -> Iterator[Hosts]:
 def about(path: Path) -> list[int]:
     """Return the processes that have a file below ``path`` open, or name it."""
     found = []
+    mount = next(place for place in path.parents if place.is_mount())
+    own = str(path.relative_to(mount))  # as a file is called that was opened before its host had mounts of its own
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
@@ -40,7 +42,7 @@ def about(path: Path) -> list[int]:
             files = [os.readlink(file) for file in (process / "fd").iterdir()]  # noqa: PTH115
         except OSError:
             continue
-        if str(path) in words or any(file.startswith(str(path)) for file in files):
+        if str(path) in words or any(f"{own}/" in f"{file}/" for file in files):
             found.append(int(process.name))
     return found
 

@@ -52,6 +52,46 @@ def test_every_record_shows_both_banners(verdict, language):
     assert halves[0].attributes["lang"] == ("en" if language == "en" else "zh-Hans")
 
 
+GLASS = {
+    "glass": "20261123-114401-abcde", "who": "li.wei <b>", "until": "2026-11-23T12:14:01.000Z",
+    "review_due": "2026-11-24T11:44:01.000Z", "told": ["wang.fang", "\u202ecarol"],
+}  # fmt: skip
+FREE = {"policy": "production", "review_due": "2026-11-24T11:44:01.000Z", "told": ["wang.fang"]}
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize(
+    ("without", "words"), [(GLASS, ("BREAK-GLASS", "紧急破窗")), (FREE, ("NOT APPROVED BY", "未经任何人批准"))]
+)
+def test_what_nobody_approved_begins_with_it(language, without, words):
+    """Before the verdict and in both languages: that nobody approved it, who was told, until when it is reviewed."""
+    html = render(sample.record(without=without, approvals=[]), {}, language=language)
+    assert dom.unsafe(html) == []
+    halves = dom.parse(html).all("div", "half")
+    assert [e.attributes["lang"] for e in halves[:2]] == (["en", "zh-Hans"] if language == "en" else ["zh-Hans", "en"])
+    english, chinese = sorted(halves[:2], key=lambda e: e.attributes["lang"])
+    for half, word in ((english, words[0]), (chinese, words[1])):
+        assert word in half.text
+        assert "2026-11-24 11:44:01 UTC" in half.text
+        assert "wang.fang" in half.text
+        assert f"opsnb requests show {without.get('glass') or sample.record().request}" in half.text
+    if "glass" in without:
+        assert "li.wei <b>" in english.text
+        assert "2026-11-23 12:14:01 UTC" in chinese.text
+        assert "alarm-glass" in html.decode().partition("</style>")[2]
+
+
+def test_who_approved_stands_at_the_top():
+    """A change says in both languages by whom it was approved, and in whose place; the only person's own yes as such."""
+    others = [{"who": "bob", "at": "", "self": False}, {"who": "erin on behalf of carol", "at": "", "self": False}]
+    english, chinese = dom.parse(render(sample.record(approvals=others), {})).all("div", "half")
+    assert "Approved by bob, erin on behalf of carol" in english.text
+    assert "由 bob, erin（代 carol） 批准" in chinese.text
+    english, chinese = dom.parse(render(sample.record(), {})).all("div", "half")
+    assert "Approved by li.wei, who asked for it: nobody else was here" in english.text
+    assert "由申请人 li.wei 自行批准" in chinese.text
+
+
 def test_failed_checks_come_first_and_lead_to_their_cells(page):
     """The first point under the banner is the failed check; every link of the page meets an anchor that exists."""
     points = [e for e in page.all("a") if "points" in e.inside]

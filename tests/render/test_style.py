@@ -42,6 +42,13 @@ def test_every_text_can_be_read(block):
     assert low == []
 
 
+def test_an_alarm_can_be_read():
+    """What says that nobody approved a run reaches 7:1 (WCAG AAA), in both schemes and on paper."""
+    ground, text = re.findall(r"\.alarm-glass \{[^}]*background: (#[0-9a-f]{6}); color: (#[0-9a-f]{6});", CSS)[0]
+    assert contrast(ground, text) >= 7
+    assert ".alarm-glass" in CSS[CSS.index("@media print") :]
+
+
 def test_two_schemes_exist():
     """Light and dark define the same colours."""
     assert len(BLOCKS) == 2

@@ -12,6 +12,7 @@ from typing import Any
 
 from opsnb.base.errors import ParameterError, SettingsError
 from opsnb.base.parameters import duration_seconds
+from opsnb.base.signin import SignInSettings, read_sign_in
 from opsnb.base.yaml import read_yaml
 
 SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?$")
@@ -42,6 +43,7 @@ class Settings:
         processes: Processes and threads of one run, where the system has control groups.
         policies: Who has to approve what, as written: name to keys and values. ``control.approvals`` knows what they
             mean.
+        login: How people sign in, besides their passwords here.
     """
 
     name: str = "opsnb"
@@ -60,6 +62,7 @@ class Settings:
     kernel_user: str = ""
     processes: int = 2048
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    login: SignInSettings = field(default_factory=SignInSettings)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ def _setting(path: Path, key: str, found: Any) -> Any:
             return seconds(found)
         if key in {"memory", "output"}:
             return size(found)
+        if key == "login":
+            return read_sign_in(found)
         return _kernels(key, _plain(key, found))
     except ValueError as error:
         raise SettingsError(f"{path}: setting '{key}': {error}") from error

@@ -14,7 +14,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow, kept
-from opsnb.cli.output import json_option, print_json, progress, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ class _Asked:
 
         more = {"folder": str(Path.cwd()), "why": self._reason, "submission": os.urandom(16).hex()}
         self._client, run = submit(self._place, "/api/runs", {**body, **more})
+        loud(run)
         return follow(self._client, str(run["run"]))
 
 

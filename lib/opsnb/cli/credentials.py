@@ -140,6 +140,45 @@ def codes(ctx: click.Context, remove: bool, code: str, user: str, as_json: bool)
         click.echo(safe(f"{done['user']} signs in {'with' if done['codes'] else 'without'} a code from now on"))
 
 
+@click.command("bind")
+@click.argument("name")
+@click.option("--ldap", is_flag=True, help="By the directory's entry of this name, or of --as.")
+@click.option("--as", "entry", default="", metavar="NAME", help="What they are called in the directory.")
+@click.option("--oidc", default="", metavar="SUBJECT", help="By this subject ('sub') of the provider.")
+@json_option
+@click.pass_context
+def bind(ctx: click.Context, name: str, ldap: bool, entry: str, oidc: str, as_json: bool) -> None:
+    """Have NAME sign in by what they are elsewhere. The ledger knows who bound whom."""
+    if ldap == bool(oidc) or (entry and not ldap):
+        raise UsageError("wanted --ldap or --oidc SUBJECT")
+    _identity(ctx, name, {"source": "ldap" if ldap else "oidc", "subject": oidc or entry}, as_json=as_json)
+
+
+@click.command("unbind")
+@click.argument("name")
+@click.option("--ldap", is_flag=True, help="From the directory.")
+@click.option("--oidc", is_flag=True, help="From the provider.")
+@json_option
+@click.pass_context
+def unbind(ctx: click.Context, name: str, ldap: bool, oidc: bool, as_json: bool) -> None:
+    """Have NAME sign in by that no more; their sessions end."""
+    if ldap == oidc:
+        raise UsageError("wanted --ldap or --oidc")
+    _identity(ctx, name, {"source": "ldap" if ldap else "oidc", "bound": False}, as_json=as_json)
+
+
+def _identity(ctx: click.Context, name: str, body: dict[str, object], *, as_json: bool) -> None:
+    from opsnb.client import connect
+
+    done = connect(workspace(ctx)).post(f"/api/users/{quote(name, safe='')}/identity", body)
+    if as_json:
+        print_json(done)
+    elif done["bound"]:
+        click.echo(safe(f"{done['user']} signs in as '{done['name']}' of {done['source']} from now on"))
+    else:
+        click.echo(safe(f"{done['user']} signs in by {done['source']} no more"))
+
+
 @click.command("logins")
 @user_option
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))

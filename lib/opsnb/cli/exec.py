@@ -13,7 +13,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow, kept
-from opsnb.cli.output import json_option, print_json, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-004"
@@ -49,6 +49,7 @@ def command(
         "folder": str(Path.cwd()), "why": reason, "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
+    loud(run)
     live = _Live(quiet=as_json)
     result = follow(client, str(run["run"]), live.add)
     live.rest()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.output import json_option, print_json, safe
+
+if TYPE_CHECKING:
+    from opsnb.base.workspace import Workspace
 
 
 @click.command("login")
@@ -17,27 +21,36 @@ from opsnb.cli.output import json_option, print_json, safe
 @click.option("--code", default="", metavar="CODE", help="The code of the authenticator, where there is one.")
 @click.option("--password-stdin", "by_password", is_flag=True, help="Read the password from stdin.")
 @click.option("--token-stdin", "by_token", is_flag=True, help="Read an API token from stdin instead.")
+@click.option("--sso", "by_provider", is_flag=True, help="Sign in with the provider, in a browser on any machine.")
 @click.option("--ca", default="", metavar="FILE", help="Certificates to trust, PEM, instead of the system's.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, url: str, user: str, code: str, by_password: bool, by_token: bool, ca: str, as_json: bool
+    ctx: click.Context, url: str, user: str, code: str, by_password: bool, by_token: bool, by_provider: bool, ca: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Sign in at URL (https://HOST:PORT). Commands outside of a workspace then go there, and with -w URL anywhere."""
+    from dataclasses import replace
+
     from opsnb.base.workspace import Workspace
     from opsnb.client.connection import Client
-    from opsnb.client.logins import Login, keep, read_url
+    from opsnb.client.logins import Login, keep, login_of, read_url
 
     del ctx
     if by_token and (by_password or user or code):
         raise UsageError("--token-stdin needs no user, password or code")
+    if by_provider and (by_token or by_password or user or code):
+        raise UsageError("--sso asks the provider, in a browser: it needs no user, password, code or token")
     if ca and not Path(ca).is_file():
         raise UsageError(f"--ca {ca}: is no file")
     place = Workspace(Path.cwd(), read_url(url))
-    if ca:
-        keep(Login(url=place.url, secret="", user="", ca=str(Path(ca).absolute())))
+    if ca:  # a sign-in that fails leaves whoever was signed in as they were
+        known = login_of(place.url) or Login(url=place.url, secret="", user="")
+        keep(replace(known, ca=str(Path(ca).absolute())))
     if by_token:
         secret = sys.stdin.read().strip()
+    elif by_provider:
+        secret = _by_provider(place)
     else:
         user = user or click.prompt("User", err=True)
         given = (
@@ -51,6 +64,29 @@ def command(
         print_json({"url": place.url, "user": me["user"], "expires": me["expires"]})
         return
     click.echo(safe(f"signed in to {place.url} ({me['workspace']}) as {me['user']} until {me['expires']}"))
+
+
+def _by_provider(place: Workspace) -> str:
+    """Show where to sign in, and take the code that is shown there for a token.
+
+    The address holds the digest of a secret that is made here and never shown: the code alone is worth nothing.
+    """
+    import base64
+    import hashlib
+    import secrets
+    from urllib.parse import urlencode
+
+    from opsnb.client.connection import Client
+
+    client = Client(place, "")
+    if not client.get("/api/login")["provider"]:
+        raise UsageError(f"{place.url} signs in with no provider", hint="opsnb login URL --user NAME")
+    verifier, label = secrets.token_urlsafe(48), f"opsnb login on {_here()}"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    click.echo("open this address in a browser, on any machine, and sign in:", err=True)
+    click.echo(f"  {place.url}/login/oidc?{urlencode({'terminal': digest, 'label': label})}", err=True)
+    code = click.prompt("Code that it shows", err=True)
+    return str(client.post("/api/login/sso", {"code": code, "verifier": verifier, "label": label})["secret"])
 
 
 def _here() -> str:

@@ -21,7 +21,8 @@ def command(url: str, as_json: bool) -> None:
 
     address = read_url(url) if url else current()
     if not address or login_of(address) is None:
-        raise UsageError(f"nobody is signed in to {address or 'anywhere'}", hint="opsnb login URL")
+        where = f"to {address}" if address else "here"
+        raise UsageError(f"nobody is signed in {where}", hint=f"opsnb login {address or 'URL'}")
     revoked = True
     try:
         Client(Workspace(Path.cwd(), address)).post("/api/session/end")

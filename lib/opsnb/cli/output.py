@@ -35,12 +35,14 @@ def workspace(ctx: click.Context) -> Workspace:
         return Workspace(Path.cwd(), read_url(named))
     try:
         return find(Path(named))
-    except NotFoundError:
+    except NotFoundError as error:
         from opsnb.client.logins import current
 
-        if named == HERE and (url := current()):
+        if named != HERE:
+            raise
+        if url := current():
             return Workspace(Path.cwd(), url)
-        raise
+        raise NotFoundError(error.message, hint=f"{error.hint}; where one is served: opsnb login URL") from None
 
 
 def here(ctx: click.Context) -> Workspace:
@@ -88,6 +90,15 @@ def told(text: str) -> str:
 def progress(text: str) -> None:
     """Print a line of progress."""
     click.echo(safe(text), err=True)
+
+
+def loud(run: dict[str, Any]) -> None:
+    """Say, where it cannot be missed, that a run is started under a broken glass."""
+    if under := run.get("under"):
+        text = f" BREAK-GLASS {under['request']} until {under['until'] or 'its end'}: everything is recorded and told; "
+        click.echo(
+            click.style(safe(text + f"review due {under['review_due']} "), bg="red", fg="white", bold=True), err=True
+        )
 
 
 def verdict(word: str | None) -> str:

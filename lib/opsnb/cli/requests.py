@@ -13,6 +13,13 @@ COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan"}  # all othe
 NEXT = "approve|return|reject|veto"
 MAX_CHANGES = 10  # of a plan that are shown
 STATUSES = "waiting (open or approved), all, or one of them: open, approved, expired, ..."
+NOTICES = {
+    "run": "{what}, asked for by {who}, began",
+    "free": "{what}, asked for by {who}, began and nobody had to approve it",
+    "glass": "{who} BROKE THE GLASS",
+    "glass_run": "{what}, asked for by {who}, began UNDER BROKEN GLASS",
+    "review_overdue": "nobody has reviewed in time what {who} did",
+}
 
 
 @click.group("requests")
@@ -41,11 +48,38 @@ def list_requests(
     if as_json:
         print_json(page)
         return
+    _first(page)
     names = ("number", "request", "runbook", "risk", "status", "requester", "asked", "until")
     heads = ("NUMBER", "REQUEST", "RUNBOOK", "RISK", "STATUS", "ASKED BY", "ASKED", "UNTIL")
     table(heads, [tuple(row[name] or "-" for name in names) for row in page["requests"]])
     if page["next"]:
         click.echo(f"more: opsnb requests list --before {page['next']}", err=True)
+
+
+@command.command("notices")
+@click.option("--all", "everything", is_flag=True, help="Those that you saw, too.")
+@click.option("--keep", is_flag=True, help="Leave them as not seen.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 200))
+@json_option
+@click.pass_context
+def list_notices(ctx: click.Context, everything: bool, keep: bool, limit: int, as_json: bool) -> None:
+    """Show what you are told of: broken glass, runs that nobody had to approve, reviews that are overdue."""
+    from opsnb.client import connect
+
+    client = connect(workspace(ctx))
+    page = client.get("/api/notices", everything=str(everything).lower(), limit=limit)
+    if page["notices"] and not keep:
+        client.post("/api/notices/seen", {"upto": page["notices"][0]["number"]})
+    if as_json:
+        print_json(page)
+        return
+    for row in page["notices"]:
+        about = f"run {row['run']} of request {row['request']}" if row["run"] else f"request {row['request']}"
+        why = told(NOTICES[row["kind"]].format(who=row["by"], what=row["runbook"]))
+        click.echo(f"{safe(row['at'])}  {why}: {about}")
+    click.echo(
+        "no notice that you have not seen" if not page["notices"] else "more about one: opsnb requests show REQUEST"
+    )
 
 
 @command.command("show")
@@ -101,6 +135,18 @@ def review(ctx: click.Context, request: str, comment: str, as_json: bool) -> Non
     _say(ctx, request, "review", as_json, comment=comment)
 
 
+def _first(page: dict[str, Any]) -> None:
+    """Print what a list begins with: broken glass that holds, reviews that are owed, one's own notices."""
+    for row in page.get("glass", ()):
+        text = f" BREAK-GLASS {row['request']}: {row['who']} until {row['until']} "
+        click.echo(click.style(safe(text), bg="red", fg="white", bold=True))
+    for row in page.get("owed", ()):
+        word = click.style("OVERDUE review", fg="red", bold=True) if row["overdue"] else "review owed"
+        click.echo(f"{word} " + safe(f"of {row['request']} ({row['runbook']} by {row['who']}) until {row['due']}"))
+    if page.get("notices"):
+        click.echo(f"{page['notices']} notice(s): opsnb requests notices")
+
+
 def _say(ctx: click.Context, request: str, act: str, as_json: bool, **body: str) -> None:
     from opsnb.client import connect
 
@@ -117,7 +163,10 @@ def tell_request(shown: dict[str, Any]) -> None:
     click.echo(safe(f"  {shown['runbook']}  {shown['title']}  (risk {shown['risk']}, policy {shown['policy']})"))
     click.echo(safe(f"  asked by {shown['requester']}: {shown['why'] or 'no reason given'}"))
     click.echo(safe(f"  hosts {', '.join(shown['hosts'])}"))
-    _plan(shown["plan"])
+    if shown["leave"]:
+        _leave(shown["leave"])
+    elif shown["under"] is None:
+        _plan(shown["plan"])
     for step in shown["steps"]:
         state = "done" if step["done"] else "open" if step["open"] else "waits"
         click.echo(safe(f"  step {step['step']}: {step['has']} of {step['needed']} approval(s), {state}"))
@@ -127,9 +176,25 @@ def tell_request(shown: dict[str, Any]) -> None:
         click.echo(safe(f"  who may approve it: {', '.join(shown['able'])}"))
         click.echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
     _start(shown)
+    _review(shown)
     for run in shown["runs"]:
         line = f"  run {run['run']}  {run['mode']}  {run['verdict'] or run['state']}  {told(run['reason'] or '')}"
         click.echo(safe(line.rstrip()))
+
+
+def _review(shown: dict[str, Any]) -> None:
+    """Print what was done under a broken glass, and whether somebody reviewed what went without an approval."""
+    for row in shown["under"] or ():
+        what = " ".join(map(str, row["command"])) if row["command"] else row["title"]
+        click.echo(safe(f"  under it {row['at']}  run {row['run']}  {row['runbook']} {row['mode']}: {what}"))
+        click.echo(safe(f"    on {', '.join(row['hosts'])}  {row['verdict'] or row['state']}  record {row['record']}"))
+    if shown["under"] == []:
+        click.echo("  nothing was done under it")
+    if shown.get("review_due") and not shown["reviewed"]:
+        word = click.style("OVERDUE", fg="red", bold=True) if shown["overdue"] else "owed"
+        click.echo(
+            f"  review {word} until {shown['review_due']}: opsnb requests review {shown['request']} --comment TEXT"
+        )
 
 
 def _act(act: dict[str, Any]) -> None:
@@ -137,6 +202,10 @@ def _act(act: dict[str, Any]) -> None:
     void = "  (does not count" + f": {told(act['void'])}" * bool(act["void"]) + ")"
     void = void if act["act"] == "approve" and not act["counts"] else ""
     click.echo(safe(f"  {act['at']}  {act['act']} by {who}{void}  {act['comment']}".rstrip()))
+
+
+def _leave(leave: dict[str, Any]) -> None:
+    click.echo(f"  holds until {leave['until']}" if leave["until"] else f"  does not hold: {told(leave['why'])}")
 
 
 def _plan(plan: dict[str, Any] | None) -> None:

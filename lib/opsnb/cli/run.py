@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, progress, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
 
 EXITS = {"DONE": 0, "PLANNED": 0, "FAILED": 1, "DRIFTED": 4, "ABORTED": 5, "LOST": 6}
 NOT_APPLICABLE_IN_APPLY = 8
@@ -57,6 +57,7 @@ def command(
         "submission": os.urandom(16).hex(),
     }  # fmt: skip
     client, run = submit(place, "/api/runs", body)
+    loud(run)
     if not wait:
         print_json(run) if as_json else click.echo(f"{run['run']}  {run['state']}")
         return 0

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from opsnb.cli.following import kept
-from opsnb.cli.output import json_option, print_json, safe, table, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, tell, watch
 
 
@@ -30,12 +30,23 @@ def list_runs(ctx: click.Context, limit: int, runbook: str, as_json: bool) -> No
         print_json(rows)
         return
     table(
-        ("RUN", "RUNBOOK", "MODE", "STATE", "VERDICT", "STARTED", "REQUEST"),
+        ("RUN", "RUNBOOK", "MODE", "STATE", "VERDICT", "STARTED", "REQUEST", "REVIEW"),
         [
-            (r["run"], r["runbook"], r["mode"], r["state"], r["verdict"] or "-", r["started"] or "-", r["request"])
+            (
+                r["run"], r["runbook"], r["mode"], r["state"], r["verdict"] or "-", r["started"] or "-", r["request"],
+                reviewed(r["without"]),
+            )
             for r in rows["runs"]
         ],
-    )
+    )  # fmt: skip
+
+
+def reviewed(without: dict[str, Any] | None) -> str:
+    """Return in words whether what nobody had to approve was reviewed; ``-`` where somebody approved it."""
+    if without is None:
+        return "-"
+    made, glass = without["reviewed"], "BREAK-GLASS, " if without["glass"] else ""
+    return glass + (f"reviewed by {made['by']} at {made['at']}" if made else f"review owed until {without['due']}")
 
 
 @command.command("show")
@@ -52,6 +63,8 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         return
     click.echo(f"{row['run']}  {row['runbook']}  {safe(row['title'])}")
     click.echo(f"mode {row['mode']}  state {row['state']}  started {row['started']}  ended {row['ended']}")
+    if row["without"]:
+        click.echo(safe(f"nobody approved it: {reviewed(row['without'])}  (request {row['without']['review']})"))
     if row["result"]:
         tell(row["result"], row["runbook"])
     else:
@@ -148,6 +161,7 @@ def _follow(ctx: click.Context, run: str, what: str, *, as_json: bool) -> int:
 
     client = connect(workspace(ctx))
     new = client.post(f"/api/runs/{run}/{what}")
+    loud(new)
     result = watch(client, new["run"])
     print_json(result) if as_json else tell(result, new["runbook"])
     return exit_code(result)

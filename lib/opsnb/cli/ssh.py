@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import progress, told, verdict, workspace
+from opsnb.cli.output import loud, progress, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-005"
@@ -41,6 +41,7 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     values = {"hosts": host, "term": os.environ.get("TERM") or "vt100", "columns": columns, "rows": rows}
     body = {"runbook": RUNBOOK, "values": values, "why": reason, "submission": os.urandom(16).hex()}
     client, run = submit(workspace(ctx), "/api/runs", body)
+    loud(run)
     progress(f"run {run['run']} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session")
     Attached(client, str(run["run"]), (columns, rows)).carry()
     result = follow(client, str(run["run"]), on_notice=lambda _: None)  # they were shown in the terminal

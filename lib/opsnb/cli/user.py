@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
-from opsnb.cli.credentials import codes, logins, password, token
+from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
 from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -87,6 +87,8 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
             click.echo(safe(f"{word}  {found[word]}"))
     if note := _note(found):
         click.echo(safe(note))
+    if found["elsewhere"]:
+        click.echo(f"signs in by  {', '.join(found['elsewhere'])}")
     click.echo()
     table(("MAY", "BY ROLE"), [(row["what"], row["role"]) for row in found["may"]])
     if not found["may"]:
@@ -207,5 +209,5 @@ def _note(user: dict[str, Any]) -> str:
     return " · ".join(notes)
 
 
-for more in (token, password, codes, logins):
+for more in (token, password, codes, logins, bind, unbind):
     command.add_command(more)

@@ -26,3 +26,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
     good = "all that you may" if me["scopes"] == ["*"] else ", ".join(me["scopes"])
     click.echo(safe(f"by {by}{until}, good for {good}"))
     click.echo(safe(f"roles  {', '.join(me['roles']) or 'none'}"))
+    if me["notices"]:
+        click.echo(f"{me['notices']} notice(s): opsnb requests notices")

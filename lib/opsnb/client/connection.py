@@ -140,8 +140,10 @@ class Client:
         if not self.workspace.url:
             return self.workspace.token.read_text(encoding="ascii").strip()
         login = login_of(self.workspace.url)
-        if login is None:
-            raise NotSignedInError(f"nobody is signed in to {self.workspace.url}", hint="opsnb login URL")
+        if login is None or not login.secret:
+            raise NotSignedInError(
+                f"nobody is signed in to {self.workspace.url}", hint=f"opsnb login {self.workspace.url}"
+            )
         return login.secret
 
     def get(self, path: str, **query: Any) -> Any:

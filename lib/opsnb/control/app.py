@@ -20,6 +20,7 @@ from opsnb.base.workspace import Workspace
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import Database
+from opsnb.control.flows import codes
 from opsnb.control.flows import secrets as secrets_flow
 from opsnb.control.flows.active import settings_of
 from opsnb.control.flows.allow import permit_run, seen
@@ -29,16 +30,20 @@ from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
 from opsnb.control.flows.isolation import groups, kernel_user
 from opsnb.control.flows.kept import kept_file
+from opsnb.control.flows.lobby import Lobby
 from opsnb.control.flows.people import arrive
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.flows.recover import recover
+from opsnb.control.flows.review import of_runs, started_under
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.services import Services
 from opsnb.control.flows.submit import retry, start_due, submit, undo
+from opsnb.control.flows.telling import remind
 from opsnb.control.flows.uploads import remove_old
 from opsnb.control.ledger.events import RunStopped
 from opsnb.control.ledger.signer import Signer
 from opsnb.control.ledger.store import about, append, head, open_ledger, read
+from opsnb.control.people.ldap import check_sign_in
 from opsnb.control.people.store import directory
 from opsnb.control.people.telling import names
 from opsnb.control.people.values import Action, Actor
@@ -66,6 +71,7 @@ class App:
         self.workspace = workspace
         self.settings = settings_of(workspace)
         policies = read_policies(self.settings.policies)
+        check_sign_in(self.settings.login)
         for folder in (workspace.state, workspace.incoming, workspace.runbooks):
             folder.mkdir(parents=True, exist_ok=True)
         workspace.state.chmod(0o700)
@@ -89,6 +95,7 @@ class App:
         self.actor = Actor(person=self.person)  # who comes with the token in .opsnb/
         self.token = _token(workspace.token)
         self.first = FirstDoor()
+        self.lobby = Lobby()
         self._next_turn = 0.0
         self._stopping = threading.Event()
         self._workers: list[threading.Thread] = []
@@ -103,6 +110,7 @@ class App:
             services.signer.check(connection)
         with services.database.transaction() as connection:
             services.secrets.store.check(connection)
+            codes.encrypt(services, connection)
         services.secrets.store.settle()
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
@@ -199,13 +207,17 @@ class App:
     def run(self, run: str, actor: Actor | None = None) -> dict[str, Any]:
         """Return one run as a JSON object."""
         with self.services.database.transaction() as connection:
-            return _run_value(permit_run(connection, actor or self.actor, run, Action.READ, own=Action.READ))
+            row = permit_run(connection, actor or self.actor, run, Action.READ, own=Action.READ)
+            without = of_runs(connection, directory(connection), [row]).get(run)
+            return {**_run_value(row), "under": started_under(connection, run), "without": without}
 
     def runs(self, most: int, runbook: str = "", actor: Actor | None = None) -> list[dict[str, Any]]:
         """Return the latest runs that somebody may see, newest first."""
         with self.services.database.transaction() as connection:
             rows = store.listed(connection, most, runbook=runbook)
-            return [_run_value(row) for row in seen(connection, actor or self.actor, rows)]
+            found = seen(connection, actor or self.actor, rows)
+            without = of_runs(connection, directory(connection), found)
+            return [{**_run_value(row), "without": without.get(row.id)} for row in found]
 
     def figures(self) -> dict[str, Any]:
         """Return how many runs are in which state and ended how, how long the ledger is, and how many workers work."""
@@ -329,6 +341,7 @@ class App:
             self._next_turn = time.monotonic() + TURN_SECONDS
             start_due(self.services)
             lapse(self.services, current())
+            remind(self.services, current())
 
     def _trim_feeds(self) -> None:
         """Forget the live events of runs that ended a while ago; their records have everything."""

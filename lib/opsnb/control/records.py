@@ -188,6 +188,8 @@ class Record:
     """Everything that a run's rendered record says besides its cells. JSON in, JSON out.
 
     Times are ISO 8601 UTC. ``hosts`` are the sealed rows; ``approvals`` rows are ``{"who", "at", "self"}``;
+    ``without``, of a run that nobody had to approve, is ``{"policy", "review_due", "told"}``, of one under a broken
+    glass ``{"glass", "who", "until", "review_due", "told"}``: request, names, times;
     ``applied`` rows are ``{"change", "host", "what", "state", "why"}`` with state ``ok | failed | unknown |
     unreachable | not begun``; ``plan`` is ``Plan.as_json()``; ``ledger`` is ``{"index", "size", "root", "at"}`` of the
     entry ``run.finished``;
@@ -213,6 +215,7 @@ class Record:
     facts: dict[str, Any] = field(default_factory=dict)
     parameters: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
+    without: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] | None = None
     applied: list[dict[str, Any]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)

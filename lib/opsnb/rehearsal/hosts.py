@@ -19,6 +19,15 @@ ROLES = {"web": "nginx", "app": "app", "db": "mysql", "bastion": "bastion"}
 MOST = 250  # hosts of one fleet: its addresses are 127.0.X.1 to 127.0.X.250
 WATCH, OPS = "watch", "ops"  # the two users of a host: one that looks, one that may use sudo
 OBSERVE, CHANGE = "rehearsal", "rehearsal-change"  # the two credentials
+SSHD = """\
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+UseDNS no
+MaxStartups 300:30:400
+PrintMotd no
+AcceptEnv LANG LC_*
+"""  # what every host's sshd is told, whatever the host shares with this machine
 
 
 @dataclass(frozen=True, kw_only=True)

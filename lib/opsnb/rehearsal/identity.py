@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from opsnb.rehearsal.hosts import OPS, WATCH
+from opsnb.rehearsal.hosts import OPS, SSHD, WATCH
 
 HOMES = "home"
 FIRST_USER = 1001
@@ -22,14 +22,7 @@ ListenAddress {listen}
 HostKey /etc/ssh/ssh_host_ed25519_key
 PidFile /run/sshd.pid
 PermitRootLogin no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-UseDNS no
-MaxStartups 300:30:400
-PrintMotd no
-AcceptEnv LANG LC_*
-Subsystem sftp internal-sftp
+{alike}Subsystem sftp internal-sftp
 """
 SUDOERS = f"{OPS} ALL=(ALL) NOPASSWD: ALL\n"
 HOSTS = """\
@@ -96,7 +89,7 @@ def files(
         "etc/passwd": File(text=_accounts(machine.passwd, ids)),
         "etc/group": File(text=_groups(machine.group, ids)),
         "etc/shadow": File(text=_passwords(_accounts(machine.passwd, ids)), mode=0o600),
-        "etc/ssh/sshd_config": File(text=CONFIG.format(port=port, listen=listen)),
+        "etc/ssh/sshd_config": File(text=CONFIG.format(port=port, listen=listen, alike=SSHD)),
         "etc/ssh/ssh_host_ed25519_key": File(text=key, mode=0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": File(text=public + "\n"),
         "etc/sudoers.d/rehearsal": File(text=SUDOERS, mode=0o440),

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from opsnb.rehearsal import state
-from opsnb.rehearsal.hosts import Host
+from opsnb.rehearsal.hosts import SSHD, Host
 from opsnb.rehearsal.keys import Keys, host_key
 
 MARK = "OPSNB_REHEARSAL"  # in the environment of whatever a session starts: the fleet's token
@@ -28,14 +28,7 @@ AuthorizedKeysFile {authorized}
 PidFile none
 StrictModes no
 PermitRootLogin prohibit-password
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-UseDNS no
-MaxStartups 300:30:400
-PrintMotd no
-AcceptEnv LANG LC_*
-SetEnv HOME={home} OPSNB_HOST={name} {mark}={token}
+{alike}SetEnv HOME={home} OPSNB_HOST={name} {mark}={token}
 ForceCommand {enter}
 """
 ENTER = """\
@@ -81,6 +74,7 @@ def start(folder: Path, hosts: Sequence[Host], *, keys: Keys, sshd: str, token: 
 def configuration(folder: Path, host: Host, token: str) -> str:
     """Return the sshd_config of one host."""
     return CONFIG.format(
+        alike=SSHD,
         port=host.port, address=host.address, key=_quoted(host_key(folder, host.name)), name=host.name,
         authorized=_quoted(folder / "authorized_keys").replace("%", "%%"), home=_quoted(folder / "homes" / host.name),
         mark=MARK, token=token, enter=shlex.quote(str(folder / "enter")).replace("%", "%%"),

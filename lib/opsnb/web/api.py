@@ -31,6 +31,7 @@ from opsnb.web.enter import enter_routes
 from opsnb.web.guard import Activity, Guard
 from opsnb.web.people import people_routes
 from opsnb.web.requests import request_routes
+from opsnb.web.sso import sso_routes
 
 START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 MOST_WRONG = 5  # fields that an error names
@@ -97,6 +98,7 @@ def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
     activation_routes(api, app.services, acting)
     request_routes(api, app, acting)
     enter_routes(api, app)
+    sso_routes(api, app)
     credential_routes(api, app.services)
     about_routes(api, app)
     _audit_routes(api, app)

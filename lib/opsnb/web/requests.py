@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opsnb.control.app import App
 from opsnb.control.approvals.values import ActKind
-from opsnb.control.flows import approve, ask, requests
+from opsnb.control.flows import approve, ask, requests, telling
+from opsnb.control.flows.glass import break_glass
 from opsnb.control.flows.grant import ask_grant
 from opsnb.control.flows.seal import Asked
 from opsnb.control.people.values import Action, Actor
@@ -54,6 +56,12 @@ class NewGrant(Body):
     seconds: float = Field(default=1800.0, gt=0, le=8 * 3600)
 
 
+class Seen(Body):
+    """What ``POST /api/notices/seen`` takes: the highest number that was shown."""
+
+    upto: int = Field(ge=0, le=2**53)
+
+
 class Acted(Body):
     """What ``POST /api/requests/{request}/{act}`` takes; ``plan`` is the beginning of the digest that was read."""
 
@@ -73,6 +81,7 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
         who: Says who acts in a request.
     """
     _lists(api, app, who)
+    _notices(api, app, who)
 
     @api.post("/api/requests", status_code=201)
     def new(request: Request, body: NewRequest) -> dict[str, Any]:
@@ -86,8 +95,11 @@ def request_routes(api: FastAPI, app: App, who: Who) -> None:
 
     @api.post("/api/grants", status_code=201)
     def grant(request: Request, body: NewGrant) -> dict[str, Any]:
-        """Ask for the right to work by hand on protected hosts for a time, with a reason."""
-        made = ask_grant(app.services, who(request), body.action, body.hosts, body.reason, body.seconds)
+        """Ask for the right to work by hand on protected hosts for a time, with a reason; or break the glass there."""
+        give = partial(break_glass, app.services, who(request))
+        if body.action is not Action.BREAK_GLASS:
+            give = partial(ask_grant, app.services, who(request), body.action)
+        made = give(body.hosts, body.reason, body.seconds)
         return requests.shown(app.services, who(request), made)
 
     @api.post("/api/requests/{name}/ask", status_code=201)
@@ -122,3 +134,22 @@ def _lists(api: FastAPI, app: App, who: Who) -> None:
     def show(request: Request, name: str) -> dict[str, Any]:
         """Show a request: what will change, who has to approve, what was done."""
         return requests.shown(app.services, who(request), name)
+
+
+def _notices(api: FastAPI, app: App, who: Who) -> None:
+    """Add the routes of one's own notices."""
+
+    @api.get("/api/notices")
+    def mine(
+        request: Request,
+        everything: bool = False,  # noqa: FBT001, FBT002  (a query)
+        before: Annotated[int, Query(ge=0, le=MOST_NUMBER)] | None = None,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """List one's own notices, newest first: those not seen yet, or all."""
+        return telling.mine(app.services, who(request), everything=everything, before=before, most=limit)
+
+    @api.post("/api/notices/seen")
+    def see(request: Request, body: Seen) -> dict[str, Any]:
+        """Say that one saw one's notices up to a number."""
+        return telling.see(app.services, who(request), body.upto)

@@ -59,7 +59,13 @@ TABLE: dict[str, Needs] = {
     "POST /enter": ANYBODY,
     "POST /api/session": ANYBODY,
     "POST /api/session/end": KNOWN,
+    "GET /api/login": ANYBODY,
     "POST /api/login": ANYBODY,
+    "POST /api/login/sso": ANYBODY,
+    "GET /login/oidc": ANYBODY,
+    "GET /login/oidc/back": ANYBODY,
+    "POST /login/oidc/code": ANYBODY,
+    "POST /login/oidc/terminal": ANYBODY,
     "POST /api/enter": ANYBODY,
     "GET /api/whoami": KNOWN,
     "POST /api/password": KNOWN,
@@ -85,9 +91,11 @@ TABLE: dict[str, Needs] = {
     "GET /api/requests": _may(Action.READ),
     "POST /api/requests": _may(Action.REQUEST, body=LARGE_BODY),
     "GET /api/requests/{name}": _may(Action.READ),
-    "POST /api/grants": _may(Action.READ),  # and exec, ssh or cp on protected hosts, as its body says
+    "POST /api/grants": _may(Action.READ),  # and exec, ssh, cp or break_glass on the hosts, as its body says
     "POST /api/requests/{name}/ask": _may(Action.REQUEST),
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
+    "GET /api/notices": KNOWN,
+    "POST /api/notices/seen": KNOWN,
     # hosts
     "GET /api/hosts/{host}/trust": _may(Action.READ),
     "POST /api/hosts/{host}/trust": _may(Action.TRUST),
@@ -107,6 +115,7 @@ TABLE: dict[str, Needs] = {
     "POST /api/users/{name}": _ADMINISTER,
     "GET /api/users/{name}/may/{action}": KNOWN,
     "POST /api/users/{name}/link": _ADMINISTER,
+    "POST /api/users/{name}/identity": _ADMINISTER,
     "POST /api/people/import": _may(Action.ADMINISTER, here=True, body=LARGE_BODY),
     "GET /api/roles": KNOWN,
     "POST /api/roles": _ADMINISTER,

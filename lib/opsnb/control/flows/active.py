@@ -23,6 +23,7 @@ from opsnb.control.approvals.written import read_policies
 from opsnb.control.ledger.events_activation import RevisionActivated
 from opsnb.control.ledger.store import append
 from opsnb.control.people.builtin import ADMINISTRATOR
+from opsnb.control.people.ldap import check_sign_in
 from opsnb.control.people.rules import Directory, may
 from opsnb.control.people.store import count, directory
 from opsnb.control.people.values import Action, Target
@@ -157,6 +158,7 @@ def checked_settings(taken: Taken, connection: Connection, root: Path) -> tuple[
         SettingsError: If one is wrong.
     """
     settings = parse_settings(content_of(taken, connection, SETTINGS), root / SETTINGS_FILE)
+    check_sign_in(settings.login)
     return settings, read_policies(settings.policies)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -137,11 +137,18 @@ def keep(connection: Connection, case: Case, one: Act) -> Case:
 def settle(connection: Connection, case: Case, now: datetime) -> State:
     """Keep what a case adds up to now; one that is approved may be due to start."""
     state = case.state(now)
-    if approvals.settle(connection, case.row.id, state):
+    if approvals.settle(connection, case.row.id, replace(state, until=_until(case, state, now))):
         append(connection, RequestSettled(request=case.row.id, status=state.status))
     if state.status is Status.APPROVED:
         _approved(connection, case, state, now)
     return state
+
+
+def _until(case: Case, state: State, now: datetime) -> datetime | None:
+    """Return when the clock looks at a case again: when its time is over, or that of a delegation it stands on."""
+    who = case.who
+    ends = [who.standing_until(a.person, a.on_behalf_of, now) for a in state.approvals if a.on_behalf_of]
+    return min((end for end in (state.until, *ends) if end is not None), default=None)
 
 
 def _approved(connection: Connection, case: Case, state: State, now: datetime) -> None:

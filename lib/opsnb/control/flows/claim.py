@@ -28,6 +28,7 @@ from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER, WITHOUT
 from opsnb.control.flows.telling import tell
 from opsnb.control.flows.void import void
 from opsnb.control.ledger.events import RunClaimed
@@ -36,7 +37,7 @@ from opsnb.control.ledger.store import append
 from opsnb.control.notify.values import NoticeKind
 from opsnb.control.people.rules import may
 from opsnb.control.people.values import Action
-from opsnb.control.records import Cause, Mode
+from opsnb.control.records import Cause, Mode, Verdict
 from opsnb.control.runs import claims, store
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 REFUSED = "refused"  # the kind of note that says why a run did not begin
 LEAVE = "leave"  # the kind of note that says under which grant a run by hand began
 BY = "by"  # the kind of note that says who started a run
-UNDER = "under"  # the kind of note that names the broken glass under which a run is started
-WITHOUT = "without"  # the kind of note that says why nobody had to approve a run, who was told, when it is reviewed
 ISOLATION_HINT = "set allow_unconfined_changes: true in opsnb.yaml if you accept that"
 
 
@@ -114,7 +113,9 @@ def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: da
     case = open_case(connection, ground.policies(), row.request, now)
     slot = slot_of(connection, row, mode)
     under = _under(connection, ground, case, row.id, by, now)
-    stop = next(stops(case, ground, by, now, under), None) or _claimed(connection, slot)
+    stop = (
+        next(stops(case, ground, by, now, under), None) or _claimed(connection, slot) or _before(connection, row, mode)
+    )
     if stop is not None:
         return stop
     broken = under if isinstance(under, Broken) and next(lacking(case, now), None) else None
@@ -191,7 +192,7 @@ def lacking(case: Case, now: datetime) -> Iterator[Stop]:
     """Yield what a broken glass stands for: a freeze that holds, and what people have not said."""
     if why := blocked(case.policy.freezes, now, float(case.body["limits"]["run_seconds"])):
         yield Stop(cause=Cause.FREEZE, why=why)
-    yield from _unapproved(case, now)
+    yield from unapproved(case, now)
 
 
 def _altered(case: Case) -> Iterator[tuple[Cause, str]]:
@@ -223,7 +224,8 @@ def _people(case: Case, by: str, now: datetime) -> Iterator[Stop]:
             yield Stop(cause=cause, why=f"{case.who.name(person)}, who {did}, may not: {decision.reason}")
 
 
-def _unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+def unapproved(case: Case, now: datetime) -> Iterator[Stop]:
+    """Yield what people have not said, an approval that counts no more first."""
     state = case.state(now)
     if state.status is Status.APPROVED:
         return
@@ -255,6 +257,27 @@ def _claimed(connection: Connection, slot: str) -> Stop | None:
     if found is None:
         return None
     return Stop(cause=Cause.CLAIMED, why=f"it was claimed already, by run {found.run}")
+
+
+def _before(connection: Connection, row: Row[Any], mode: Mode) -> Stop | None:
+    """Return what keeps an undo or a retry from following what was claimed before it, as a second one in the queue."""
+    if mode is Mode.APPLY:
+        return None
+    earlier = [store.run_row(connection, claim.run) for claim in claims.of_request(connection, row.request)]
+    if going := [r.id for r in earlier if r.verdict is None]:
+        return Stop(cause=Cause.CLAIMED, why=f"run {going[0]} of the same request has not ended")
+    undone = [r for r in earlier if r.mode == Mode.UNDO]
+    if mode is Mode.UNDO:
+        done = [r.id for r in undone if r.undoes == row.undoes and r.verdict == Verdict.DONE]
+        why = f"run {row.undoes} is undone already by run {done[0]}" if done else ""
+        why = why or ("" if store.made(connection, row.undoes) else f"run {row.undoes} changed nothing")
+    else:
+        left = len(store.request_row(connection, row.request).plan["changes"]) - len(
+            store.made_of_request(connection, row.request)
+        )
+        why = f"what request {row.request} applied was undone by run {undone[-1].id}" if undone else ""
+        why = why or ("" if earlier and left else f"nothing of request {row.request} is left to retry")
+    return Stop(cause=Cause.CLAIMED, why=why) if why else None
 
 
 def counting(case: Case, now: datetime) -> list[dict[str, Any]]:

@@ -12,10 +12,13 @@ from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import NotFoundError, RefusedError
 from opsnb.base.nearest import did_you_mean
-from opsnb.control.flows.enter import may_sign_in, set_hash
+from opsnb.control.flows import codes
+from opsnb.control.flows.enter import set_hash
+from opsnb.control.flows.outside import may_sign_in
 from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events_login import CodesRemoved, CodesSet, Credential, TokenIssued, TokenRevoked
 from opsnb.control.ledger.store import append
+from opsnb.control.notify import store as notices
 from opsnb.control.people import history, passwords, store, throttle, tokens, totp
 from opsnb.control.people.names import full_text, shown
 from opsnb.control.people.rules import Directory
@@ -62,14 +65,14 @@ def create_token(
 
 def list_tokens(services: Services, actor: Actor, *, user: str = "", everybody: bool = False) -> list[dict[str, Any]]:
     """Return one's tokens and sessions that are good; somebody else's, or all, as an administrator. No secret."""
-    now = current()
+    now, idle = current(), services.settings.login.idle
     with services.database.transaction() as connection:
         directory = store.directory(connection)
         person = _meant(directory, actor, user)
         if everybody or person.id != actor.person.id:
             permit(directory, actor, Action.ADMINISTER, Target(), now)
         rows = tokens.listed(connection, "" if everybody else person.id)
-        return [_told(directory, token) for token in rows if token.state(now) == "valid"]
+        return [_told(directory, token) for token in rows if token.state(now, idle) == "valid"]
 
 
 def revoke_token(services: Services, actor: Actor, token: str) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def begin_codes(services: Services, actor: Actor) -> dict[str, Any]:
         permit_present(store.directory(connection), actor)
         if totp.is_on(connection, person.id):
             raise RefusedError("an authenticator is set already", hint="opsnb user codes --remove")
-        key = totp.begin(connection, person.id)
+        key = codes.begin(services, connection, person.id)
     return {"key": key, "address": totp.address(key, person.name, services.settings.name)}
 
 
@@ -156,7 +159,7 @@ def confirm_codes(services: Services, actor: Actor, code: str) -> dict[str, Any]
         refusal = throttle.begin(connection, now, name=f"codes {person.id}")
     throttle.require(refusal)
     with services.database.transaction() as connection:
-        if not totp.take(connection, person.id, code, now.timestamp(), confirm=True):
+        if not codes.take(services, connection, person.id, code, now, confirm=True):
             raise RefusedError("this is no code of the new key, or not of now", hint="is the clock right?")
         throttle.succeeded(connection, now, name=f"codes {person.id}")
         append(connection, CodesSet(person=person.id, by=person.id))
@@ -172,9 +175,9 @@ def remove_codes(services: Services, actor: Actor, user: str, code: str) -> dict
         own = person.id == actor.person.id and actor.via != "local"
         if not own:
             permit(directory, actor, Action.ADMINISTER, Target(), now)
-        elif not totp.take(connection, person.id, code, now.timestamp()):
+        elif not codes.take(services, connection, person.id, code, now):
             raise RefusedError("that needs a code of the authenticator", hint="or ask an administrator")
-        totp.remove(connection, person.id)
+        codes.remove(services, connection, person.id)
         append(connection, CodesRemoved(person=person.id, by=actor.person.id))
     return {"user": person.name, "codes": False}
 
@@ -198,6 +201,7 @@ def who_am_i(services: Services, actor: Actor) -> dict[str, Any]:
         has = {
             "password": bool(passwords.of(connection, actor.person.id)),
             "codes": totp.is_on(connection, actor.person.id),
+            "notices": notices.unseen(connection, actor.person.id),
         }
     return {
         "user": actor.person.name, "display": actor.person.display, "kind": actor.person.kind.value, "via": actor.via,

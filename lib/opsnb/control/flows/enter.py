@@ -1,5 +1,8 @@
 """Coming in: who acts in a call, sign-in by name and password and code, sign-out, and one-time links.
 
+A password is one of opsnb's own, or the directory's (:mod:`.outside`): who has one here and is not bound to an entry
+there is never looked for there with it, though the answer takes as long.
+
 A password is judged outside of any transaction, for it takes a tenth of a second; the try is counted before. Whoever
 fails is told one and the same thing; the history says what it was.
 """
@@ -17,14 +20,17 @@ from sqlalchemy import Connection
 
 from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
-from opsnb.base.errors import NotSignedInError
+from opsnb.base.errors import NotSignedInError, UnavailableError
+from opsnb.control.flows import codes
+from opsnb.control.flows.outside import Settled, directory, follow_groups, may_sign_in, settle
 from opsnb.control.ledger.events_login import Credential, PasswordSet, TokenIssued, TokenRevoked
 from opsnb.control.ledger.store import append
-from opsnb.control.people import history, passwords, store, throttle, tokens, totp
+from opsnb.control.people import history, identities, passwords, store, throttle, tokens
 from opsnb.control.people.history import Outcome, Way
-from opsnb.control.people.rules import Directory
+from opsnb.control.people.identities import Found, Source
+from opsnb.control.people.names import LOGIN
 from opsnb.control.people.tokens import Token, TokenKind
-from opsnb.control.people.values import Actor, Kind, Person
+from opsnb.control.people.values import Actor, Person
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
@@ -80,7 +86,7 @@ def actor_of(services: Services, secret: str, *kinds: TokenKind) -> Actor:
         NotSignedInError: Says what is wrong with it, or that its person has left.
     """
     with services.database.transaction() as connection:
-        token = tokens.known(connection, secret, current(), *kinds)
+        token = tokens.known(connection, secret, current(), *kinds, idle=services.settings.login.idle)
         person = store.directory(connection).person(token.person)
     if person is None or not person.active:
         raise NotSignedInError(f"{person.name if person else 'whose token this is'} is inactive")
@@ -97,7 +103,9 @@ def sign_in(services: Services, given: SignIn, kind: TokenKind, name: str = "") 
         name: What an API token is called in lists.
 
     Raises:
-        NotSignedInError: If something of it is wrong, said in one sentence for all.
+        NotSignedInError: If something of it is wrong, said in one sentence for all; whoever the directory knows, and
+            nobody here is bound to, is told that.
+        UnavailableError: If the directory has to be asked, and cannot be.
         RefusedError: If too many sign-ins have failed and this one has to wait.
     """
     now = current()
@@ -105,19 +113,27 @@ def sign_in(services: Services, given: SignIn, kind: TokenKind, name: str = "") 
         person = store.directory(connection).named(given.name)
         refusal = throttle.begin(connection, now, name=given.name, address=given.address)
         kept = passwords.of(connection, person.id) if person else ""
+        bound = person is not None and Source.LDAP in identities.sources_of(connection, person.id)
         if refusal:
-            _note(connection, now, person, given.address, Outcome.THROTTLED)
+            _note(connection, now, _id(person), Way.PASSWORD, given.address, Outcome.THROTTLED)
     throttle.require(refusal)
     right = passwords.matches(kept, given.password)
+    found = None if right else _in_directory(services, given, now, _id(person), prove=bound or not kept)
     with services.database.transaction() as connection:
-        outcome = _outcome(
-            connection, person, given, now, right=right and passwords.of(connection, _id(person)) == kept
-        )
-        _note(connection, now, person, given.address, outcome)
-        if outcome is Outcome.OK and person is not None:
+        if found is None:
+            still = right and passwords.of(connection, _id(person)) == kept
+            settled = Settled(person=person, outcome=_outcome(connection, person, right=still))
+        else:
+            settled = settle(services, connection, found, now)
+        settled = _with_code(services, connection, settled, given.code, now)
+        way = Way.LDAP if found else Way.PASSWORD
+        _note(connection, now, _id(settled.person), way, given.address, settled.outcome)
+        if settled.outcome is Outcome.OK and settled.person is not None:
             throttle.succeeded(connection, now, name=given.name, address=given.address)
-            return _issued(connection, kind, person.id, person.id, now, name)
-    raise NotSignedInError(WRONG)
+            if found:
+                follow_groups(connection, settled.person, found)
+            return issued(connection, kind, settled.person.id, now, name)
+    raise NotSignedInError(settled.why or WRONG, hint=settled.hint)
 
 
 def sign_out(services: Services, actor: Actor) -> None:
@@ -177,11 +193,6 @@ def first_code(services: Services, first: FirstDoor) -> str:
         return "" if passwords.anybody(connection) else first.open(current())
 
 
-def may_sign_in(directory: Directory, person: Person | None) -> bool:
-    """Whether this is an active person: service accounts come with tokens alone."""
-    return person is not None and directory.is_active(person.id) and person.kind is Kind.PERSON
-
-
 def _of_code(
     services: Services, first: FirstDoor, local: Person, code: str, now: datetime, address: str
 ) -> tuple[Person, str]:  # fmt: skip
@@ -194,41 +205,61 @@ def _of_code(
         except NotSignedInError as error:
             problem = error
         else:
-            directory = store.directory(connection)
-            person = directory.person(token.person)
-            if person is not None and may_sign_in(directory, person):
+            people = store.directory(connection)
+            person = people.person(token.person)
+            if person is not None and may_sign_in(people, person):
                 return person, token.id
             problem = NotSignedInError("whose link this is has left")
         history.note(connection, now, "", Way.LINK, address, Outcome.UNKNOWN)
     raise problem
 
 
-def _outcome(
-    connection: Connection, person: Person | None, given: SignIn, now: datetime, *, right: bool
-) -> Outcome:  # fmt: skip
+def _in_directory(
+    services: Services, given: SignIn, now: datetime, person: str, *, prove: bool
+) -> Found | None:  # fmt: skip
+    """Return who the directory says this is, where there is one. Who has a password here alone is not tried there.
+
+    Raises:
+        UnavailableError: If it cannot be asked; the try does not count then.
+    """
+    there = directory(services)
+    if there is None or not LOGIN.fullmatch(given.name):
+        return None
+    try:
+        return there.sign_in(given.name, given.password, prove=prove)
+    except UnavailableError:
+        with services.database.transaction() as connection:
+            throttle.undone(connection, now, name=given.name, address=given.address)
+            _note(connection, now, person, Way.LDAP, given.address, Outcome.AWAY)
+        raise
+
+
+def _outcome(connection: Connection, person: Person | None, *, right: bool) -> Outcome:
     if person is None:
         return Outcome.UNKNOWN
     if not may_sign_in(store.directory(connection), person):
         return Outcome.INACTIVE
-    if not right:
-        return Outcome.WRONG
-    if totp.is_on(connection, person.id) and not totp.take(connection, person.id, given.code, now.timestamp()):
-        return Outcome.CODE
-    return Outcome.OK
+    return Outcome.OK if right else Outcome.WRONG
 
 
-def _note(connection: Connection, now: datetime, person: Person | None, address: str, outcome: Outcome) -> None:
-    history.note(connection, now, _id(person), Way.PASSWORD, address, outcome)
+def _with_code(services: Services, connection: Connection, settled: Settled, code: str, now: datetime) -> Settled:
+    """Return the same, once the code was taken where somebody's sign-in wants one."""
+    if settled.outcome is not Outcome.OK or codes.satisfied(services, connection, _id(settled.person), code, now):
+        return settled
+    return Settled(person=settled.person, outcome=Outcome.CODE)
+
+
+def _note(connection: Connection, now: datetime, person: str, way: Way, address: str, outcome: Outcome) -> None:
+    history.note(connection, now, person, way, address, outcome)
 
 
 def _id(person: Person | None) -> str:
     return person.id if person else ""
 
 
-def _issued(
-    connection: Connection, kind: TokenKind, person: str, by: str, now: datetime, name: str
-) -> tuple[str, Token]:  # fmt: skip
+def issued(connection: Connection, kind: TokenKind, person: str, now: datetime, name: str) -> tuple[str, Token]:
+    """Hand somebody who signed in a session, or an API token that is called ``name``, and say so in the ledger."""
     seconds = 30 * tokens.DAY if kind is TokenKind.API else 0.0
-    secret, token = tokens.issue(connection, kind, person, by=by, now=now, name=name, seconds=seconds)
-    append(connection, TokenIssued(token=token.id, credential=Credential(kind.value), person=person, by=by))
+    secret, token = tokens.issue(connection, kind, person, by=person, now=now, name=name, seconds=seconds)
+    append(connection, TokenIssued(token=token.id, credential=Credential(kind.value), person=person, by=person))
     return secret, token

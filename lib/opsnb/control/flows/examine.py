@@ -5,6 +5,7 @@ It reads and changes nothing, and works whether a control plane runs or not.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -16,8 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
-from opsnb.base.clock import now, parse
+from opsnb.base.clock import now, parse, stamp
 from opsnb.base.errors import OpsnbError
 from opsnb.base.settings import read as read_settings
 from opsnb.base.workspace import SETTINGS_FILE, Workspace
@@ -32,7 +34,7 @@ from opsnb.control.revision.values import Revision
 
 LOW_SPACE = 1024**3  # bytes free below which it is said
 NO_SPACE = 64 * 1024**2  # bytes free below which runs will soon be refused
-NAMED_FILES = 5  # that differ from the active revision, in one finding
+NAMED_FILES = 5  # that differ from the active revision, or requests, in one finding
 CLOCK_SLACK = 5.0  # seconds that a ledger entry may seem to lie in the future
 OLD_INCOMING = 3600.0  # seconds after which a half-written record is called left behind
 SECRET_FILES = ("keys/ledger.key", "keys/secrets.key", "quarantine", "token", "opsnb.db", "ledger-head")
@@ -179,6 +181,25 @@ def _activation(workspace: Workspace) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _reviews(workspace: Workspace) -> Iterator[Finding]:
+    """Reviews of what went without an approval that nobody made in time."""
+    query = "SELECT request, runbook, review_due FROM approvals WHERE reviewed = 0 AND review_due <= ? ORDER BY 3"
+    try:
+        where = f"file:{quote(str(workspace.database.absolute()))}?mode=ro"
+        with contextlib.closing(sqlite3.connect(where, uri=True, timeout=30)) as opened:
+            late = opened.execute(query, (stamp(),)).fetchall()
+    except sqlite3.Error:
+        return  # no state yet, or an older one
+    if late:
+        named = ", ".join(f"{request} ({runbook}, due {due})" for request, runbook, due in late[:NAMED_FILES])
+        yield Finding(
+            name="reviews", state=State.PROBLEM, found=f"{len(late)} overdue: {named}",
+            mend=f"opsnb requests show {late[0][0]}, then: opsnb requests review {late[0][0]} --comment TEXT",
+        )  # fmt: skip
+    else:
+        yield Finding(name="reviews", state=State.OK, found="none is overdue")
+
+
 def _catalog(workspace: Workspace) -> Iterator[Finding]:
     catalog = Catalog.load(workspace.root)
     for broken in catalog.broken:
@@ -258,6 +279,7 @@ LOOKS: tuple[Callable[[Workspace], Iterator[Finding]], ...] = (
     _permissions,
     _settings,
     _activation,
+    _reviews,
     _catalog,
     _ledger,
     _incoming,

@@ -82,7 +82,7 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self.watch = Watch(
-            self.services, self.body, self.under, notice=self._notice, end=self._wind_up,
+            self.services, self.run, self.body, self.under, notice=self._notice, end=self._wind_up,
             stop=lambda why: self._order("stop", why),
         )  # fmt: skip
         self.conversation = Conversation(

@@ -189,9 +189,9 @@ def _worth_nothing(case: Case, person: str, now: datetime) -> str:
 
 
 def use(connection: Connection, broken: Broken, run: str, request: str, mode: Mode, by: str, now: datetime) -> None:
-    """Keep that a run begins under a broken glass, with its entry in the ledger."""
-    claims.use_glass(connection, run=run, glass=broken.request, request=request, mode=mode, by=by, at=now)
-    append(connection, GlassUsed(glass=broken.request, run=run, request=request, mode=mode, by=by))
+    """Keep that a run is let by a broken glass, with its entry in the ledger; once."""
+    if claims.use_glass(connection, run=run, glass=broken.request, request=request, mode=mode, by=by, at=now):
+        append(connection, GlassUsed(glass=broken.request, run=run, request=request, mode=mode, by=by))
 
 
 def _subject(person: str, now: datetime) -> Subject:

@@ -15,6 +15,7 @@ from opsnb.control.flows.ask import planned
 from opsnb.control.flows.claim import LEAVE
 from opsnb.control.flows.refuse import NOTE as REFUSED
 from opsnb.control.flows.refuse import notes as refused
+from opsnb.control.flows.review import WITHOUT
 from opsnb.control.flows.seal import blob_path
 from opsnb.control.ledger import store as ledger
 from opsnb.control.ledger.events import IntentClosed, Isolation, Outcome, RunFinished
@@ -92,7 +93,8 @@ def record_of(connection: Any, row: Any, request: Any, ended: Ended, now: str) -
         verdict=word, reason=reason, requester=body["requester"]["name"], why=body["why"], started=started, ended=now,
         seconds=round((parse(now) - parse(started)).total_seconds(), 3), hosts=body["hosts"],
         parameters=[_parameter(row, request.parameters) for row in body["labels"]],
-        approvals=_approvals(connection, run), plan=request.plan if mode is not Mode.READ else None,
+        approvals=_approvals(connection, run), without=(store.noted(connection, run, WITHOUT) or [{}])[-1],
+        plan=request.plan if mode is not Mode.READ else None,
         applied=_applied(intents, through, {row["change"]: row["why"] for row in unreached}),
         checks=checks, evidence={e["name"]: e["value"] for e in store.noted(connection, run, "evidence")},
         cells=[Cell(**{**c, "state": CellState(c["state"])}) for c in ended.cells], files=ended.files,

@@ -63,11 +63,15 @@ class Leave:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What lets somebody work by hand on protected hosts: which request, until when, ``why`` it does not any more."""
+    """What lets somebody work by hand on protected hosts: which request, until when, ``why`` it does not.
+
+    ``waits``: for an approval.
+    """
 
     source: str
     until: datetime
     why: str = ""
+    waits: bool = False
 
 
 def leave(
@@ -107,6 +111,7 @@ def leave(
     last = f"; {found[0].why}" if found else ""
     needed = f"policy {policy.name} protects {', '.join(names)}: '{action}' needs a grant{last}"
     hint = f"opsnb grant {action} {','.join(names)} --reason '...'"
+    hint = f"who may approve it: opsnb requests show {found[0].source}" if found and found[0].waits else hint
     return Leave(ok=False, why=before.why if before else needed, hint=hint)
 
 
@@ -132,11 +137,11 @@ def held_by(
     """Return until when one request, a grant or a broken glass, lets a person work on these hosts by hand."""
     case = open_case(connection, policies, source, now)
     if case.row.runbook != GLASS:
-        return _grant(case, {str(row["name"]) for row in hosts}, now)
+        return held_as_grant(case, {str(row["name"]) for row in hosts}, now)
     found = covers(connection, policies, source, person, policy, hosts, now)
-    return Held(source=source, until=now, why=found) if isinstance(found, str) else Held(
-        source=source, until=found.until
-    )  # fmt: skip
+    if isinstance(found, Broken):
+        return Held(source=source, until=found.until)
+    return Held(source=source, until=now, why=found)
 
 
 def _without_role(
@@ -160,10 +165,10 @@ def _held(
     for request in rows.scalars().all():
         case = open_case(connection, policies, request, now)
         if wanted <= {str(host["name"]) for host in case.body["hosts"]}:
-            yield _grant(case, wanted, now)
+            yield held_as_grant(case, wanted, now)
 
 
-def _grant(case: Case, wanted: set[str], now: datetime) -> Held:
+def held_as_grant(case: Case, wanted: set[str], now: datetime) -> Held:
     """Return until when a grant holds: from its last approval for its time, while its approvals count."""
     grant, state = f"grant {case.row.id}", case.state(now)
     since = max((a.at for a in state.approvals), default=case.subject.asked)
@@ -182,4 +187,4 @@ def _grant(case: Case, wanted: set[str], now: datetime) -> Held:
         why = f"policy {case.policy.name} is not what {grant} was sealed with"
     elif now >= until:
         why = f"{grant} ended at {stamp(until)}"
-    return Held(source=case.row.id, until=until, why=why)
+    return Held(source=case.row.id, until=until, why=why, waits=state.status is Status.OPEN and case.same_policy())

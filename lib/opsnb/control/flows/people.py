@@ -16,7 +16,7 @@ from opsnb.base.nearest import did_you_mean
 from opsnb.control.flows.active import follow
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
-from opsnb.control.people import importing, store, telling
+from opsnb.control.people import identities, importing, store, telling
 from opsnb.control.people.builtin import ADMINISTRATOR
 from opsnb.control.people.draft import Draft, first_person
 from opsnb.control.people.names import login_name, shown
@@ -152,7 +152,13 @@ def user(services: Services, actor: Actor, name: str) -> dict[str, Any]:
         hint = did_you_mean(name, [p.name for p in there.people.values()], what="users")
         raise NotFoundError(f"no user is called '{shown(name)}'", hint=hint)
     grants = {str(grant): role.name for role in there.roles_of(person.id) for grant in role.grants}
-    return {**telling.user(there, person, current()), "may": [{"what": g, "role": r} for g, r in grants.items()]}
+    with services.database.transaction() as connection:
+        elsewhere = [source.value for source in identities.sources_of(connection, person.id)]
+    return {
+        **telling.user(there, person, current()),
+        "elsewhere": elsewhere,
+        "may": [{"what": g, "role": r} for g, r in grants.items()],
+    }
 
 
 def set_role(services: Services, actor: Actor, name: str, may: tuple[str, ...], *, new: bool) -> dict[str, Any]:

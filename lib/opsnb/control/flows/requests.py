@@ -11,10 +11,15 @@ from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import UsageError
 from opsnb.control.approvals import store as approvals
+from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
+from opsnb.control.flows import review
 from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.leave import GRANTED, held_as_grant
 from opsnb.control.flows.people import permit_looking
 from opsnb.control.flows.void import void
+from opsnb.control.notify import store as notices
+from opsnb.control.people.rules import Directory
 from opsnb.control.people.store import directory
 from opsnb.control.people.values import Actor
 from opsnb.control.runs import claims, store
@@ -30,7 +35,7 @@ def listed(
     before: int | None = None, most: int = approvals.PAGE,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a page of requests, newest first; ``next`` is what ``before`` has to be for the next one."""
-    wanted = _statuses(status)
+    wanted, now = _statuses(status), current()
     with services.database.transaction() as connection:
         there = directory(connection)
         permit_looking(there, actor)
@@ -38,9 +43,22 @@ def listed(
             connection, status=wanted, requester=actor.person.id if mine else "", runbook=runbook, before=before,
             most=most,
         )  # fmt: skip
+        first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "status", "until", "review_due", "reviewed")
     found = [{**{n: getattr(r, n) for n in names}, "requester": there.name(r.requester)} for r in rows]
-    return {"requests": found, "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None}
+    return {
+        "requests": found,
+        "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None,
+        **first,
+    }
+
+
+def _first(connection: Connection, there: Directory, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Return what a list begins with, whatever is asked for: broken glass, owed reviews, one's notices."""
+    return {
+        "glass": review.open_glass(connection, there, now), "owed": review.owed(connection, there, now),
+        "notices": notices.unseen(connection, actor.person.id),
+    }  # fmt: skip
 
 
 def shown(services: Services, actor: Actor, request: str, now: datetime | None = None) -> dict[str, Any]:
@@ -57,6 +75,7 @@ def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
     row, body = case.row, case.body
     runs = store.runs_of_request(connection, row.id)
     start = claims.start_of(connection, row.id)
+    without = review.of_runs(connection, case.directory, runs)
     planned = next((r for r in runs if r.id == row.plan_run), None)
     return {
         "request": row.id, "digest": row.digest, "runbook": row.runbook, "title": body["title"], "risk": row.risk,
@@ -64,9 +83,10 @@ def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
         "policy": case.policy.name, "hosts": [h["name"] for h in body["hosts"]],
         "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
         "authors": [case.who.name(a) for a in body.get("authors", [])],
-        "plan": _plan(row, planned), **_said(case, now),
+        "plan": _plan(row, planned), "leave": _leave(case, now), **_said(case, now),
         "start": {"start": start.start, "due": start.due, "run": start.run, "why": start.why} if start else None,
-        "runs": [_run(r) for r in runs],
+        "runs": [{**_run(r), "without": without.get(r.id)} for r in runs],
+        "under": review.done_under(connection, row.id) if row.runbook == GLASS else None,
     }  # fmt: skip
 
 
@@ -74,13 +94,24 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
     if not case.asked:
         return {"status": None, "reason": "nobody was asked to approve it", "steps": [], "acts": [], "able": []}
     state = case.state(now)
+    holds = case.row.runbook == GLASS and state.status is Status.APPROVED
     return {
-        "status": state.status.value, "reason": state.reason, "asked": stamp(case.subject.asked),
+        "status": state.status.value, "reason": f"it holds until {_time(state.until)}" if holds else state.reason,
+        "asked": stamp(case.subject.asked),
         "until": _time(state.until), "review_due": _time(state.review_due), "reviewed": state.reviewed,
+        "overdue": bool(state.review_due and not state.reviewed and state.review_due <= now),
         "steps": [_step(case, step) for step in state.steps],
         "acts": [_act(case, act, state, now) for act in case.acts],
         "able": case.able(now) if state.status is Status.OPEN else [],
     }  # fmt: skip
+
+
+def _leave(case: Case, now: datetime) -> dict[str, Any] | None:
+    """Return until when a grant holds, or why it does not; ``None`` for every other request."""
+    if case.row.runbook not in set(GRANTED):
+        return None
+    held = held_as_grant(case, {str(host["name"]) for host in case.body["hosts"]}, now)
+    return {"until": None if held.why else stamp(held.until), "why": held.why}
 
 
 def _plan(row: Any, run: Any) -> dict[str, Any] | None:

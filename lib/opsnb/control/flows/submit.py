@@ -17,9 +17,11 @@ from opsnb.control.approvals.values import ActKind, Status
 from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.ask import ask_in, set_start, when
 from opsnb.control.flows.case import Case, open_case
-from opsnb.control.flows.claim import BY, UNDER, Stop, stops
+from opsnb.control.flows.claim import BY, Stop, stops, unapproved
 from opsnb.control.flows.glass import Broken, covering
 from opsnb.control.flows.ground import Ground, Workspace
+from opsnb.control.flows.leave import leave_of
+from opsnb.control.flows.review import UNDER
 from opsnb.control.flows.seal import Asked, chosen, name_of, seal
 from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import Cause, Mode, Risk, RunState, Verdict
@@ -66,7 +68,10 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
     with services.database.transaction() as connection:
         if start:
             set_start(connection, sealed, start, actor, current())
-        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, actor.person.id)
+        body, by = json.loads(store.request_row(connection, sealed).body), actor.person.id
+        found = leave_of(connection, services.policies, body, by, current())
+        under = found.glass.request if found and found.glass else ""
+        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, by, under=under)
     return _told(services, run, sealed)
 
 
@@ -212,7 +217,7 @@ def let(connection: Connection, ground: Ground, actor: Actor, request: str, now:
     stop = next(stops(case, ground, by, now), None)
     if (
         stop is not None
-        and stop.cause in {Cause.APPROVALS, Cause.EXPIRED}
+        and stop == next(unapproved(case, now), None)  # nothing but an approval is missing
         and _approve_own(connection, ground, case, actor, now)
     ):
         case = open_case(connection, ground.policies(), request, now)

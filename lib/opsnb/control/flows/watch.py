@@ -18,7 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import OpsnbError
+from opsnb.control.flows.glass import use
 from opsnb.control.flows.leave import BY_HAND, PLANNED, SOON, Leave, leave_of
+from opsnb.control.records import Mode
 
 if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
@@ -34,6 +36,7 @@ class Watch:
 
     Args:
         services: What the flow needs.
+        run: The run's id.
         body: The run's sealed request.
         under: The grant that it began under; empty where it needed none.
         notice: Tells the person something.
@@ -43,6 +46,7 @@ class Watch:
     """
 
     services: Services
+    run: str
     body: dict[str, Any]
     under: str
     notice: Callable[[str], None]
@@ -84,7 +88,10 @@ class Watch:
         try:
             with self.services.database.transaction() as connection:
                 person = str(self.body["requester"]["id"])
-                return leave_of(connection, self.services.policies, self.body, person, now, self.under)
+                found = leave_of(connection, self.services.policies, self.body, person, now, self.under)
+                if found and found.glass:  # a broken glass lets go on what a grant let begin: that is reviewed, too
+                    use(connection, found.glass, self.run, str(self.body["request"]), Mode.READ, person, now)
+                return found
         except (SQLAlchemyError, OpsnbError):
             LOG.exception("whether a run by hand may go on")
         over = self._until is not None and now >= self._until

@@ -68,6 +68,11 @@ class Known:
         ended = self.directory.stood_until(person, other, at)
         return f"{why} any more: that ended at {stamp(ended)}" if ended else why
 
+    def standing_until(self, person: str, other: str, at: datetime) -> datetime | None:
+        """Return when somebody ceases to be another's delegate; ``None``: they are none."""
+        held = [d.until for d in self.directory.delegates if (d.to, d.from_) == (person, other) and d.holds(at)]
+        return max(held, default=None)
+
     def stood_for(self, person: str, other: str, since: datetime, until: datetime) -> bool:
         """Whether they were a delegate of somebody at any moment of a time."""
         return self.directory.was_delegate(person, other, since, until)

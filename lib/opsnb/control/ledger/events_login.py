@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from opsnb.control.ledger.event import Event, identifier, one_of
+from opsnb.control.ledger.event import Event, digested, identifier, one_of
 
 
 class Credential(StrEnum):
@@ -68,4 +68,34 @@ class CodesRemoved(Event):
     by: str = identifier()
 
 
-LOGIN_EVENTS: tuple[type[Event], ...] = (TokenIssued, TokenRevoked, PasswordSet, CodesSet, CodesRemoved)
+class Elsewhere(StrEnum):
+    """Where somebody is known too."""
+
+    LDAP = "ldap"  # the directory
+    OIDC = "oidc"  # the provider
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityBound(Event):
+    """Somebody signs in by an identity elsewhere from now on. The digest covers who they are there."""
+
+    kind: ClassVar[str] = "identity.bound"
+    person: str = identifier()
+    source: Elsewhere = one_of(Elsewhere)
+    by: str = identifier()
+    digest: str = digested()
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityUnbound(Event):
+    """Somebody signs in by that no more."""
+
+    kind: ClassVar[str] = "identity.unbound"
+    person: str = identifier()
+    source: Elsewhere = one_of(Elsewhere)
+    by: str = identifier()
+
+
+LOGIN_EVENTS: tuple[type[Event], ...] = (
+    TokenIssued, TokenRevoked, PasswordSet, CodesSet, CodesRemoved, IdentityBound, IdentityUnbound,
+)  # fmt: skip

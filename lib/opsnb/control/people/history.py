@@ -34,6 +34,8 @@ class Way(StrEnum):
 
     PASSWORD = "password"  # noqa: S105  (a way, no secret)
     LINK = "link"
+    LDAP = "ldap"
+    OIDC = "oidc"
 
 
 class Outcome(StrEnum):
@@ -44,6 +46,8 @@ class Outcome(StrEnum):
     INACTIVE = "inactive"  # has left, or is a service account
     WRONG = "wrong"  # another password
     CODE = "code"  # the right password, and no or another code
+    UNBOUND = "unbound"  # is somebody elsewhere, and nobody here is bound to that
+    AWAY = "away"  # the directory or the provider could not be asked
     THROTTLED = "throttled"  # was not tried: too many failed before
 
 

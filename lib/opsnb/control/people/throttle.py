@@ -71,6 +71,14 @@ def succeeded(connection: Connection, now: datetime, **keys: str) -> None:
         _write(connection, _key("address", address), max(0, failures - 1), now, now)
 
 
+def undone(connection: Connection, now: datetime, **keys: str) -> None:
+    """Take back what one try counted: it could not be judged."""
+    for kind, value in keys.items():
+        failures, _ = _row(connection, kind, value, now)
+        if value and failures:
+            _write(connection, _key(kind, value), failures - 1, now, now)
+
+
 def _key(kind: str, value: str) -> str:
     return f"{kind}:{value.casefold()[:100]}"
 

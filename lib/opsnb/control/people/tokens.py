@@ -71,11 +71,14 @@ class Token:
     used: datetime | None = None
     revoked: datetime | None = None
 
-    def state(self, now: datetime) -> str:
-        """Return ``valid``, ``revoked`` or ``expired``."""
+    def state(self, now: datetime, idle: float = 0.0) -> str:
+        """Return ``valid``, ``revoked``, ``expired``, or ``idle``: a session that nobody used for so many seconds."""
         if self.revoked is not None:
             return "revoked"
-        return "valid" if now < self.expires else "expired"
+        if now >= self.expires:
+            return "expired"
+        unused = (now - (self.used or self.created)).total_seconds()
+        return "idle" if idle and self.kind is TokenKind.SESSION and unused >= idle else "valid"
 
 
 def read_scopes(words: Iterable[str]) -> frozenset[str]:
@@ -119,11 +122,18 @@ def issue(
     return secret, token
 
 
-def known(connection: Connection, secret: str, now: datetime, *kinds: TokenKind) -> Token:
-    """Return the token whose secret this is, when it is good now, and note its use.
+def known(connection: Connection, secret: str, now: datetime, *kinds: TokenKind, idle: float = 0.0) -> Token:
+    """Return the token whose secret this is, when it is good now, and note its use, once a minute at most.
+
+    Args:
+        connection: Inside a transaction.
+        secret: What somebody holds.
+        now: The time.
+        kinds: What is looked for.
+        idle: Seconds after which a session that nobody used is over; 0 for never.
 
     Raises:
-        NotSignedInError: If there is none, or it is revoked, expired, or of another kind.
+        NotSignedInError: If there is none, or it is revoked, expired, idle, or of another kind.
     """
     row = None
     if len(secret) <= MAX_SECRET:
@@ -131,7 +141,11 @@ def known(connection: Connection, secret: str, now: datetime, *kinds: TokenKind)
     token = _token(row) if row is not None else None
     if token is None or token.kind not in kinds:
         raise NotSignedInError("this token is not known here", hint="opsnb login URL, or ask for a new token")
-    if (state := token.state(now)) != "valid":
+    if (state := token.state(now, idle)) == "idle":
+        raise NotSignedInError(
+            f"nobody used this session for {idle / 60:g} minutes, so it is over", hint="sign in again"
+        )
+    if state != "valid":
         raise NotSignedInError(f"this {token.kind} token is {state}", hint="sign in again, or ask for a new token")
     if token.used is None or (now - token.used).total_seconds() >= NOTE_SECONDS:
         connection.execute(update(tokens).where(tokens.c.id == token.id).values(used=stamp(now)))

@@ -1,6 +1,7 @@
 """One-time codes by the clock (RFC 6238: HMAC-SHA-1, 6 digits, 30 seconds). A code is taken once.
 
 A code of the step before or after is taken too, for clocks differ; a step at or before the last one taken never is.
+The key must be read to be checked, so it cannot be hashed: it lies encrypted among the secrets (:mod:`..flows.codes`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ totps = Table(
     "totps",
     metadata,
     Column("person", String, ForeignKey("people.id"), primary_key=True),
-    Column("key", String, nullable=False),  # base32; it must be read to be checked, so it cannot be hashed
+    Column("key", String, nullable=False),  # empty; in base32 where it was kept in the clear, until the next start
     Column("confirmed", Boolean, nullable=False),
     Column("step", Integer, nullable=False),  # the last one that was taken
 )
@@ -48,11 +49,10 @@ def step_of(key: str, code: str, seconds: float, after: int) -> int | None:
 
 
 def begin(connection: Connection, person: str) -> str:
-    """Give somebody a new key, which counts when a code has confirmed it; return it in base32."""
-    key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode()
+    """Give somebody a new key, which counts when a code has confirmed it; return it in base32. It is not kept here."""
     remove(connection, person)
-    connection.execute(insert(totps).values(person=person, key=key, confirmed=False, step=0))
-    return key
+    connection.execute(insert(totps).values(person=person, key="", confirmed=False, step=0))
+    return base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def is_on(connection: Connection, person: str) -> bool:
@@ -61,12 +61,14 @@ def is_on(connection: Connection, person: str) -> bool:
     return connection.execute(select(totps.c.person).where(there)).one_or_none() is not None
 
 
-def take(connection: Connection, person: str, code: str, seconds: float, *, confirm: bool = False) -> bool:
-    """Take a code, once; with ``confirm`` the first one, which makes the key count."""
+def take(
+    connection: Connection, person: str, key: str, code: str, seconds: float, *, confirm: bool = False
+) -> bool:  # fmt: skip
+    """Take a code of somebody's key, once; with ``confirm`` the first one, which makes the key count."""
     row = connection.execute(select(totps).where(totps.c.person == person)).one_or_none()
-    if row is None or (not row.confirmed and not confirm):
+    if row is None or not key or (not row.confirmed and not confirm):
         return False
-    step = step_of(row.key, code, seconds, row.step)
+    step = step_of(key, code, seconds, row.step)
     if step is None:
         return False
     newer = (totps.c.person == person) & (totps.c.step < step)
@@ -76,6 +78,16 @@ def take(connection: Connection, person: str, code: str, seconds: float, *, conf
 def remove(connection: Connection, person: str) -> None:
     """Want no code of somebody any more."""
     connection.execute(delete(totps).where(totps.c.person == person))
+
+
+def in_the_clear(connection: Connection) -> dict[str, str]:
+    """Return the keys that are kept in the clear, by person: those of an older version."""
+    return {row.person: row.key for row in connection.execute(select(totps).where(totps.c.key != ""))}
+
+
+def forget_clear(connection: Connection) -> None:
+    """Have no key in the clear any more: each is encrypted elsewhere."""
+    connection.execute(update(totps).values(key=""))
 
 
 def address(key: str, name: str, workspace: str) -> str:

@@ -19,13 +19,14 @@ NOT_ISOLATED = mark("Not isolated: the kernel could read and write whatever its 
 
 @dataclass(frozen=True, kw_only=True)
 class Half:
-    """The verdict in one language: the words, what they mean, why, and what was counted."""
+    """The verdict in one language: the words, what they mean, why, what was counted, who approved it."""
 
     lang: str
     word: str
     meaning: str
     reason: str
     counts: str
+    approval: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,41 @@ class Point:
     cell: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """That nobody approved a run, in one language: in a word, and what follows from it, each as one sentence."""
+
+    lang: str
+    word: str
+    lines: list[Markup]
+
+
+def alarm_of(record: Record, language: str) -> Alarm | None:
+    """Return what says that nobody approved a run; ``None``: somebody did, or it only read."""
+    found = record.without
+    if not found:
+        return None
+
+    def say(message: str, **values: object) -> Markup:
+        return visible.text(translate(message, language, **values))
+
+    due, told = words.moment(str(found.get("review_due") or "")), ", ".join(map(str, found.get("told") or ()))
+    if glass := found.get("glass"):
+        word, who, until = mark("BREAK-GLASS"), str(found.get("who", "")), words.moment(str(found.get("until", "")))
+        lines = [
+            say(mark("{who} acted without an approval, in an emergency; this was allowed until {until}."),
+                who=who, until=until),
+            say(mark("Somebody else has to review it until {due}: opsnb requests show {glass}"), due=due, glass=glass),
+        ]  # fmt: skip
+    else:
+        word, policy = mark("NOT APPROVED BY ANYBODY"), str(found.get("policy", ""))
+        lines = [say(mark("Policy {policy} asks for nobody's approval here."), policy=policy)]
+        again = mark("Somebody else has to review it until {due}: opsnb requests show {glass}")
+        lines += [say(again, due=due, glass=record.request)] if due else []
+    lines += [say(mark("Told at once: {names}"), names=told)] if told else []
+    return Alarm(lang=html_lang(language), word=translate(word, language), lines=lines)
+
+
 def half_of(record: Record, language: str) -> Half:
     """Return the verdict in one language."""
     _, word, meaning = words.VERDICTS[record.verdict]
@@ -48,7 +84,20 @@ def half_of(record: Record, language: str) -> Half:
         meaning=translate(meaning, language),
         reason=retell(record.reason, language),
         counts=" · ".join(_counts(record, language)),
+        approval=_approval(record, language),
     )
+
+
+def _approval(record: Record, language: str) -> str:
+    """Return who approved a change; what nobody approved has its alarm."""
+    names = [retell(str(row.get("who", "")), language) for row in record.approvals]
+    if not names or not record.mode.changes:
+        return ""
+    if any(row.get("self") for row in record.approvals):
+        return translate(
+            "Approved by {names}, who asked for it: nobody else was here", language, names=", ".join(names)
+        )
+    return translate("Approved by {names}", language, names=", ".join(names))
 
 
 def _counts(record: Record, language: str) -> list[str]:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, retell, translate
 from opsnb.control.records import Check, Record
 from opsnb.control.render import visible, words
-from opsnb.control.render.banner import Half, Point, half_of, notes_of, points_of
+from opsnb.control.render.banner import Alarm, Half, Point, alarm_of, half_of, notes_of, points_of
 from opsnb.control.render.cells import CellView, check_cells, views
 from opsnb.control.render.planned import ChangeView, changes
 
@@ -47,6 +47,7 @@ class Page:
     record: Record
     symbol: str
     halves: list[Half]
+    alarms: list[Alarm]
     points: list[Point]
     notes: list[str]
     about: list[Row]
@@ -74,6 +75,7 @@ def page_of(record: Record, notebook: Mapping[str, Any], language: str) -> Page:
         record=record,
         symbol=words.VERDICTS[record.verdict][0],
         halves=[half_of(record, first), half_of(record, second)],
+        alarms=[alarm for alarm in (alarm_of(record, first), alarm_of(record, second)) if alarm],
         points=points_of(record, places, language),
         notes=notes_of(record, language),
         about=_about(record, language),
@@ -128,7 +130,7 @@ def _isolation(record: Record, language: str) -> str:
 
 
 def _approval(row: Mapping[str, Any], language: str) -> str:
-    who, at = str(row.get("who", "")), words.moment(str(row.get("at", "")))
+    who, at = retell(str(row.get("who", "")), language), words.moment(str(row.get("at", "")))
     if row.get("self"):
         return translate(
             "{who}, {at}: self-approval, the requester approved their own request", language, who=who, at=at

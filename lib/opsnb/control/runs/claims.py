@@ -43,7 +43,7 @@ glass_uses = Table(
     "glass_uses",
     metadata,
     Column("run", String, primary_key=True),
-    Column("glass", String, nullable=False),  # the request of the broken glass
+    Column("glass", String, primary_key=True),  # the request of the broken glass
     Column("request", String, nullable=False),
     Column("mode", String, nullable=False),
     Column("by", String, nullable=False),
@@ -90,15 +90,14 @@ def of_run(connection: Connection, run: str) -> Row[Any] | None:
     return connection.execute(select(claims).where(claims.c.run == run)).one_or_none()
 
 
-def use_glass(connection: Connection, *, run: str, glass: str, request: str, mode: Mode, by: str, at: datetime) -> None:
-    """Keep that a run began under a broken glass.
-
-    Raises:
-        IntegrityError: If it began before.
-    """
-    connection.execute(
-        insert(glass_uses).values(run=run, glass=glass, request=request, mode=mode.value, by=by, at=stamp(at))
-    )
+def use_glass(connection: Connection, *, run: str, glass: str, request: str, mode: Mode, by: str, at: datetime) -> bool:
+    """Keep that a run is let by a broken glass, once; return whether that is new."""
+    here = (glass_uses.c.run == run) & (glass_uses.c.glass == glass)
+    if connection.execute(select(glass_uses.c.run).where(here)).one_or_none():
+        return False
+    values = {"run": run, "glass": glass, "request": request, "mode": mode.value, "by": by, "at": stamp(at)}
+    connection.execute(insert(glass_uses).values(**values))
+    return True
 
 
 def under_glass(connection: Connection, glass: str) -> list[Row[Any]]:
@@ -108,8 +107,8 @@ def under_glass(connection: Connection, glass: str) -> list[Row[Any]]:
 
 
 def glass_of(connection: Connection, runs: list[str]) -> dict[str, str]:
-    """Return, of these runs, those that began under a broken glass, with its request."""
-    query = select(glass_uses.c.run, glass_uses.c.glass).where(glass_uses.c.run.in_(runs))
+    """Return, of these runs, those under a broken glass, with its request; of several, the last one's."""
+    query = select(glass_uses.c.run, glass_uses.c.glass).where(glass_uses.c.run.in_(runs)).order_by(glass_uses.c.at)
     return {row.run: row.glass for row in connection.execute(query)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,7 @@ locks = Table(
     Column("name", String, primary_key=True),
     Column("run", String, nullable=False),
 )
+NEAR = 200  # of the latest requests, among which one is looked for that was mistyped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,12 @@ def request_row(connection: Connection, request: str) -> Row[Any]:
     """
     row = connection.execute(select(requests).where(requests.c.id == request)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no request '{request}'", hint="opsnb runs list shows which request a run had")
+        latest = connection.execute(select(requests.c.id).order_by(requests.c.created.desc()).limit(NEAR)).scalars()
+        near = difflib.get_close_matches(request, latest, 1, 0.9)
+        raise NotFoundError(
+            f"there is no request '{request[:80]}'",
+            hint=f"did you mean {near[0]}?" if near else "opsnb requests list --status all",
+        )
     return row
 
 

@@ -6,6 +6,8 @@ Rules:
 * A ciphertext is bound to its name and version: rows that are exchanged do not open.
 * The newest two versions of a name are kept: a run that was given the older one can still be scanned for it.
 * The self-test decrypts a row of its own at every start: a wrong key is found before it is needed.
+* What the control plane keeps for itself (the keys of people's authenticators) lies here too, under names that begin
+  with a colon: no secret can be called so, no reference names one, and no list shows one. A new key takes them along.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 MAX_NAME = 100  # characters
 MAX_VALUE = 64 * 1024  # characters; a key, a certificate, a service account
 KEPT_VERSIONS = 2
+OWN = ":"  # how the names of what the control plane keeps for itself begin
 SELF_TEST = ""  # the name of the row that every start decrypts; no secret can be called so
 
 secret_names = Table(
@@ -109,7 +112,7 @@ class SecretStore:
         used = set(connection.execute(select(secret_values.c.key)).scalars())
         if not used:
             return
-        count = len(self.names(connection))
+        count = len({name for name in connection.execute(select(secret_values.c.name)).scalars() if name != SELF_TEST})
         if not self._keys:
             raise AlteredError(
                 f"{self._state / KEY_FILE} is missing, and {count} stored secret(s) are encrypted with it", hint=RESTORE
@@ -172,6 +175,26 @@ class SecretStore:
             raise NotFoundError(f"secret '{name}' has no version {version} any more")
         return self._key(row.key).open(row.name, row.version, row.sealed), int(row.version)
 
+    # -- what the control plane keeps for itself -------------------------------------------------------------------
+
+    def keep(self, connection: Connection, name: str, value: str) -> None:
+        """Keep a value of the control plane's own, instead of the one before."""
+        self.drop(connection, name)
+        self._put(connection, OWN + name, 1, value, "")
+
+    def kept(self, connection: Connection, name: str) -> str:
+        """Return a value of the control plane's own; empty where there is none.
+
+        Raises:
+            AlteredError: If it does not open.
+        """
+        row = connection.execute(select(secret_values).where(secret_values.c.name == OWN + name)).one_or_none()
+        return "" if row is None else self._key(row.key).open(row.name, row.version, row.sealed)
+
+    def drop(self, connection: Connection, name: str) -> None:
+        """Forget a value of the control plane's own."""
+        connection.execute(delete(secret_values).where(secret_values.c.name == OWN + name))
+
     def rotate_key(self, connection: Connection) -> int:
         """Encrypt everything anew under a new key; return how many values. Call :meth:`settle` after the commit."""
         if not self._keys:
@@ -192,8 +215,9 @@ class SecretStore:
 
     def names(self, connection: Connection) -> list[str]:
         """Return the names, sorted."""
-        query = select(secret_values.c.name).distinct().where(secret_values.c.name != SELF_TEST)
-        return sorted(connection.execute(query).scalars())
+        return sorted(
+            n for n in connection.execute(select(secret_values.c.name).distinct()).scalars() if _is_a_secret(n)
+        )
 
     def require(self, connection: Connection, name: str) -> None:
         """Refuse a name that is not stored.
@@ -201,7 +225,7 @@ class SecretStore:
         Raises:
             NotFoundError: Holds the nearest name.
         """
-        if self._latest(connection, name) is None or name == SELF_TEST:
+        if self._latest(connection, name) is None or not _is_a_secret(name):
             names = self.names(connection)
             hint = did_you_mean(name, names, what="secrets") or f"set it with: opsnb secret set {name}"
             raise NotFoundError(f"no secret is called '{name}'", hint=hint)
@@ -229,10 +253,14 @@ class SecretStore:
             where = (secret_values.c.name == row.name) & (secret_values.c.version == row.version)
             values = {"key": key.id, "sealed": key.seal(row.name, row.version, value)}
             connection.execute(update(secret_values).where(where).values(**values))
-        return sum(1 for row in rows if row.name != SELF_TEST)
+        return sum(1 for row in rows if _is_a_secret(row.name))
 
     def _key(self, name: str) -> Key:
         for key in self._keys:
             if key.id == name:
                 return key
         raise AlteredError(f"no key '{name}' is in {self._state / KEY_FILE}", hint=RESTORE)
+
+
+def _is_a_secret(name: str) -> bool:
+    return name != SELF_TEST and not name.startswith(OWN)

@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("mode", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("at", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("run"),
+        sa.PrimaryKeyConstraint("run", "glass"),
     )
     op.create_index("glass_uses_by_glass", "glass_uses", ["glass", "at"])
     op.create_table(
