@@ -201,14 +201,14 @@ def test_break_glass(company: Company) -> None:
 
 def test_a_delegate_and_the_end_of_the_period(company: Company) -> None:
     """On behalf while the period lasts, shown as such; over by itself: refused with the time, listed as over, no claim."""
+    first, second = company.request("--hosts", "web1"), company.request("--hosts", "web1")
     end = datetime.now().astimezone().replace(microsecond=0) + timedelta(seconds=12)
     until = end.replace(tzinfo=None).isoformat()
     made = company.json("carol", "delegate", "add", "carol", "erin", "--until", until)
-    assert "may not administer" in refused(company, "erin", "delegate", "add", "carol", "bob", "--until", until)
-    first, second = company.request("--hosts", "web1"), company.request("--hosts", "web1")
     assert "has to say so" in refused(company, "erin", "approve", first)
     found = company.json("erin", "approve", first, "--for", "carol")
     assert [(a["by"], a["for"], a["counts"]) for a in found["acts"]] == [("erin", "carol", True)]
+    assert "may not administer" in refused(company, "erin", "delegate", "add", "carol", "bob", "--until", "1d")
     wait_for(lambda: datetime.now().astimezone() >= end, 30)
     ended = f"erin is not a delegate of carol any more: that ended at {end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
     assert ended in refused(company, "erin", "approve", second, "--for", "carol")
