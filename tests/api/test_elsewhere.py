@@ -81,6 +81,7 @@ def test_exec(afar: Elsewhere) -> None:
     assert done.returncode == 1, done.stderr
     (row,) = json.loads(done.stdout)["hosts"]
     assert (row["status"], row["exit"], row["stdout"], row["stderr"]) == ("failed", 3, "x" * LONG, "to-stderr\n")
+    assert "to-stderr" in afar.opsnb("runs", "log", json.loads(done.stdout)["run"]).stdout
 
 
 def test_cp_to_a_host_and_back(afar: Elsewhere) -> None:
@@ -105,14 +106,20 @@ def test_cp_to_a_host_and_back(afar: Elsewhere) -> None:
     ("argv", "said"),
     [
         (("cp", "nothing.bin", "localhost:/var/tmp", "--yes"), "No such file"),
+        *(
+            (tuple(words.split()), "are not here")
+            for words in ("up", "doctor", "host add x 192.0.2.1", "host list", "runbook list", "audit verify")
+        ),
         (("run", "HST-006", "-p", "files=/etc/hostname", "-p", "directory=/var/tmp"), "control plane's machine"),
     ],
 )
 def test_what_works_on_the_servers_machine_only(afar: Elsewhere, argv: tuple[str, ...], said: str) -> None:
-    """A file of the server's machine is no file of theirs, and the message says what to do."""
+    """A file of the server's machine is no file of theirs: the message says what to do, and nothing is begun here."""
+    before = sorted(afar.home.rglob("*"))
     done = afar.opsnb(*argv)
     assert done.returncode in {2, 3}
     assert said in done.stderr
+    assert sorted(afar.home.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "x" * 300, "a\nb"])

@@ -29,7 +29,7 @@ def http(method, path, token="", body=None, tcp=False):
         head = f"{method} {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\n"
         head += f"Content-Length: {len(data)}\\r\\n" + (f"Authorization: Bearer {token}\\r\\n" if token else "") + "\\r\\n"
         s.sendall(head.encode() + data); status = s.recv(100).split()[1]
-    if status in (b"401", b"403"): raise PermissionError(13, status.decode())
+    if status in (b"401", b"403"): raise Refused("answered " + status.decode())
 def remote(pid, number):
     here = ctypes.create_string_buffer(8); one = struct.pack("QQ", ctypes.addressof(here), 8)
     there = struct.pack("QQ", int(c["address"]), 8); call(number, pid, one, 1, there, 1, 0)

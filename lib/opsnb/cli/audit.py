@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, safe, table, workspace
 
 
 @click.group("audit")
@@ -55,7 +55,7 @@ def verify(ctx: click.Context, path: str | None, head: str | None, key: str | No
     """
     import opsnb.control.ledger.verify as verifier
 
-    place = Path(path) if path else workspace(ctx).outputs
+    place = Path(path) if path else here(ctx).outputs
     arguments = [str(place)]
     for name, value in (("--head", head), ("--key", key)):
         if value:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsnb.base.errors import NotebookError, NotFoundError, UsageError
-from opsnb.cli.output import json_option, print_json, safe, workspace
+from opsnb.cli.output import here, json_option, print_json, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def new(
     from opsnb.control.catalog.authoring import area_of, path_of, write
     from opsnb.control.catalog.lint import ids
 
-    place = workspace(ctx)
+    place = here(ctx)
     catalog = Catalog.load(place.root)
     if any(entry.id == name for entry in catalog.entries):
         raise UsageError(f"the id {name} is taken by {catalog.locate(name).relative_to(catalog.workspace)}")
@@ -82,7 +82,7 @@ def test(ctx: click.Context, name: str, pairs: tuple[str, ...], file: str | None
     from opsnb.cli.run import exit_code, tell
     from opsnb.control.catalog import Catalog
 
-    place = workspace(ctx)
+    place = here(ctx)
     catalog = Catalog.load(place.root)
     findings = _findings(catalog, name)
     if not as_json:

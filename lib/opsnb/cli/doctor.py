@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, workspace
+from opsnb.cli.output import here, json_option, print_json, safe
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -18,7 +18,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     from opsnb.client.control import answers
     from opsnb.control.flows.examine import examine
 
-    place = workspace(ctx)
+    place = here(ctx)
     up = place.token.exists() and answers(Client(place))
     findings = examine(place, up=up)
     problems = sum(1 for f in findings if f.state == "problem")

@@ -12,7 +12,7 @@ from opsnb.base.errors import UsageError
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, safe, table
 
 TARGET = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<address>\[[^\]]+\]|[^:\s]+|[0-9A-Fa-f:]{2,}(?:%\S+)?)(?::(?P<port>\d+))?"
@@ -33,7 +33,7 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
     """List the hosts that SELECTOR chooses; all without one."""
     from opsnb.fleet.inventory import load
 
-    inventory = load(workspace(ctx).root)
+    inventory = load(here(ctx).root)
     names = inventory.select(selector) if selector else tuple(inventory.hosts)
     hosts = [inventory.host(name) for name in names]
     if as_json:
@@ -61,7 +61,7 @@ def show(ctx: click.Context, host: str, as_json: bool) -> None:
     from opsnb.fleet.inventory import fingerprint, load
     from opsnb.fleet.inventory.edit import references
 
-    root = workspace(ctx).root
+    root = here(ctx).root
     inventory = load(root)
     found = inventory.host(host)
     named_by = references(root, inventory, host)
@@ -126,7 +126,7 @@ def add(
     from opsnb.fleet.inventory import load
     from opsnb.fleet.inventory.edit import add_host
 
-    root = workspace(ctx).root
+    root = here(ctx).root
     fields: dict[str, Any] = _target(name, target)
     fields |= {"transport": "container", "container": container} if container else {}
     fields |= {"via": via, "environment": environment, "credential": credential}
@@ -154,7 +154,7 @@ def remove(ctx: click.Context, host: str, as_json: bool) -> None:
     """Remove a host that no group, service, schedule or jump refers to."""
     from opsnb.fleet.inventory.edit import remove_host
 
-    file = remove_host(workspace(ctx).root, host)
+    file = remove_host(here(ctx).root, host)
     print_json({"removed": host, "file": file}) if as_json else click.echo(f"removed {host} from {file}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, safe, workspace
+from opsnb.cli.output import here, json_option, print_json, safe
 from opsnb.fleet.inventory.formats import FORMATS
 
 LISTED = 10  # names in a line
@@ -27,7 +27,7 @@ def import_hosts(ctx: click.Context, file: str, kind: str | None, replace: bool,
     from opsnb.fleet.inventory.formats.choose import read
     from opsnb.fleet.inventory.formats.exchange import merge
 
-    root = workspace(ctx).root
+    root = here(ctx).root
     merged = merge(root, read(Path(file), kind), replace=replace, dry=dry)
     if as_json:
         print_json(asdict(merged) | {"dry_run": dry})
@@ -59,7 +59,7 @@ def export_hosts(ctx: click.Context, selector: str, kind: str | None, out: str, 
     from opsnb.fleet.inventory import load
     from opsnb.fleet.inventory.formats.choose import format_of, write
 
-    inventory = load(workspace(ctx).root)
+    inventory = load(here(ctx).root)
     if selector:
         inventory = inventory.only(inventory.select(selector))
     chosen = kind or (format_of(Path(out), b"") if out else "ansible-yaml")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import OpsnbError
-from opsnb.cli.output import json_option, print_json, progress, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, progress, safe, table, workspace
 
 COMMAND, FACTS = "HST-004", "HST-002"
 CHECK_SECONDS = 30.0
@@ -37,7 +37,7 @@ def check(ctx: click.Context, selector: str, as_json: bool) -> int:
     """Log in to the hosts that SELECTOR chooses, and say what to do about each that does not answer."""
     from opsnb.fleet.inventory import load
 
-    inventory = load(workspace(ctx).root)
+    inventory = load(here(ctx).root)
     names = inventory.select(selector)
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -74,7 +74,7 @@ def facts(ctx: click.Context, selector: str, refresh: bool, as_json: bool) -> in
     from opsnb.client import connect
     from opsnb.fleet.inventory import load
 
-    place = workspace(ctx)
+    place = here(ctx)
     names = load(place.root).select(selector)
     known = {} if refresh else _recorded(connect(place), names)
     missing = [name for name in names if name not in known]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import OpsnbError, RefusedError, UsageError
-from opsnb.cli.output import json_option, print_json, progress, safe, workspace
+from opsnb.cli.output import here, json_option, print_json, progress, safe
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 SCAN_SECONDS = 10.0
@@ -39,7 +39,7 @@ def trust(
     from opsnb.client import connect
     from opsnb.fleet.inventory import load
 
-    place = workspace(ctx)
+    place = here(ctx)
     wanted = load(place.root).host(host)
     if wanted.transport != "ssh":
         raise UsageError(f"host '{host}' is reached by '{wanted.transport}', which has no keys to trust")

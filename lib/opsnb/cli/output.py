@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from opsnb.base.errors import NotFoundError
+from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.base.workspace import Workspace, find
 
 HERE = "."  # what --workspace says when nobody says anything
@@ -43,6 +43,22 @@ def workspace(ctx: click.Context) -> Workspace:
         if url := current():
             return Workspace(Path.cwd(), url)
         raise NotFoundError(error.message, hint=f"{error.hint}; where one is served: opsnb login URL") from None
+
+
+def here(ctx: click.Context) -> Workspace:
+    """Return the workspace that the command is about, for one that works on its files.
+
+    Raises:
+        UsageError: If it lies elsewhere.
+    """
+    found = workspace(ctx)
+    if found.url:
+        name = ctx.command_path.partition(" ")[2]
+        raise UsageError(
+            f"opsnb {name} works on the workspace's files, and those of {found.url} are not here",
+            hint="run it on that machine, in the workspace's folder; for a workspace here: opsnb -w DIR ...",
+        )
+    return found
 
 
 def print_json(value: Any) -> None:

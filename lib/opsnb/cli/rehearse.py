@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from opsnb.cli.output import json_option, print_json, progress, table, workspace
+from opsnb.cli.output import here, json_option, print_json, progress, table
 
 MIB = 1 << 20
 
@@ -30,7 +30,7 @@ def up(ctx: click.Context, hosts: int | None, bare: bool, as_json: bool) -> None
     """
     from opsnb.rehearsal.fleet import Rehearsal
 
-    value = Rehearsal(workspace(ctx), progress).up(hosts, services=not bare)
+    value = Rehearsal(here(ctx), progress).up(hosts, services=not bare)
     if as_json:
         print_json(value)
         return
@@ -44,7 +44,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """Show the rehearsal fleet: each host, what it serves, its memory, and what hosts share with this machine."""
     from opsnb.rehearsal.fleet import Rehearsal
 
-    value = Rehearsal(workspace(ctx)).status()
+    value = Rehearsal(here(ctx)).status()
     if as_json:
         print_json(value)
         return
@@ -61,7 +61,7 @@ def down(ctx: click.Context, as_json: bool) -> None:
     """Take the rehearsal fleet down: end its processes, remove its files and its inventory."""
     from opsnb.rehearsal.fleet import Rehearsal
 
-    count = Rehearsal(workspace(ctx), progress).down()
+    count = Rehearsal(here(ctx), progress).down()
     if as_json:
         print_json({"ended": count})
         return

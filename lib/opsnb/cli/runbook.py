@@ -11,7 +11,7 @@ import click
 
 from opsnb.base.errors import NotFoundError
 from opsnb.cli import authoring
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, safe, table
 
 if TYPE_CHECKING:
     from opsnb.base.parameters import Parameter
@@ -128,7 +128,7 @@ def constraints(parameter: Parameter) -> str:
 def _catalog(ctx: click.Context) -> Catalog:
     from opsnb.control.catalog import Catalog
 
-    return Catalog.load(workspace(ctx).root)
+    return Catalog.load(here(ctx).root)
 
 
 def _lint(catalog: Catalog, path: str) -> tuple[int, list[Finding]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from opsnb.cli.following import kept
 from opsnb.cli.output import json_option, loud, print_json, safe, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, tell, watch
 
@@ -90,8 +91,7 @@ def log(ctx: click.Context, run: str, as_json: bool) -> None:
     if row["record"] is None:
         click.echo("this run has no record", err=True)
         return
-    notebook = place.root / row["record"].replace("run.html", "run.ipynb")
-    rows = cell_texts(notebook.read_bytes())
+    rows = cell_texts(kept(place, client, row, "run.ipynb"))
     if as_json:
         print_json({"run": run, "cells": rows})
         return

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from opsnb.cli.output import json_option, print_json, workspace
+from opsnb.cli.output import here, json_option, print_json
 
 
 @click.command("up")
@@ -21,7 +21,7 @@ def command(
     ctx: click.Context, listen: str, certificate: str, key: str, names: tuple[str, ...], as_json: bool
 ) -> None:  # fmt: skip
     """Serve this workspace until Ctrl-C: run what is submitted, several at once."""
-    place = workspace(ctx)
+    place = here(ctx)
     more = [word for name in names for word in ("--name", name)]
     for option, value in (("--listen", listen), ("--tls-cert", certificate), ("--tls-key", key)):
         more += [option, value] if value else []
