@@ -71,6 +71,7 @@ bench: .venv/dev build/lab/ready ## The figures, each a ratio measured in one ru
 	PYTHONPATH=tests $(BIN)/python tests/bench/masker.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/inventory.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/access.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/lists.py
 	$(BIN)/python tests/bench/ssh.py || echo "a figure of the fleet was missed, or this is not root"
 
 lab: .venv/lab ## JupyterLab on this workspace

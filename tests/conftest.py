@@ -33,8 +33,18 @@ SLOW = (
 )  # fmt: skip
 
 
-# What takes longest begins first, so that both processes end together (most seconds first; the rest: most tests first).
+# These begin first, the longest before the others, so that no process is left alone with one at the end; then the files
+# with the most tests. `make test` prints what took longest.
 LONGEST = (
+    "nginx/test_death.py", "nginx/test_shift_runbooks.py", "fleet_failures/test_change.py", "runbooks/test_audit.py",
+    "nginx/test_balance_runbook.py", "supervisor/test_runbooks.py", "runs/test_truth.py", "fleet/test_contract.py",
+    "runbooks/test_first_runbooks.py", "config/test_runs.py", "supervisor/test_hosts.py", "people/test_commands.py",
+    "prove/test_tamper_database.py", "rehearsal/test_tier.py", "cli/test_commands.py", "prove/test_tamper.py",
+    "rehearsal/test_lifecycle.py", "rehearsal/test_walk.py", "nginx/test_shift_hostile.py",
+    "fleet_failures/test_command.py", "nginx/test_survey_runbook.py", "claims/test_machine.py", "hands/test_ssh.py",
+    "nginx/test_balance.py", "hostile/test_machines.py", "hostile/test_runs.py", "hands/test_exec.py",
+    "fleet_failures/test_record.py", "rehearsal/test_fleet.py", "nginx/test_access_tier.py",
+    "nginx/test_iphash_runbook.py", "api/test_table.py", "api/test_tcp.py",
 )  # fmt: skip
 
 TESTS = Path(__file__).parent
@@ -69,8 +79,10 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Say at once which test failed, and how: a run that is ended early has told it."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        said = str(crash.message).splitlines()[:LINES] if crash else []
         text = report.longreprtext.splitlines()[-LINES:]
-        sys.stderr.write("\n".join(["", f"FAILED {report.nodeid} ({report.when})", *text, ""]))
+        sys.stderr.write("\n".join(["", f"FAILED {report.nodeid} ({report.when})", *said, "...", *text, ""]))
         sys.stderr.flush()
 
 

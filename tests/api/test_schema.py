@@ -22,7 +22,9 @@ from opsnb.web.table import TABLE
 
 PROVE = bool(os.environ.get("OPSNB_PROVE"))
 EXAMPLES = 300 if PROVE else 6  # for each route, of either kind
-UNDESCRIBED = {"/api", "/api/openapi.json", "/enter"}  # pages
+UNDESCRIBED = {
+    "/api", "/api/openapi.json", "/enter", "/login/oidc", "/login/oidc/back", "/login/oidc/code", "/login/oidc/terminal",
+}  # pages  # fmt: skip
 ANSWERS: Counter[int] = Counter()
 OWNER = {"authorization": "Bearer owner"}
 

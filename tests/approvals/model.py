@@ -126,7 +126,7 @@ def status(flow, subject, acts, people, now):
             return word
     if "return" in this:
         return "returned"
-    if "expire" in this:
+    if any(a.at >= subject.asked for a in current(acts, subject, "expire")):
         return "expired"
     if not flow.steps:
         return "approved" if now < subject.asked + timedelta(seconds=flow.validity) else "expired"

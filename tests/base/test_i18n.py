@@ -92,6 +92,11 @@ def test_a_value_is_put_in_as_it_is():
         ("2 of 3 checks did not hold: every back end answers", "3 项检查中有 2 项未通过：every back end answers"),
         ("the plan is ready; nothing was changed", "计划已就绪；没有任何变更"),
         ("a sentence of nobody", "a sentence of nobody"),
+        (
+            "nothing was touched: runbooks/x.ipynb has changed since request R was sealed",
+            "没有触碰任何东西：申请 R 封存之后，runbooks/x.ipynb 已被改动",
+        ),
+        ("there is no step 'the plan is ready'", "没有步骤“the plan is ready”"),  # a name is no sentence
     ],
 )
 def test_a_stored_sentence_is_told_again(sentence, chinese):

@@ -6,7 +6,7 @@ from typing import Any
 
 from claims import world
 from claims.history import NAMES, SEEN, must
-from claims.oracle import BOT, Claimed
+from claims.oracle import BOT, DAY, Claimed
 from claims.saying import Saying
 from opsnb.base.errors import RefusedError
 from opsnb.control.flows.case import open_case
@@ -23,7 +23,7 @@ class Claiming(Saying):
 
     def usual(self, which: int, pick: int, who: str) -> None:
         """The usual way: everybody who has to approves, and it is applied at once when nothing else waits."""
-        request = self.pick(which)
+        request = self.pick_open(which)
         for _ in range(3):
             if self.books.status(self.books.requests[request], self.second) == "open":
                 self.second += 1
@@ -87,6 +87,9 @@ class Claiming(Saying):
         self.change("left alone", *(changes.SetActive(person=n, active=n in {who, BOT}) for n in NAMES))
         for role in ("approver", "engineer")[: pick % 3]:
             self.role(who, role, give=True)
+        if pick % 5 == 0:
+            self.second += 8 * DAY
+            self.lapse()
         self.start_one(request, who)
         if pick % 2:
             self.claim()
@@ -136,6 +139,7 @@ class Claiming(Saying):
             return
         self.starts[request][2] = True
         self.queued.append((run, request, Mode.APPLY, who, ""))
+        SEEN["started what had expired"] += asked.asked == self.second
         self.seen("started" + (" under a glass" if under else " by the only person" if said else ""))
 
     def start_due(self, wait: int) -> None:

@@ -65,6 +65,13 @@ class History:
         found = [name for name, asked in self.books.requests.items() if not asked.seconds]
         return found[number % len(found)]
 
+    def pick_open(self, number: int) -> str:
+        """Return one of the requests that wait for approvals, where there is one."""
+        request = self.pick(number)
+        asked = self.books.requests.items()
+        found = [n for n, a in asked if not a.seconds and self.books.status(a, self.second) == "open"]
+        return found[number % len(found)] if found else request
+
     def change(self, what: str, *wanted: Any) -> None:
         """Change people."""
         with self.database.transaction() as connection:

@@ -109,7 +109,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "protect": lambda m, d: m.another_policy(d.one(("protected", "by place too")), back=False),
 }
 USUAL = (
-    *["usual"] * 3, *["approve"] * 3, *["claim"] * 3, *["end"] * 3, *["ask"] * 2, *["again"] * 2, "say", "start", "due",
+    *["usual"] * 3, *["approve"] * 3, *["claim"] * 3, *["end"] * 3, *["ask"] * 2, *["again"] * 2, "say", "tempt", "tempt", "start", "due",
     "wait", "act", "queue",
 )  # fmt: skip
 TEMPERS: dict[str, tuple[str, ...]] = {
@@ -140,7 +140,7 @@ MUST = (
     *(f"granted: {mode}" for mode in (Mode.APPLY, Mode.UNDO, Mode.RETRY)), "granted: apply under a glass",
     *(f"ended: {m} {v}" for m in ("apply", "undo", "retry") for v in (Verdict.DONE, Verdict.FAILED)),
     *(f"asked, to start {start}" for start in set(STARTS)), "was started: approved", "was started: time", "started",
-    "started by the only person", "started under a glass", "refused to start", "a freeze held a start back",
+    "started by the only person", "started what had expired", "started under a glass", "refused to start", "a freeze held a start back",
     "waiting for a start ended", "waited for a lock", "granted by the requester's own approval", "the clock was asked",
     "asked for an author's notebook", "delegate added", "delegate ended", "delegate of a requester", "another policy",
     "left", "came back", "left alone", "all came back", "role given", "role taken", "another leader", "ground moved",

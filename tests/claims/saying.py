@@ -65,7 +65,7 @@ class Saying(History):
 
     def act(self, who: str, which: int, kind: ActKind, behalf: str, to: str, odd: int) -> None:
         """Somebody tries something: a run, somebody who read another plan, and somebody who says nothing, too."""
-        request = self.pick(which)
+        request = self.pick_open(which)
         behalf = "" if kind not in {ActKind.APPROVE, ActKind.RETURN, ActKind.REJECT} or behalf == who else behalf
         who = f"run-{which}" if odd == 1 else who
         self.say(request, kind, who, behalf, to, unread=odd in {0, 4, 5}, words=odd not in {2, 3})
@@ -109,7 +109,7 @@ class Saying(History):
 
     def say_well(self, which: int, kind: ActKind, pick: int) -> None:
         """Somebody says something that the oracle says they may."""
-        request = self.pick(which)
+        request = self.pick_open(which)
         asked, _ = self.books.ticked(self.books.requests[request], self.second)
         tos = PEOPLE if kind is ActKind.DELEGATE else ["erin"]
         able = [
@@ -121,7 +121,7 @@ class Saying(History):
 
     def tempt(self, which: int, pick: int) -> None:
         """Somebody tries whose yes may be worth nothing: the requester, an author, a bot, a stand-in, who said yes."""
-        request = self.pick(which)
+        request = self.pick_open(which)
         asked, lent = self.books.requests[request], self.books.delegations
         able = [(asked.requester, ""), (BOT, ""), *((a, "") for a in asked.authors), *((d[1], d[0]) for d in lent)]
         able += [(d[1], "") for d in lent if d[0] == asked.requester] * 2
@@ -131,7 +131,7 @@ class Saying(History):
 
     def approve(self, which: int, pick: int) -> None:
         """Somebody who may approves."""
-        self.approve_well(self.pick(which), pick)
+        self.approve_well(self.pick_open(which), pick)
 
     def approve_well(self, request: str, pick: int) -> bool:
         """Have one of those approve whom the oracle names."""

@@ -50,11 +50,11 @@ def planned(connection: Any, ground: Any, who: str = "anna") -> str:
     return request
 
 
-def claimed(connection: Any, ground: Any, run: str, at: float) -> str:
+def claimed(connection: Any, ground: Any, run: str, at: float, verdict: Verdict = Verdict.DONE) -> str:
     """Claim a run, and end it; return the cause that refused it, or ``begun``."""
     assert begin_next(connection, ground, seconds(at)) == run
     refused = store.noted(connection, run, "refused")
-    world.end(connection, run, Verdict.ABORTED if refused else Verdict.DONE)
+    world.end(connection, run, Verdict.ABORTED if refused else verdict)
     return str(refused[-1]["cause"]) if refused else "begun"
 
 
@@ -101,11 +101,12 @@ def test_closed_between(connection: Any, who: str, kind: ActKind) -> None:
     assert claimed(connection, ground, run, 6) == "glass"
 
 
-@pytest.mark.parametrize("host", [{"name": "web2"}, {"key": "another"}, {"environment": "test"}])
-def test_a_host_outside(connection: Any, host: dict[str, str]) -> None:
-    """It covers the very hosts that it was broken for: not another one, nor the same name with another key."""
+@pytest.mark.parametrize("host", [{"name": "web9"}, {"key": "another"}, {"groups": ["others"]}, None])
+def test_a_host_outside(connection: Any, host: dict[str, Any] | None) -> None:
+    """It covers the very hosts that it was broken for: not another one, nor one more, nor its name with another key."""
     ground = Ground()
-    glass = smash(connection, ground, hosts=[{**world.HOSTS[0], **host}])
+    first = [{**world.HOSTS[0], **host}] if host else []
+    glass = smash(connection, ground, hosts=[*first, *world.HOSTS[1:]])
     assert tried(connection, ground, glass, 1) == "glass"
 
 
@@ -164,21 +165,21 @@ def test_what_it_never_lifts(connection: Any) -> None:
     assert [bool(claims.of_run(connection, run)) for run in runs] == [True, False]
 
 
-def test_undo_and_retry(connection: Any) -> None:
+@pytest.mark.parametrize(("mode", "verdict"), [(Mode.UNDO, Verdict.DONE), (Mode.RETRY, Verdict.FAILED)])
+def test_undo_and_retry(connection: Any, mode: Mode, verdict: Verdict) -> None:
     """An undo and a retry begin under it as an application does, also when the approvals are too old by then."""
     ground = Ground()
     request = planned(connection, ground)
     world.put(connection, ground, request, "anna", "asked", world.ZERO)
     say(connection, ground, "bob", request, ActKind.APPROVE, 1)
     run = queue(connection, request, "TST-100", "t", Mode.APPLY, "anna")
-    assert claimed(connection, ground, run, 2) == "begun"
-    late = 2 * 86400.0
-    old = queue(connection, request, "TST-100", "t", Mode.UNDO, "anna", run)
+    assert claimed(connection, ground, run, 2, verdict) == "begun"
+    late, undoes = 2 * 86400.0, run if mode is Mode.UNDO else None
+    old = queue(connection, request, "TST-100", "t", mode, "anna", undoes)
     assert claimed(connection, ground, old, late) == "expired"
     glass = smash(connection, ground, now=seconds(late))
-    for mode, undoes in ((Mode.UNDO, run), (Mode.RETRY, None)):
-        again = queue(connection, request, "TST-100", "t", mode, "anna", undoes, glass)
-        assert claimed(connection, ground, again, late + 1) == "begun"
+    again = queue(connection, request, "TST-100", "t", mode, "anna", undoes, glass)
+    assert claimed(connection, ground, again, late + 1) == "begun"
 
 
 def test_who_starts_says_so(connection: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from claims import world
 from claims.glass import GLASS, Ground, seconds, smash
@@ -26,7 +27,8 @@ from opsnb.control.flows.review import done_under, of_runs, open_glass, owed
 from opsnb.control.flows.submit import queue
 from opsnb.control.flows.telling import mine, remind, see
 from opsnb.control.ledger.store import read
-from opsnb.control.notify.store import notices
+from opsnb.control.notify.store import notices, tell
+from opsnb.control.notify.values import Notice, NoticeKind
 from opsnb.control.people import changes
 from opsnb.control.people.store import directory
 from opsnb.control.people.values import Actor, Delegate
@@ -163,7 +165,12 @@ def test_it_is_reviewed_by_somebody_else_when_it_is_over(connection: Any) -> Non
         with pytest.raises(RefusedError, match=why):
             review(connection, ground, who, glass, 5)
     (line,) = done_under(connection, glass)
-    assert (line["run"], line["mode"], line["hosts"], line["verdict"]) == (run, "apply", ["web1"], "DONE")
+    assert (line["run"], line["mode"], line["hosts"], line["verdict"]) == (
+        run,
+        "apply",
+        [h["name"] for h in world.HOSTS],
+        "DONE",
+    )
     there, row = directory(connection), store.run_row(connection, run)
     assert of_runs(connection, there, [row])[run]["reviewed"] is None
     assert [r["request"] for r in owed(connection, there, seconds(6))] == [glass]
@@ -259,6 +266,7 @@ def test_notices_of_changes_stand_with_them(connection: Any) -> None:
         glass = smash(connection, ground, now=seconds(1)) if who == "anna" else ""
         runs[who] = queue(connection, request, "TST-100", "t", Mode.APPLY, who, None, glass)
         assert begin_next(connection, ground, seconds(at)) == runs[who]
+        world.end(connection, runs[who], Verdict.DONE)
     assert told(connection, run=runs["dora"]) == {("dora", "free"), ("anna", "free"), ("carol", "free")}
     assert told(connection, run=runs["anna"]) == {("dora", "glass_run"), ("anna", "glass_run"), ("erin", "glass_run")}
     (kept,) = store.noted(connection, runs["dora"], "without")
@@ -267,6 +275,20 @@ def test_notices_of_changes_stand_with_them(connection: Any) -> None:
     }  # fmt: skip
     case = open_case(connection, ground.policies(), "q-dora", seconds(2))
     assert case.asked, "what nobody approved is in the lists, and its review is owed"
+
+
+def test_a_notice_is_there_once(database: Database) -> None:
+    """However often somebody is told the same thing, they have one notice of it; the database itself refuses a second."""
+    world.empty(database)
+    with database.transaction() as connection:
+        glass = smash(connection, Ground())
+        again = [Notice(person="erin", kind=NoticeKind.GLASS, request=glass)]
+        assert tell(connection, [*again, *again], seconds(5)) == 0
+        assert tell(connection, [Notice(person="erin", kind=NoticeKind.RUN, request=glass)] * 2, seconds(5)) == 1
+        (row,) = connection.execute(notices.select().where(notices.c.person == "erin", notices.c.kind == "glass"))
+    twice = notices.insert().values(person="erin", kind="glass", request=glass, run="", at=row.at)
+    with pytest.raises(IntegrityError), database.transaction() as connection:
+        connection.execute(twice)
 
 
 def test_what_holds_now_is_listed(connection: Any) -> None:

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 import yaml
 
+import conftest
 from house.repository import text_of, tracked
 from opsnb.base.version import VERSION
 from places import ROOT
@@ -81,3 +82,12 @@ def test_every_dependency_has_a_lower_bound() -> None:
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*table["dependencies"], *(d for e in table["optional-dependencies"].values() for d in e)]
     assert [d for d in declared if not re.fullmatch(r"[a-z0-9.-]+(\[[a-z]+\])?>=[0-9.]+(,<[0-9.]+)?", d)] == []
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    """Every file and place that tests/conftest.py names by how long it takes is one."""
+    tests = ROOT / "tests"
+    assert [name for name in conftest.LONGEST if not (tests / name).is_file()] == []
+    assert len(set(conftest.LONGEST)) == len(conftest.LONGEST)
+    paths = {str(path.relative_to(tests)) for path in tests.rglob("test_*.py")}
+    assert [place for place in conftest.SLOW if not any(path.startswith(place) for path in paths)] == []

@@ -92,19 +92,21 @@ def seen(inventory: Inventory) -> dict[str, object]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["ansible-ini", "ansible-yaml", "csv", pytest.param("excel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kinds", [("ansible-ini", "ansible-yaml", "csv"), pytest.param(("excel",), marks=pytest.mark.slow)]
+)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(inventory=inventories())
-def test_what_is_exported_is_imported_again(tmp_path, kind, inventory):
+def test_what_is_exported_is_imported_again(tmp_path, kinds, inventory):
     """Every host comes back with address, port, user, jump host, environment, labels, variables and groups."""
-    path = tmp_path / FILES[kind]
-    path.write_bytes(write(inventory, kind))
-    imported = read(path)
-    imported.credentials.setdefault("k", {"kind": "key", "file": "~/.ssh/k"})
-    back = imported.inventory()
-    assert seen(back) == seen(inventory)
+    for kind in kinds:
+        path = tmp_path / FILES[kind]
+        path.write_bytes(write(inventory, kind))
+        imported = read(path)
+        imported.credentials.setdefault("k", {"kind": "key", "file": "~/.ssh/k"})
+        assert seen(imported.inventory()) == seen(inventory), kind
 
 
 @settings(

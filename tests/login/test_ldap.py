@@ -391,25 +391,31 @@ def test_groups_mean_roles(app: App) -> None:
         assert credentials.who_am_i(app.services, grace)["roles"] == ["auditor", "engineer"]
 
 
+def guessed(app: App, name: str, refusal: type[Exception]) -> int:
+    """Guess until told to wait; return how many guesses were judged. A slow machine waits by itself, and is told later."""
+    for number in range(20):
+        with pytest.raises((refusal, RefusedError)) as caught:
+            sign_in(app, name, f"a wrong password {number}")
+        if "wait" in str(caught.value):
+            assert number >= throttle.FREE["name"]
+            return number
+    raise AssertionError("nobody was told to wait")
+
+
 def test_guessing_is_slow_there_too(app: App) -> None:
     """After five wrong passwords the right one of the directory waits too."""
     sign_in(app, "jon")
-    for number in range(5):
-        with pytest.raises(NotSignedInError):
-            sign_in(app, "jon", f"wrong password {number}")
-    with pytest.raises(RefusedError, match="wait"):
-        sign_in(app, "jon")
+    assert guessed(app, "jon", NotSignedInError) < 10
     assert last(app) == ("jon", "password", "throttled")
 
 
 def test_a_directory_that_is_away(app: App, slapd: Slapd) -> None:
-    """Nobody answers there: it is said (503, exit 7), counts as no try, and passwords of opsnb itself work."""
+    """Nobody answers there: it is said (503, exit 7), and passwords of opsnb itself work."""
     local(app, "lena")
     assert slapd.process.poll() is None
     with otherwise(app, url="ldaps://127.0.0.1:1"):
-        for _ in range(8):
-            with pytest.raises(UnavailableError) as caught:
-                sign_in(app, "kim", address="192.0.2.9")
+        with pytest.raises(UnavailableError) as caught:
+            sign_in(app, "kim", address="192.0.2.9")
         assert caught.value.exit_code == 7
         assert "127.0.0.1" not in str(caught.value)
         assert last(app) == ("", "ldap", "away")
@@ -418,6 +424,14 @@ def test_a_directory_that_is_away(app: App, slapd: Slapd) -> None:
             answer = client.post("/api/login", json={"name": "kim", "password": PASSWORD})
         assert (answer.status_code, answer.json()["error"]["exit"]) == (503, 7)
     sign_in(app, "kim", address="192.0.2.9")
+
+
+def test_no_outage_is_a_time_to_guess(app: App) -> None:
+    """While the directory is away, passwords of opsnb are guessed no faster, and names of nobody wait as well."""
+    local(app, "nele")
+    with otherwise(app, url="ldaps://127.0.0.1:1"):
+        for name in ("nele", "kim", "nobody"):
+            assert guessed(app, name, UnavailableError) < 10
 
 
 def test_many_at_a_slow_directory(slapd: Slapd) -> None:
@@ -439,5 +453,5 @@ def test_many_at_a_slow_directory(slapd: Slapd) -> None:
         for thread in threads:
             thread.join()
     assert len(outcomes) == 24
-    assert sum("too many" in text for text in outcomes) == 24 - AT_A_TIME
-    assert time.monotonic() - begun < 4
+    assert 0 < sum("too many" in text for text in outcomes) <= 24 - AT_A_TIME
+    assert time.monotonic() - begun < 8  # one after the other would take 48 s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from starlette.testclient import TestClient
 
 from login.provider import SECRET
 from login.providing import Provider
-from opsnb.base.errors import NotSignedInError, RefusedError, UsageError
+from opsnb.base.errors import NotSignedInError, RefusedError, UnavailableError, UsageError
 from opsnb.base.signin import Groups, Oidc
 from opsnb.base.workspace import Workspace
 from opsnb.cli.workspace import make
@@ -30,7 +31,7 @@ from opsnb.control.ledger.store import head, read
 from opsnb.control.people import store, throttle, totp
 from opsnb.control.people.asking import AskingError, ask
 from opsnb.control.people.identities import Source
-from opsnb.control.people.oidc import WrongError, challenge_of, check_claims
+from opsnb.control.people.oidc import AT_A_TIME, WrongError, challenge_of, check_claims
 from opsnb.control.people.tokens import TokenKind
 from opsnb.control.people.values import Person
 from opsnb.control.people.wanted import User
@@ -254,12 +255,14 @@ def test_who_is_new_comes_in(app: App, browser: TestClient, provider: Provider) 
     assert (known(app, "wang"), kinds(app, since)) == (person, ["token.issued"])
 
 
-def test_pages_are_in_chinese_too(browser: TestClient, provider: Provider) -> None:
+def test_pages_are_in_chinese_too(app: App, browser: TestClient, provider: Provider) -> None:
     """Whoever reads Chinese is told in Chinese, errors included."""
     browser.headers["accept-language"] = "zh-CN,zh;q=0.9"
     page = come(browser, provider, "wang")
     assert "您已登录为 wang" in page.text
     assert 'lang="zh-Hans"' in page.text
+    people.add_user(app.services, app.actor, User(name="yang"))
+    assert "身份提供方知道您是“yang”，而这里已有人叫这个名字" in come(browser, provider, "yang").text
     assert "此浏览器没有在这里开始过登录" in browser.get("/login/oidc/back").text
 
 
@@ -358,6 +361,26 @@ def test_a_provider_that_misbehaves(
     assert come(browser, provider, "wang").status_code == 200  # and when it behaves again
 
 
+def test_many_at_a_slow_provider(app: App, provider: Provider) -> None:
+    """While the provider is slow, a few wait for it, and the others are told at once to come back."""
+    provider.behave(slow={"/.well-known/openid-configuration": 0.05})
+    begun, causes = time.monotonic(), []
+
+    def one() -> None:
+        with pytest.raises(UnavailableError) as caught:
+            sso.begin(app.services, app.lobby)
+        causes.append(str(caught.value.__cause__))
+
+    threads = [threading.Thread(target=one) for _ in range(3 * AT_A_TIME)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(causes) == len(threads)
+    assert 0 < sum("wait for an answer already" in cause for cause in causes) <= len(threads) - AT_A_TIME
+    assert time.monotonic() - begun < 8  # one after the other would take 48 s
+
+
 def test_keys_that_turn(browser: TestClient, provider: Provider) -> None:
     """A new key of the provider is found at once; tokens of unknown keys do not make us ask for ever."""
     assert come(browser, provider, "wang").status_code == 200
@@ -427,9 +450,9 @@ def test_codes_are_wanted_too(app: App, browser: TestClient, provider: Provider)
 def test_a_terminal_is_let_in(app: App, browser: TestClient, provider: Provider) -> None:
     """A terminal's code is shown once its owner says so, fits its secret alone, and is good once."""
     verifier = "v" * 43
-    query = f"?terminal={challenge_of(verifier)}&label=<b>laptop</b>"
+    query = f"?terminal={challenge_of(verifier)}&label=<b>lap\u202etop</b>"
     page = come(browser, provider, "li", query)
-    assert "&lt;b&gt;laptop" in page.text
+    assert "&lt;b&gt;lap\\u202etop" in page.text
     assert COOKIE not in browser.cookies
     form = {"ticket": ticket_of(page.text)}
     shown = browser.post("/login/oidc/terminal", data=form)

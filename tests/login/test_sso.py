@@ -105,6 +105,17 @@ def test_in_a_browser_and_from_a_terminal(served: Served) -> None:
     assert code not in (served.home / "opsnb" / "logins.json").read_text(encoding="utf-8")
 
 
+def test_binding_by_the_command_line(served: Served) -> None:
+    """An administrator binds a subject to somebody who is here, sees it, and takes it away; half a wish is refused."""
+    served.place.json("user", "add", "zhou")
+    bound = served.place.json("user", "bind", "zhou", "--oidc", "sub-zhou")
+    assert bound == {"user": "zhou", "source": "oidc", "name": "sub-zhou", "bound": True}
+    assert "signs in by  oidc" in served.place.opsnb("user", "show", "zhou").stdout
+    assert "no more" in served.place.opsnb("user", "unbind", "zhou", "--oidc").stdout
+    for argv in (("bind", "zhou"), ("bind", "zhou", "--ldap", "--oidc", "x"), ("unbind", "zhou")):
+        assert served.place.opsnb("user", *argv).returncode == 2
+
+
 @pytest.mark.parametrize(
     ("argv", "said"), [(("--sso", "--user", "x"), "needs no user"), (("--sso", "--token-stdin"), "needs no user")]
 )

@@ -27,7 +27,8 @@ from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.access.answer import UNREAD, parse_answer
 from opsnb.kits.nginx.access.formats import COMBINED, Format, parse_format
 from opsnb.kits.nginx.access.logs import Log, checked, named_logs, with_rotated
-from opsnb.kits.nginx.access.traffic import scan, traffic
+from opsnb.kits.nginx.access.scanning import scan
+from opsnb.kits.nginx.access.traffic import traffic
 from opsnb.kits.nginx.access.window import Window, window
 from places import wait_for
 

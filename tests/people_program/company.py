@@ -28,11 +28,14 @@ from places import OPSNB, Place, notebook, wait_for
 
 PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
 POLICIES = {
-    "prod": {"environments": ["prod"], "protected": True, "grant": "1h"},
+    "prod": {
+        "environments": ["prod"], "protected": True, "grant": "1h",
+        "break_glass": {"for": ["person:frank"], "notice": ["person:erin"], "at_most": "30m"},
+    },
     "staging": {"environments": ["staging"], "approvals": 1, "by": ["person:bob"]},
-}
+}  # fmt: skip
 MORE_HOSTS = HOSTS.replace("groups:", "  stage1: {transport: local, environment: staging}\ngroups:")
-PEOPLE = {"bob": "approver", "carol": "approver", "dora": "engineer", "erin": "auditor"}
+PEOPLE = {"bob": "approver", "carol": "approver", "dora": "engineer", "erin": "auditor", "frank": "oncall"}
 LINK = re.compile(r"code=([\w-]+)")
 
 Done = subprocess.CompletedProcess[str]

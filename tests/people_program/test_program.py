@@ -75,7 +75,7 @@ def test_from_the_request_to_the_change(company: Company) -> None:
     """Planned and asked for; refused to its requester and to who may not; read, approved, applied once, by who may."""
     request = company.request()
     listed = company.as_("bob", "requests", "list").stdout
-    assert re.search(rf"\d+  {request}  TST-100  change  open +dora", listed)
+    assert re.search(rf"\d+ +{request}  TST-100  change  open +dora", listed)
     page = company.as_("bob", "requests", "show", request).stdout
     assert "who may approve it: bob, carol, root" in page
     assert f"opsnb approve|return|reject|veto {request} --comment TEXT" in page
@@ -171,16 +171,44 @@ def test_by_hand(company: Company) -> None:
     assert f"does not hold: grant {grant}: carol vetoed it" in company.as_("bob", "requests", "show", grant).stdout
 
 
+def test_break_glass(company: Company) -> None:
+    """Whom the policy names acts at once and loudly; others are told and close it or look at it: never oneself."""
+    asked = ("grant", "break-glass", "web", "--reason", "the shop is down", "--minutes", "20")
+    assert "may not break the glass" in refused(company, "dora", *asked)
+    glass = str(company.json("frank", *asked)["request"])
+    request = company.request(who="frank")
+    applied = company.as_("frank", "run", "TST-100", "--mode", "apply", "--request", request)
+    assert (applied.returncode, company.marks()) == (0, ["web1", "web2"])
+    by_hand = company.as_("frank", "exec", "web1", "--reason", "look", "--", "echo", "hello")
+    for done in (applied, by_hand):
+        assert f"BREAK-GLASS {glass} until" in done.stderr
+    first, second = company.as_("erin", "requests", "list").stdout.splitlines()[:2]
+    assert first.strip().startswith(f"BREAK-GLASS {glass}: frank until")
+    assert f"review owed of {glass}" in second
+    assert f"frank BROKE THE GLASS: request {glass}" in company.as_("erin", "requests", "notices").stdout
+    assert "still holds" in refused(company, "bob", "requests", "review", glass, "--comment", "too early")
+    company.json("frank", "requests", "withdraw", glass)
+    assert "needs a grant" in company.as_("frank", "exec", "web1", "--", "true").stderr
+    assert "nobody approves their own" in refused(company, "frank", "requests", "review", glass, "--comment", "fine")
+    page = company.as_("bob", "requests", "show", glass).stdout
+    assert re.findall(r"under it \S+  run \S+  (\S+ \w+): (.*)", page) == [
+        ("TST-100 apply", "Mark hosts"), ("HST-004 read", "echo hello"),
+    ]  # fmt: skip
+    company.json("bob", "requests", "review", glass, "--comment", "looked at both records")
+    run = json.loads(company.as_("erin", "runs", "list", "--runbook", "TST-100", "--json").stdout)["runs"][0]["run"]
+    assert "nobody approved it: BREAK-GLASS, reviewed by bob at" in company.as_("erin", "runs", "show", run).stdout
+
+
 def test_a_delegate_and_the_end_of_the_period(company: Company) -> None:
     """On behalf while the period lasts, shown as such; over by itself: refused with the time, listed as over, no claim."""
+    first, second = company.request("--hosts", "web1"), company.request("--hosts", "web1")
     end = datetime.now().astimezone().replace(microsecond=0) + timedelta(seconds=12)
     until = end.replace(tzinfo=None).isoformat()
     made = company.json("carol", "delegate", "add", "carol", "erin", "--until", until)
-    assert "may not administer" in refused(company, "erin", "delegate", "add", "carol", "bob", "--until", until)
-    first, second = company.request("--hosts", "web1"), company.request("--hosts", "web1")
     assert "has to say so" in refused(company, "erin", "approve", first)
     found = company.json("erin", "approve", first, "--for", "carol")
     assert [(a["by"], a["for"], a["counts"]) for a in found["acts"]] == [("erin", "carol", True)]
+    assert "may not administer" in refused(company, "erin", "delegate", "add", "carol", "bob", "--until", "1d")
     wait_for(lambda: datetime.now().astimezone() >= end, 30)
     ended = f"erin is not a delegate of carol any more: that ended at {end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
     assert ended in refused(company, "erin", "approve", second, "--for", "carol")

@@ -22,14 +22,13 @@ def test_each_form_is_found_by_whoever_looks(form: str) -> None:
     assert finds(value, FORMS[form]("before " + value + " after"))
 
 
-@pytest.mark.parametrize("form", FORMS)
 @given(value=SECRETS, before=AROUND, after=AROUND)
-def test_no_form_gets_past(form: str, value: str, before: str, after: str) -> None:
-    """Whatever stands around a value and however it is written, nobody reads it afterwards."""
+def test_no_form_gets_past(value: str, before: str, after: str) -> None:
+    """Whatever stands around a value and in whichever form it is written, nobody reads it afterwards."""
     masker = Masker()
     masker.register("x", value)
-    said = FORMS[form](before + value + after)
-    assert finds(value, masker.text(said)) == ""
+    for form, write in FORMS.items():
+        assert finds(value, masker.text(write(before + value + after))) == "", form
 
 
 def test_a_short_value_is_refused() -> None:

@@ -28,7 +28,9 @@ SENTENCE = "sentence"  # the context of entries that retell() matches
 MAX_RETOLD = 2000  # characters; a longer text is no sentence of ours
 LIST, CHINESE_LIST = "; ", "；"  # between the sentences of a list
 MAX_DEPTH = 8  # sentences within each other
-SLOTS = frozenset({"attempt", "first", "how", "kinds", "rest", "verb", "what", "why"})  # hold sentences; others: names
+SLOTS = frozenset({  # hold sentences; all others hold names
+    "attempt", "first", "how", "kinds", "rest", "verb", "what", "where", "why",
+})  # fmt: skip
 LOCALE = Path(__file__).resolve().parent.parent / "locale"
 
 _FIELD = re.compile(r"\{(\w+)\}")

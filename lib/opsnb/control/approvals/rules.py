@@ -189,7 +189,7 @@ def _escalate(tally: Tally, state: State, act: Act) -> str:
 def _expire(tally: Tally, state: State, _: Act) -> str:
     if state.status is not Status.EXPIRED:
         return "its time is not over"
-    return "it expired already" if any(a.kind is ActKind.EXPIRE for a in tally.of_plan) else ""
+    return "it expired already" if tally.expired else ""
 
 
 def _comment(*_: object) -> str:

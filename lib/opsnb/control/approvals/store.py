@@ -49,6 +49,11 @@ Index("approvals_by_requester", approvals.c.requester, approvals.c.number)
 Index("approvals_by_requester_and_status", approvals.c.requester, approvals.c.status, approvals.c.number)
 Index("approvals_by_runbook", approvals.c.runbook, approvals.c.number)
 Index("approvals_by_runbook_and_status", approvals.c.runbook, approvals.c.status, approvals.c.number)
+Index("approvals_by_requester_and_runbook", approvals.c.requester, approvals.c.runbook, approvals.c.number)
+Index(
+    "approvals_by_requester_runbook_and_status",
+    approvals.c.requester, approvals.c.runbook, approvals.c.status, approvals.c.number,
+)  # fmt: skip
 Index("approvals_by_end", approvals.c.status, approvals.c.until)
 Index("approvals_by_review", approvals.c.reviewed, approvals.c.review_due)
 

@@ -65,6 +65,11 @@ class Tally:
         return tuple(a for a in self.acts if a.plan == self.subject.plan)
 
     @property
+    def expired(self) -> bool:
+        """Whether the clock said that the time is over; what it said before it was asked for anew is over itself."""
+        return any(a.kind is ActKind.EXPIRE and a.at >= self.subject.asked for a in self.of_plan)
+
+    @property
     def review_due(self) -> datetime | None:
         """When what went without an approval has to be reviewed: as kept then, else as the flow says."""
         if self.subject.review_due or self.flow.steps or not self.flow.review:
@@ -86,7 +91,7 @@ class Tally:
                 return status, SAID[status].format(name=self.who.name(found[0].person))
         if found := [a for a in self.of_plan if a.kind is ActKind.RETURN]:
             return Status.RETURNED, SAID[Status.RETURNED].format(name=self.who.name(found[0].person))
-        if any(a.kind is ActKind.EXPIRE for a in self.of_plan) or self.now >= until:
+        if self.expired or self.now >= until:
             return Status.EXPIRED, "its time is over: ask anew"
         if all(s.done for s in steps):
             return Status.APPROVED, "everybody it needs approved it" if steps else "its policy asks for nobody"

@@ -220,7 +220,8 @@ def _in_directory(
     """Return who the directory says this is, where there is one. Who has a password here alone is not tried there.
 
     Raises:
-        UnavailableError: If it cannot be asked; the try does not count then.
+        UnavailableError: If it cannot be asked. The try counts: a password of opsnb may have been guessed with it, and
+            who has one must not show by what counts.
     """
     there = directory(services)
     if there is None or not LOGIN.fullmatch(given.name):
@@ -229,7 +230,6 @@ def _in_directory(
         return there.sign_in(given.name, given.password, prove=prove)
     except UnavailableError:
         with services.database.transaction() as connection:
-            throttle.undone(connection, now, name=given.name, address=given.address)
             _note(connection, now, person, Way.LDAP, given.address, Outcome.AWAY)
         raise
 

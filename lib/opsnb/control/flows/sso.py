@@ -26,6 +26,7 @@ from opsnb.control.people import history, store, throttle, totp
 from opsnb.control.people.asking import AskingError
 from opsnb.control.people.history import Outcome, Way
 from opsnb.control.people.identities import Found
+from opsnb.control.people.names import shown
 from opsnb.control.people.oidc import WrongError, challenge_of
 from opsnb.control.people.tokens import Token, TokenKind
 from opsnb.control.people.values import Person
@@ -58,7 +59,7 @@ def begin(services: Services, lobby: Lobby, *, next_: str = "", terminal: str = 
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     until = current().timestamp() + BEGUN_SECONDS
     begun = Begun(
-        state=state, nonce=nonce, verifier=verifier, until=until, next=next_, terminal=terminal, label=label[:80]
+        state=state, nonce=nonce, verifier=verifier, until=until, next=next_, terminal=terminal, label=shown(label)
     )
     try:
         return provider.address(state, nonce, verifier), lobby.seal(begun)

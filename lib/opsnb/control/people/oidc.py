@@ -44,6 +44,9 @@ MOST_SUBJECT = 255
 LEEWAY = 60.0  # seconds that clocks may differ
 OLDEST = 600.0  # seconds since a token was made
 OK = 200
+AT_A_TIME = 8  # questions to the provider; a slow one must not hold every thread that serves
+TURN_SECONDS = 1.0  # how long another one waits for its turn
+_TURNS = threading.BoundedSemaphore(AT_A_TIME)
 
 
 class WrongError(Exception):
@@ -209,7 +212,12 @@ class Provider:
         self, url: str, form: Mapping[str, str] | None = None, login: tuple[str, str] | None = None
     ) -> Answer:  # fmt: skip
         ca = str(self.root / self.settings.ca) if self.settings.ca else ""
-        return ask(url, ca=ca, seconds=self.settings.answer, form=form, login=login)
+        if not _TURNS.acquire(timeout=TURN_SECONDS):
+            raise AskingError(f"{url}: {AT_A_TIME} questions wait for an answer already")
+        try:
+            return ask(url, ca=ca, seconds=self.settings.answer, form=form, login=login)
+        finally:
+            _TURNS.release()
 
     def _found(self, claims: Mapping[str, Any]) -> Found:
         there = self.settings

@@ -17,35 +17,13 @@ from opsnb.kits.nginx.surveyrules import PASSES, Case
 from opsnb.runbook.show import visible
 
 ANSWERS = (
-    *PASSES,
-    "return",
-    "rewrite",
-    "root",
-    "alias",
-    "try_files",
-    "stub_status",
-    "content_by_lua_block",
-    "js_content",
-)
+    *PASSES, "return", "rewrite", "root", "alias", "try_files", "stub_status", "content_by_lua_block", "js_content",
+)  # fmt: skip
 SETTINGS = (
-    "worker_processes",
-    "worker_connections",
-    "worker_rlimit_nofile",
-    "user",
-    "error_log",
-    "access_log",
-    "keepalive_timeout",
-    "client_max_body_size",
-    "gzip",
-    "gzip_proxied",
-    "server_tokens",
-    "ssl_protocols",
-    "proxy_connect_timeout",
-    "proxy_read_timeout",
-    "proxy_next_upstream",
-    "real_ip_header",
-    "resolver",
-)
+    "worker_processes", "worker_connections", "worker_rlimit_nofile", "user", "error_log", "access_log",
+    "keepalive_timeout", "client_max_body_size", "gzip", "gzip_proxied", "server_tokens", "ssl_protocols",
+    "proxy_connect_timeout", "proxy_read_timeout", "proxy_next_upstream", "real_ip_header", "resolver",
+)  # fmt: skip
 MAX_EVIDENCE = 500
 
 

@@ -11,6 +11,7 @@ from opsnb.kits.nginx.access.findings import Limits, findings
 from opsnb.kits.nginx.access.formats import COMBINED, Escape, Format, parse_format
 from opsnb.kits.nginx.access.logs import Log, configured_logs, named_logs
 from opsnb.kits.nginx.access.record import evidence, read_text, sums
+from opsnb.kits.nginx.access.scanning import scan
 from opsnb.kits.nginx.access.tables import (
     busiest_table,
     cache_table,
@@ -26,7 +27,7 @@ from opsnb.kits.nginx.access.tables import (
     unread_table,
     upstreams_table,
 )
-from opsnb.kits.nginx.access.traffic import Node, Traffic, scan, traffic
+from opsnb.kits.nginx.access.traffic import Node, Traffic, traffic
 from opsnb.kits.nginx.access.window import Window, window
 
 __all__ = [

@@ -10,29 +10,22 @@ Rules:
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.fleet import Fleet, UnknownOutcomeError, UnreachableError
-from opsnb.kits import remote
-from opsnb.kits.nginx.access.answer import Answer, LogFile, Slow, parse_answer
+from opsnb.kits.nginx.access.answer import Answer, LogFile, Slow
 from opsnb.kits.nginx.access.counts import Count, Series, Table, merged, summed
 from opsnb.kits.nginx.access.logs import Log, configured_logs, named_logs, with_rotated
-from opsnb.kits.nginx.access.script import COUNT, SCAN
+from opsnb.kits.nginx.access.scanning import Meter, Progress, scan
 from opsnb.kits.nginx.access.window import Window
 from opsnb.kits.nginx.reading import read
 
-SPARE_SECONDS = 60.0  # what a host may need besides the seconds of its scan: the last lines, the way back
 SLOWEST = 20  # requests that are shown one by one
-EVERY = 0.5  # seconds between two words about progress
 UNKNOWN_HOST = "(not in the log)"
-
-Progress = Callable[[int, int, str], None]
-"""Called with bytes done, bytes in all, and what they are."""
 
 
 @dataclass(kw_only=True)
@@ -184,7 +177,7 @@ def traffic(
         raise UsageError("a format was given and no logs to read with it", hint="-p logs='[\"/var/log/x.log\"]'")
     given = named_logs(logs, format) if logs else []
     started = time.monotonic()
-    meter = _Meter(progress)
+    meter = Meter(progress)
 
     def one(host: str) -> Node:
         notes: list[str] = []
@@ -202,80 +195,6 @@ def traffic(
         window=window,
         seconds=time.monotonic() - started,
     )
-
-
-def scan(
-    host: str, logs: Sequence[Log], window: Window, *, normalise: bool = True, seconds: float = 300.0,
-    meter: _Meter | None = None, awk: str = "",
-) -> Answer:  # fmt: skip
-    """Count logs of one host, there.
-
-    Args:
-        host: The host.
-        logs: Which, each with its format.
-        window: Which part of them.
-        normalise: Whether ids in paths become ``:id``.
-        seconds: How long it may count.
-        meter: Is told how far it is.
-        awk: The awk to count with; the fastest that the host has when it is empty.
-
-    Raises:
-        UnreachableError: If the host cannot be reached.
-        OpsnbError: If a log may not be read.
-    """
-    words = [value for log in logs for value in (log.pattern, log.format.compiled())]
-    bounds = ["" if at is None else str(at) for at in (window.since, window.until)]
-    result = remote.look(
-        host, SCAN, awk, COUNT, str(int(seconds)), *bounds, str(int(window.wall)), str(window.minutes),
-        str(int(normalise)), *words, seconds=seconds + SPARE_SECONDS,
-        on_output=meter.reader(host) if meter else None,
-    )  # fmt: skip
-    return parse_answer(result.stdout, [log.format.escape for log in logs])
-
-
-class _Meter:
-    """Adds up how far all hosts are, from what their scripts say meanwhile."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._sizes: dict[str, int] = {}
-        self._done: dict[str, int] = {}
-        self._told = 0.0
-
-    def reader(self, host: str) -> Callable[[str, bytes], None]:
-        """Return what takes a host's output as it comes."""
-        kept = b""
-        before = current = start = 0
-
-        def take(stream: str, piece: bytes) -> None:
-            nonlocal kept, before, current, start
-            if stream != "stdout":
-                return
-            *lines, kept = (kept + piece).split(b"\n")
-            for line in lines:
-                word, _, rest = line.partition(b"\t")
-                if word == b"total":
-                    self._sizes[host] = int(rest)
-                elif word == b"open":
-                    before, current, start = before + current, *(int(value) for value in rest.split(b"\t")[1:])
-                    self._tell(host, before + start)
-                elif word == b"at":
-                    self._tell(host, before + min(current, start + int(rest)))
-                elif word == b"end":
-                    self._tell(host, self._sizes.get(host, 0), whole=True)
-
-        return take
-
-    def _tell(self, host: str, done: int, *, whole: bool = False) -> None:
-        with self._lock:
-            self._done[host] = done
-            total = sum(self._sizes.values())
-            now = time.monotonic()
-            if not self._progress or (now - self._told < EVERY and not whole):
-                return
-            self._told = now
-            self._progress(min(total, sum(self._done.values())), total, f"bytes of logs on {len(self._sizes)} hosts")
 
 
 def _rotated(logs: Sequence[Log], number: int) -> bool:
