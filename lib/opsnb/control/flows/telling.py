@@ -74,7 +74,7 @@ def mine(
             about = {"runbook": request.runbook, "by": there.name(request.requester)}
             said = {"number": row.number, "kind": row.kind, "request": row.request, "run": row.run or None}
             found.append({**said, **about, "at": row.at, "seen": row.seen})
-    return {"notices": found, "next": rows[-1].number if len(rows) >= min(most, notices.MAX_PAGE) else None}
+    return {"notices": found, "next": rows[-1].number if rows and len(rows) >= min(most, notices.MAX_PAGE) else None}
 
 
 def see(services: Services, actor: Actor, upto: int) -> dict[str, Any]:
