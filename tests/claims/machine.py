@@ -23,6 +23,7 @@ from opsnb.control.records import Cause, Mode, Verdict
 
 MOVES = (
     Cause.NOTEBOOK, Cause.REVISION, Cause.TOOLKIT, Cause.HOSTS, Cause.HOST_KEY, Cause.INVENTORY, Cause.ISOLATION,
+    Cause.WRITES,
     Cause.REQUEST, Cause.PARAMETERS, Cause.PLAN,
 )  # fmt: skip
 SAYING = (

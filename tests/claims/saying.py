@@ -127,6 +127,8 @@ class Saying(History):
         able += [(d[1], "") for d in lent if d[0] == asked.requester] * 2
         able += [(p, "") for s in asked.of("approve") for p in (s.who, s.voice)]
         who, behalf = able[pick % len(able)]
+        if pick % 3 and not self.books.may(behalf or who, "approve", asked):
+            self.role(behalf or who, "approver", give=True)  # nothing but who they are stands against it
         self.say(request, ActKind.APPROVE, who, behalf)
 
     def approve(self, which: int, pick: int) -> None:

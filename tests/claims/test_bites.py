@@ -15,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy.exc import IntegrityError
 
 from claims import world
+from claims.evidence import keep
 from claims.machine import Machine
 from opsnb.control.approvals import handlers, policy, rules, tally
 from opsnb.control.approvals.values import ActKind
@@ -336,4 +337,6 @@ def test_the_machine_finds(name: str, database: Database, monkeypatch: Patch) ->
     )  # fmt: skip
     with pytest.raises((AssertionError, IntegrityError)) as found:
         run_state_machine_as_test(seed(1)(Mutated), settings=how)
-    print(f"{len(begun):6} histories  {name}: {str(found.value).splitlines()[0][:100]}")  # noqa: T201
+    said = str(found.value).splitlines()[0][:100]
+    keep(mutation=name, histories=len(begun), said=said)
+    print(f"{len(begun):6} histories  {name}: {said}")  # noqa: T201  (shown by pytest -s)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 import opsnb.control.app  # every store registers its tables
 from claims import claimers, postgres
+from claims.evidence import keep
 from opsnb.base.clock import now
 from opsnb.control.database import Database, metadata
 from opsnb.control.records import Mode
@@ -77,6 +78,7 @@ def test_of_sixteen_claimers_one_wins(kind: str, tmp_path: Path, *, processes: b
         made = Database(place)
         claimers.check(made, rounds)
         made.close()
+    keep(kind=kind, claimers="16 processes" if processes else "16 threads", rounds=rounds, seconds=round(took))
     print(f"{rounds} of {rounds} rounds, {claimers.CLAIMERS} claimers, {took:.0f} s")  # noqa: T201  (pytest -s)
 
 

@@ -35,6 +35,13 @@ def tell(
     notices.tell(connection, found, now)
 
 
+def told_of(connection: Connection, request: str, kind: NoticeKind) -> frozenset[str]:
+    """Return the ids of those who were told of a request."""
+    table = notices.notices
+    here = (table.c.request == request) & (table.c.kind == kind.value)
+    return frozenset(connection.execute(select(table.c.person).where(here)).scalars().all())
+
+
 def able_to_approve(case: Case, now: datetime) -> frozenset[str]:
     """Return the ids of everybody who may approve a case by a right of their own, whoever asked for it."""
     return frozenset(p for p in case.directory.persons if not case.who.entitled(p, case.subject, now))
