@@ -33,7 +33,7 @@ SAYING = (
 STARTS = ("asked", "asked", "approved", "time")
 ROLES = ("approver", "engineer", "stager", "minor", "administrator", "oncall")
 WAITS = (1, 60, 240, 299, 300, 1800, HOUR - 1, HOUR, 2 * HOUR, 4 * HOUR, DAY, 7 * DAY)
-PRINCIPALS, STAND_INS = ("bob", "carol", "anna", "dora", "bob"), ("erin", "erin", "carol", "bob", "finn")
+PRINCIPALS, STAND_INS = ("bob", "carol", "anna", "dora", "dora"), ("erin", "erin", "carol", "bob", "finn")
 POLICIES = tuple(sorted(world.POLICIES))
 
 

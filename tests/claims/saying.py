@@ -129,6 +129,9 @@ class Saying(History):
         who, behalf = able[pick % len(able)]
         if pick % 3 and not self.books.may(behalf or who, "approve", asked):
             self.role(behalf or who, "approver", give=True)  # nothing but who they are stands against it
+        for number, one in enumerate(lent):
+            if one[:2] == [asked.requester, who] and self.second < one[3] and pick % 5 < 2:
+                self.end_delegation(number)  # which hides nothing
         self.say(request, ActKind.APPROVE, who, behalf)
 
     def approve(self, which: int, pick: int) -> None:
