@@ -36,15 +36,18 @@ SLOW = (
 # These begin first, the longest before the others, so that no process is left alone with one at the end; then the files
 # with the most tests. `make test` prints what took longest.
 LONGEST = (
-    "nginx/test_death.py", "nginx/test_shift_runbooks.py", "fleet_failures/test_change.py", "runbooks/test_audit.py",
-    "nginx/test_balance_runbook.py", "supervisor/test_runbooks.py", "runs/test_truth.py", "fleet/test_contract.py",
-    "runbooks/test_first_runbooks.py", "config/test_runs.py", "supervisor/test_hosts.py", "people/test_commands.py",
-    "prove/test_tamper_database.py", "rehearsal/test_tier.py", "cli/test_commands.py", "prove/test_tamper.py",
-    "rehearsal/test_lifecycle.py", "rehearsal/test_walk.py", "nginx/test_shift_hostile.py",
-    "fleet_failures/test_command.py", "nginx/test_survey_runbook.py", "claims/test_machine.py", "hands/test_ssh.py",
-    "nginx/test_balance.py", "hostile/test_machines.py", "hostile/test_runs.py", "hands/test_exec.py",
-    "fleet_failures/test_record.py", "rehearsal/test_fleet.py", "nginx/test_access_tier.py",
-    "nginx/test_iphash_runbook.py", "api/test_table.py", "api/test_tcp.py",
+    "nginx/test_death.py", "fleet_failures/test_change.py", "supervisor/test_hosts.py", "nginx/test_shift_runbooks.py",
+    "runs/test_truth.py", "runbooks/test_own_engine.py", "nginx/test_balance_runbook.py", "runbooks/test_audit.py",
+    "fleet/test_contract.py", "supervisor/test_runbooks.py", "runbooks/test_first_runbooks.py", "config/test_runs.py",
+    "people/test_commands.py", "nginx/test_access_files.py", "cli/test_commands.py", "rehearsal/test_tier.py",
+    "runs/test_batches.py", "prove/test_tamper_database.py", "prove/test_tamper_entries.py", "prove/test_tamper.py",
+    "nginx/test_access_counts.py", "claims/test_machine.py", "rehearsal/test_lifecycle.py", "runbooks/test_hosts.py",
+    "rehearsal/test_walk.py", "nginx/test_shift_hostile.py", "fleet_failures/test_command.py", "nginx/test_balance.py",
+    "nginx/test_survey_runbook.py", "render/test_hostile.py", "render/test_browser.py", "hands/test_ssh.py",
+    "hostile/test_machines.py", "hostile/test_runs.py", "hands/test_exec.py", "nginx/test_access_formats.py",
+    "fleet_failures/test_record.py", "rehearsal/test_fleet.py", "nginx/test_access_tier.py", "runs/test_change.py",
+    "nginx/test_iphash_runbook.py", "api/test_table.py", "api/test_tcp.py", "api/test_schema.py",
+    "secrets/test_command.py",
 )  # fmt: skip
 
 TESTS = Path(__file__).parent

@@ -43,7 +43,7 @@ class Callers:
     def __init__(self, root: Path) -> None:
         place = Place(root)
         make(place.root)
-        place.settings()
+        place.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
         (place.root / "runbooks" / "change.ipynb").write_bytes(notebook("1", front=CHANGE))
         self.app = App(Workspace(place.root))
         for name, role in PERSONS.items():

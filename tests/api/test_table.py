@@ -40,7 +40,7 @@ EXPECTED: dict[str, Row] = {
     "GET /api": Row(EVERYBODY),
     "GET /api/openapi.json": Row(EVERYBODY),
     "GET /enter": Row(EVERYBODY),
-    "POST /enter": Row(EVERYBODY, said="not known here"),
+    "POST /enter": Row(EVERYBODY, said="not valid"),
     "POST /api/session": Row(EVERYBODY),
     "GET /api/login": Row(EVERYBODY),
     "POST /api/login": Row(EVERYBODY),

@@ -64,7 +64,8 @@ def test_a_change_through_a_freeze(firm: Firm) -> None:
     assert (ended["verdict"], firm.marks()) == ("DONE", ["web1", "web2"])
     record, html = firm.record(ended), page(firm, ended)
     assert (record["without"]["glass"], record["without"]["who"], record["approvals"]) == (glass, "dora", [])
-    assert record["without"]["told"] == ["erin"]
+    assert {"bob", "carol", "dora", "erin"} < set(record["without"]["told"])
+    assert "which nobody approved" in html
     assert html.index("BREAK-GLASS") < html.index("DONE</strong>")
     assert "紧急破窗" in html
     kinds = [e["kind"] for e in firm.events(request) if e.get("run") == run]

@@ -76,9 +76,24 @@ def test_over_the_socket(tmp_path: Path, below: str, run: bool) -> None:  # noqa
         os.close(known[1])
 
 
-def test_another_machine_is_nobody_here() -> None:
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9", "fe80::9"])
+def test_another_machine_is_nobody_here(address: str) -> None:
     """A connection from an address that is not this machine's is not looked for among its processes."""
-    assert of_tcp((ip_address("192.0.2.1"), 40000), (ip_address("192.0.2.2"), 443)) is None
+    assert of_tcp((ip_address(address), 40000), (ip_address(address) + 1, 443)) is None
+
+
+def own() -> list[str]:
+    """Return this machine's addresses besides loopback."""
+    done = subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=False)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [row[3].partition("/")[0] for row in rows if row[1] != "lo"]
+
+
+def test_each_address_of_this_machine_is_its_own() -> None:
+    """By whatever address of this machine a connection comes, one that nobody holds is not another machine's."""
+    for address in own():
+        with pytest.raises(UntoldError):
+            of_tcp((ip_address(address), 1), (ip_address(address), 443))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])

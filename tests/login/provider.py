@@ -326,6 +326,7 @@ def main() -> None:
     STATE.client = Client(client, redirect)
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # it is this machine
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    server.handle_error = lambda *_: None  # somebody hung up on a slow or endless answer: that is what they should do
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*tls)

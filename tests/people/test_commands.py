@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A served workspace."""
     made = Place(tmp_path_factory.mktemp("people") / "ws")
     make(made.root)
-    made.settings()
+    made.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
     made.up()
     yield made
     made.close()
@@ -51,7 +51,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """A control plane in this process, with a few people who act."""
     made = Place(tmp_path_factory.mktemp("app") / "ws")
     make(made.root)
-    made.settings()
+    made.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
     app = App(Workspace(made.root))
     for name, roles in (("bob", ("approver",)), ("chen", ()), ("dora", ("engineer",))):
         people.add_user(app.services, app.actor, User(name=name, roles=roles))

@@ -21,10 +21,11 @@ from urllib.parse import urlencode
 
 import yaml
 
-from api.test_tcp import certificate, free_port
 from claims.firm import CELLS, FRONT, HOSTS, PARAMETERS
 from opsnb.cli.workspace import make
+from papers import certificate
 from places import OPSNB, Place, notebook, wait_for
+from sshd import free_port
 
 PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
 POLICIES = {

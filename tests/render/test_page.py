@@ -75,6 +75,9 @@ def test_what_nobody_approved_begins_with_it(language, without, words):
         assert "2026-11-24 11:44:01 UTC" in half.text
         assert "wang.fang" in half.text
         assert f"opsnb requests show {without.get('glass') or sample.record().request}" in half.text
+    about = table(dom.parse(html), "about")
+    assert ("nobody" in about, "which nobody approved" in about) == (language == "en", language == "en")
+    assert ("无人" in about) == (language != "en")
     if "glass" in without:
         assert "li.wei <b>" in english.text
         assert "2026-11-23 12:14:01 UTC" in chinese.text

@@ -67,8 +67,8 @@ def test_no_capability_is_left(up: Place) -> None:
         assert int(rows["CapBnd"], 16) == 0
 
 
-def test_the_api_wants_its_token(up: Place) -> None:
-    """A connection to the API's socket from a kernel gets nothing without the token that it cannot read."""
+def test_the_api_answers_no_run(up: Place) -> None:
+    """A connection to the API's socket from a kernel gets nothing: the token cannot be read, and none is good there."""
     cell = (
         "import socket\ns = socket.socket(socket.AF_UNIX)\n"
         f"s.connect('{up.root}/.opsnb/api.sock')\n"
@@ -76,4 +76,4 @@ def test_the_api_wants_its_token(up: Place) -> None:
     )
     up.add("api", cell)
     result = up.end(up.submit("runbooks/api.ipynb"))
-    assert "401" in text_of(up.executed(result)["cells"][0])
+    assert "403" in text_of(up.executed(result)["cells"][0])

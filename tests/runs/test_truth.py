@@ -173,9 +173,16 @@ def _parent(pid: int) -> int:
 
 def test_a_hundred_megabytes(up: Place) -> None:
     """Output over the limit is cut, and record and result say how much."""
-    result = ended(up, "flood", "line = 'x' * 999\nfor _ in range(100_000):\n    print(line)", "print('on')")
+    front = (
+        "id: FLD-001\ntitle: Flood\npromise: Prints.\nrisk: read\nowner: ops\ncell_timeout: 1m"  # not these tests' 3 s
+    )
+    cells = (
+        "import opsnb\nrun = opsnb.begin('FLD-001')", "line = 'x' * 999\nfor _ in range(100_000):\n    print(line)",
+        "print('on')\nrun.finish()",
+    )  # fmt: skip
+    result = ended(up, "flood", *cells, front=front)
     assert result["verdict"] == "DONE"
-    text = text_of(up.executed(result)["cells"][0])
+    text = text_of(up.executed(result)["cells"][2])
     kept = text.count("x" * 999 + "\n")
     assert "bytes of output were cut here" in text
     cut = int(text.rsplit("[opsnb: ", 1)[1].split(" ")[0].replace(",", ""))

@@ -25,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A served workspace."""
     made = Place(tmp_path_factory.mktemp("command") / "ws")
     make(made.root)
-    made.settings()
+    made.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
     made.up()
     yield made
     made.close()

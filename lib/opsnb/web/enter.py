@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from opsnb.base.errors import OpsnbError, RefusedError
+from opsnb.base.i18n import mark, retell, translate
 from opsnb.control.app import App
 from opsnb.control.flows import enter
 from opsnb.control.flows.credentials import who_am_i
@@ -19,16 +21,13 @@ from opsnb.control.people.tokens import LIMITS, TokenKind
 from opsnb.web.acting import acting
 from opsnb.web.answers import status_of
 from opsnb.web.guard import COOKIE, address_of
+from opsnb.web.pages import page, reads
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>opsnb</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:26em;margin:3em auto;padding:0 1em}}
-input,button{{font:inherit;width:100%;box-sizing:border-box;padding:.5em;margin:.2em 0 1em}}</style>
-<h1>opsnb</h1>{inside}</html>"""
-FORM = """<form method="post" action="/enter"><p>Set your password. This link works once.</p>
-<input type="hidden" name="code" value="{code}"><label>Password, {least} characters or more
-<input type="password" name="password" autocomplete="new-password" minlength="{least}" required autofocus></label>
-<button>Set the password</button></form>"""
+ONCE = mark("Set your password. This link works once.")
+LEAST = mark("Password, {least} characters or more")
+SET = mark("Set the password")
+DONE = mark("The password of {name} is set. Sign in with it.")
 
 
 class Credentials(BaseModel):
@@ -96,30 +95,36 @@ def _sign_in(api: FastAPI, app: App) -> None:
 
 def _pages(api: FastAPI, app: App) -> None:
     @api.get("/enter", include_in_schema=False)
-    def form(code: str = "") -> Response:
-        return _page(FORM.format(code=escape(code[:200]), least=LENGTHS[0]))
+    def form(request: Request, code: str = "") -> Response:
+        return page(app, request, _form(reads(app, request), code))
 
     @api.post("/enter", include_in_schema=False)
     async def sent(request: Request) -> Response:
         fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-        return await _in_thread(app, request, fields)
+        code, password = (fields.get(name, [""])[0] for name in ("code", "password"))
+        return await asyncio.to_thread(_set, app, request, code, password)
 
 
-async def _in_thread(app: App, request: Request, fields: dict[str, list[str]]) -> Response:
-    import asyncio
-
-    code, password = (fields.get(name, [""])[0] for name in ("code", "password"))
-    address = address_of(request.scope)
+def _set(app: App, request: Request, code: str, password: str) -> Response:
+    """Set a password by a one-time link, and return the page that says so, or why not."""
+    language = reads(app, request)
     try:
-        person = await asyncio.to_thread(enter.enter, app.services, app.first, app.person, code, password, address)
+        person = enter.enter(app.services, app.first, app.person, code, password, address_of(request.scope))
     except OpsnbError as error:
-        again = "" if isinstance(error, RefusedError) else FORM.format(code=escape(code[:200]), least=LENGTHS[0])
-        return _page(f"<p><strong>{escape(str(error))}</strong></p>{again}", status_of(error))
-    return _page(f"<p>The password of <strong>{escape(person.name)}</strong> is set. Sign in with it.</p>")
+        again = "" if isinstance(error, RefusedError) else _form(language, code)
+        hint = f"<p>{escape(retell(error.hint, language))}" if error.hint else ""
+        why = f"<p><strong>{escape(retell(error.message, language))}</strong>{hint}"
+        return page(app, request, why + again, status_of(error))
+    return page(app, request, f"<p>{escape(translate(DONE, language, name=person.name))}")
 
 
-def _page(inside: str, status: int = 200) -> Response:
-    return Response(PAGE.format(inside=inside), status, media_type="text/html")
+def _form(language: str, code: str) -> str:
+    once, least, done = (escape(translate(text, language, least=str(LENGTHS[0]))) for text in (ONCE, LEAST, SET))
+    return (
+        f'<form method="post" action="/enter"><p>{once}<input type="hidden" name="code" value="{escape(code[:200])}">'
+        f'<label>{least}<input type="password" name="password" autocomplete="new-password" minlength="{LENGTHS[0]}" '
+        f"required autofocus></label><button>{done}</button></form>"
+    )
 
 
 def _given(request: Request, body: Credentials) -> SignIn:

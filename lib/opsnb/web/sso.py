@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from opsnb.base.errors import OpsnbError
-from opsnb.base.i18n import html_lang, language_of, mark, retell, translate
+from opsnb.base.i18n import mark, retell, translate
 from opsnb.control.app import App
 from opsnb.control.flows import lobby, outside, sso
 from opsnb.control.flows.lobby import Arrived
@@ -22,17 +22,13 @@ from opsnb.control.people.tokens import LIMITS, TokenKind
 from opsnb.web.acting import acting
 from opsnb.web.answers import status_of
 from opsnb.web.guard import COOKIE, address_of
+from opsnb.web.pages import page, reads
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
 KEPT = "opsnb_sso"  # what a browser has to bring back from the provider
 WAY = "/login/oidc"
 MOST_QUERY = 4096  # characters of one value
 FORM_FIELDS = 10
-STYLE = """:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:28em;margin:3em auto;padding:0 1em}
-input,button,code{font:inherit;width:100%;box-sizing:border-box;padding:.5em;margin:.2em 0 1em}
-code{display:block;font-family:ui-monospace,monospace;border:1px solid #888;overflow-wrap:anywhere;user-select:all}"""
-TITLE = mark("Sign in")
 SIGNED_IN = mark("You are signed in as {name}.")
 GO_ON = mark("Go on")
 AGAIN = mark("Begin again")
@@ -149,8 +145,8 @@ def _here(api: FastAPI, app: App) -> None:
 
         def made() -> Response:
             _, shown = sso.let_terminal_in(app.lobby, fields["ticket"])
-            words = translate(TYPE, _language(app, request))
-            return _page(app, request, f"<p>{escape(words)}<code>{escape(shown)}</code>")
+            words = translate(TYPE, reads(app, request))
+            return page(app, request, f"<p>{escape(words)}<code>{escape(shown)}</code>")
 
         return await asyncio.to_thread(_said, app, request, made)
 
@@ -162,7 +158,7 @@ async def _fields(request: Request) -> dict[str, str]:
 
 def _arrived(app: App, request: Request, arrived: Arrived) -> Response:
     """Return the page that says how it goes on; with a session's cookie where that was all."""
-    language, name = _language(app, request), arrived.person.name
+    language, name = reads(app, request), arrived.person.name
 
     def say(text: str, **values: str) -> str:
         return escape(translate(text, language, **values))
@@ -171,13 +167,13 @@ def _arrived(app: App, request: Request, arrived: Arrived) -> Response:
         field = (
             f'<label>{say(CODE)}<input name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus>'
         )
-        return _page(app, request, _form("code", arrived.ticket, field + "</label>", say(SEND)))
+        return page(app, request, _form("code", arrived.ticket, field + "</label>", say(SEND)))
     if arrived.ticket:
         words = f"<p><strong>{say(TERMINAL, name=name, label=arrived.label or '?')}</strong><p>{say(ONLY)}"
-        return _page(app, request, words + _form("terminal", arrived.ticket, "", say(LET)))
+        return page(app, request, words + _form("terminal", arrived.ticket, "", say(LET)))
     where = escape(arrived.next)
     link = f'<p><a href="{where}">{say(GO_ON)}</a>' if where else ""
-    answer = _page(app, request, f"<p>{say(SIGNED_IN, name=name)}{link}")
+    answer = page(app, request, f"<p>{say(SIGNED_IN, name=name)}{link}")
     answer.set_cookie(
         COOKIE, arrived.secret, max_age=int(LIMITS[TokenKind.SESSION]), path="/", httponly=True, samesite="strict",
         secure=_is_secure(app, request),
@@ -195,28 +191,11 @@ def _said(app: App, request: Request, made: Callable[[], Response]) -> Response:
     try:
         return made()
     except OpsnbError as error:
-        language = _language(app, request)
+        language = reads(app, request)
         hint = f"<p>{escape(retell(error.hint, language))}" if error.hint not in {"", lobby.AGAIN} else ""
         again = f'<p><a href="{WAY}">{escape(translate(AGAIN, language))}</a>'
         inside = f"<p><strong>{escape(retell(error.message, language))}</strong>{hint}{again}"
-        return _page(app, request, inside, status_of(error))
-
-
-def _page(app: App, request: Request, inside: str, status: int = 200) -> Response:
-    language = _language(app, request)
-    title = f"{escape(translate(TITLE, language))} · {escape(app.services.settings.name)}"
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    text = (
-        f'<!doctype html><html lang="{html_lang(language)}">{head}<title>{title}</title><style>{STYLE}</style>'
-        f"<h1>{title}</h1>{inside}</html>"
-    )
-    # A form sends its page's origin only where the referrer policy lets it: the guard wants to see it.
-    return Response(text, status, {"referrer-policy": "same-origin"}, media_type="text/html")
-
-
-def _language(app: App, request: Request) -> str:
-    wanted = request.headers.get("accept-language", "").split(",")[0].split(";")[0]
-    return language_of(wanted or app.services.settings.language)
+        return page(app, request, inside, status_of(error))
 
 
 def _is_secure(app: App, request: Request) -> bool:

@@ -29,7 +29,7 @@ from opsnb.control.flows.glass import Broken, covers, use
 from opsnb.control.flows.ground import Ground, Workspace
 from opsnb.control.flows.leave import leave_of
 from opsnb.control.flows.review import UNDER, WITHOUT
-from opsnb.control.flows.telling import tell
+from opsnb.control.flows.telling import tell, told_of
 from opsnb.control.flows.void import void
 from opsnb.control.ledger.events import RunClaimed
 from opsnb.control.ledger.events_claims import ClaimRefused
@@ -103,7 +103,7 @@ def by_hand(connection: Connection, ground: Ground, row: Row[Any], by: str, now:
         store.note(connection, row.id, LEAVE, {"source": found.source, "approvals": counting(grant, now)})
     if found.glass:
         use(connection, found.glass, row.id, row.request, Mode(row.mode), by, now)
-        store.note(connection, row.id, WITHOUT, {**found.glass.as_json(), "told": []})
+        _note_glass(connection, grant, row.id, found.glass)
     return None
 
 
@@ -148,7 +148,7 @@ def _tell(connection: Connection, case: Case, run: str, broken: Broken | None, n
     tell(connection, told, kind, case.row.id, run, now=now)
     names = sorted(case.who.name(person) for person in told)
     if broken is not None:
-        store.note(connection, run, WITHOUT, {**broken.as_json(), "told": names})
+        _note_glass(connection, case, run, broken)
     elif free:
         due = case.state(now).review_due
         policy = case.policy.name
@@ -160,6 +160,12 @@ def slot_of(connection: Connection, row: Row[Any], mode: Mode) -> str:
     same = [c for c in claims.of_request(connection, row.request) if c.mode == mode.value and c.run != row.id]
     attempts = sum(1 for c in same if mode is not Mode.UNDO or store.run_row(connection, c.run).undoes == row.undoes)
     return claims.slot_of(row.request, mode, str(row.undoes or ""), attempts)
+
+
+def _note_glass(connection: Connection, case: Case, run: str, broken: Broken) -> None:
+    """Keep for a run's record under which broken glass it began, and who was told when that was broken."""
+    told = sorted(case.who.name(person) for person in told_of(connection, broken.request, NoticeKind.GLASS))
+    store.note(connection, run, WITHOUT, {**broken.as_json(), "told": told})
 
 
 def stops(case: Case, ground: Ground, by: str, now: datetime, under: Broken | str = "") -> Iterator[Stop]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 WRONG = "name, password or code is wrong"
+ANOTHER = "ask an administrator for another"
 FIRST_SECONDS = 3600.0  # how long the first start's link is good
 VIA = {TokenKind.API: "token", TokenKind.SESSION: "session"}
 
@@ -170,7 +171,7 @@ def enter(
     with services.database.transaction() as connection:
         used = tokens.revoke(connection, token, now) if token else first.close(code, now)
         if not used:
-            raise NotSignedInError("this link was used already", hint="ask an administrator for another")
+            raise NotSignedInError("this link was used already", hint=ANOTHER)
         set_hash(connection, person, kept, now, by=person.id)
         throttle.succeeded(connection, now, address=address)
         history.note(connection, now, person.id, Way.LINK, address, Outcome.OK)
@@ -202,8 +203,8 @@ def _of_code(
     with services.database.transaction() as connection:
         try:
             token = tokens.known(connection, code, now, TokenKind.LINK)
-        except NotSignedInError as error:
-            problem = error
+        except NotSignedInError:
+            problem = NotSignedInError("this link is not valid: it was used, or its time is over", hint=ANOTHER)
         else:
             people = store.directory(connection)
             person = people.person(token.person)

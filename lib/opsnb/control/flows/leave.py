@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from opsnb.base.canonical import sha256
+from opsnb.base.canonical import digestible, sha256
 from opsnb.base.clock import stamp
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals.policy import GLASS, Policies, Policy
@@ -96,18 +96,17 @@ def leave(
     policy = policy_of(policies, action.value, Risk.CHANGE, hosts, {})
     if not policy.protected:
         return Leave(ok=True)
-    wanted = {str(row["name"]) for row in hosts}
     before = held_by(connection, policies, under, person, policy, hosts, now) if under else None
     if before and not before.why and before.until - now > SOON:
         return Leave(ok=True, until=before.until, source=under)
-    found = list(_held(connection, policies, person, action, wanted, now))
+    found = list(_held(connection, policies, person, action, hosts, now))
     if good := [held for held in (*found, *([before] if before else ())) if not held.why]:
         longest = max(good, key=lambda held: held.until)
         return Leave(ok=True, until=longest.until, source=longest.source)
     broken = None if under else covering(connection, policies, person, policy, hosts, now)
     if broken:
         return Leave(ok=True, until=broken.until, source=broken.request, glass=broken)
-    names = sorted(wanted)[:MAX_NAMED]
+    names = sorted({str(row["name"]) for row in hosts})[:MAX_NAMED]
     last = f"; {found[0].why}" if found else ""
     needed = f"policy {policy.name} protects {', '.join(names)}: '{action}' needs a grant{last}"
     hint = f"opsnb grant {action} {','.join(names)} --reason '...'"
@@ -137,7 +136,7 @@ def held_by(
     """Return until when one request, a grant or a broken glass, lets a person work on these hosts by hand."""
     case = open_case(connection, policies, source, now)
     if case.row.runbook != GLASS:
-        return held_as_grant(case, {str(row["name"]) for row in hosts}, now)
+        return held_as_grant(case, hosts, now)
     found = covers(connection, policies, source, person, policy, hosts, now)
     if isinstance(found, Broken):
         return Held(source=source, until=found.until)
@@ -155,7 +154,7 @@ def _without_role(
 
 
 def _held(
-    connection: Connection, policies: Policies, person: str, action: Action, wanted: set[str], now: datetime
+    connection: Connection, policies: Policies, person: str, action: Action, hosts: list[dict[str, Any]], now: datetime
 ) -> Iterator[Held]:
     """Yield what somebody holds or held for these hosts, the latest first."""
     mine = (store.requests.c.requester == person) & (store.requests.c.runbook == action.value)
@@ -164,23 +163,26 @@ def _held(
     )
     for request in rows.scalars().all():
         case = open_case(connection, policies, request, now)
-        if wanted <= {str(host["name"]) for host in case.body["hosts"]}:
-            yield held_as_grant(case, wanted, now)
+        if {str(row["name"]) for row in hosts} <= {str(host["name"]) for host in case.body["hosts"]}:
+            yield held_as_grant(case, hosts, now)
 
 
-def held_as_grant(case: Case, wanted: set[str], now: datetime) -> Held:
-    """Return until when a grant holds: from its last approval for its time, while its approvals count."""
+def held_as_grant(case: Case, hosts: list[dict[str, Any]], now: datetime) -> Held:
+    """Return until when a grant holds: from its last approval for its time, while its approvals count.
+
+    It is for hosts with all that was sealed of them: another address or key behind a name is another host.
+    """
     grant, state = f"grant {case.row.id}", case.state(now)
     since = max((a.at for a in state.approvals), default=case.subject.asked)
     until = since + timedelta(seconds=float(case.body["seconds"]))
     until = min(until, state.until) if state.until else until
+    there = [dict(host) for host in case.body["hosts"]]
+    others = sorted(str(row["name"]) for row in hosts if dict(digestible(row)) not in there)
     why = ""
-    if (
-        not case.asked
-        or sha256(case.row.body) != case.row.digest
-        or not wanted <= {str(host["name"]) for host in case.body["hosts"]}
-    ):
+    if not case.asked or sha256(case.row.body) != case.row.digest:
         why = f"{grant} is not what was asked for"
+    elif others:
+        why = f"{grant} does not cover {', '.join(others[:MAX_NAMED])} as it is now"
     elif state.status is not Status.APPROVED:
         why = f"{grant}: {state.reason}"
     elif not case.same_policy():

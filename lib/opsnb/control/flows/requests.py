@@ -110,7 +110,7 @@ def _leave(case: Case, now: datetime) -> dict[str, Any] | None:
     """Return until when a grant holds, or why it does not; ``None`` for every other request."""
     if case.row.runbook not in set(GRANTED):
         return None
-    held = held_as_grant(case, {str(host["name"]) for host in case.body["hosts"]}, now)
+    held = held_as_grant(case, case.body["hosts"], now)
     return {"until": None if held.why else stamp(held.until), "why": held.why}
 
 

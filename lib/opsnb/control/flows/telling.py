@@ -35,6 +35,13 @@ def tell(
     notices.tell(connection, found, now)
 
 
+def told_of(connection: Connection, request: str, kind: NoticeKind) -> frozenset[str]:
+    """Return the ids of those who were told of a request."""
+    table = notices.notices
+    here = (table.c.request == request) & (table.c.kind == kind.value)
+    return frozenset(connection.execute(select(table.c.person).where(here)).scalars().all())
+
+
 def able_to_approve(case: Case, now: datetime) -> frozenset[str]:
     """Return the ids of everybody who may approve a case by a right of their own, whoever asked for it."""
     return frozenset(p for p in case.directory.persons if not case.who.entitled(p, case.subject, now))
@@ -74,7 +81,7 @@ def mine(
             about = {"runbook": request.runbook, "by": there.name(request.requester)}
             said = {"number": row.number, "kind": row.kind, "request": row.request, "run": row.run or None}
             found.append({**said, **about, "at": row.at, "seen": row.seen})
-    return {"notices": found, "next": rows[-1].number if len(rows) >= min(most, notices.MAX_PAGE) else None}
+    return {"notices": found, "next": rows[-1].number if rows and len(rows) >= min(most, notices.MAX_PAGE) else None}
 
 
 def see(services: Services, actor: Actor, upto: int) -> dict[str, Any]:

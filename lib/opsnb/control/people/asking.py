@@ -68,8 +68,8 @@ def ask(
         connection.sock = _line(host, connection.port, ca if parts.scheme == "https" else None, seconds)
         with _until(connection.sock, seconds):
             connection.request("GET" if body is None else "POST", target, body, headers)
-            answer = connection.getresponse()
-            return Answer(status=answer.status, value=_read(url, answer))
+            with connection.getresponse() as answer:  # it holds the connection, and not all of it may have been read
+                return Answer(status=answer.status, value=_read(url, answer))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise AskingError(f"{url}: {type(error).__name__}: {error}") from error
     finally:

@@ -13,6 +13,7 @@ from opsnb.control.render import visible, words
 from opsnb.control.render.cells import OPEN_STATES
 from opsnb.control.render.visible import NOTHING
 
+MAX_NAMED = 12  # people who were told
 MAX_SHORT = 160  # characters of a value beside a failed check at the top
 NOT_ISOLATED = mark("Not isolated: the kernel could read and write whatever its user can.")
 
@@ -58,7 +59,8 @@ def alarm_of(record: Record, language: str) -> Alarm | None:
     def say(message: str, **values: object) -> Markup:
         return visible.text(translate(message, language, **values))
 
-    due, told = words.moment(str(found.get("review_due") or "")), ", ".join(map(str, found.get("told") or ()))
+    due, names = words.moment(str(found.get("review_due") or "")), [str(name) for name in found.get("told") or ()]
+    told = ", ".join(names[:MAX_NAMED]) + (f" (+{len(names) - MAX_NAMED})" if len(names) > MAX_NAMED else "")
     if glass := found.get("glass"):
         word, who, until = mark("BREAK-GLASS"), str(found.get("who", "")), words.moment(str(found.get("until", "")))
         lines = [

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from opsnb.base.i18n import CHINESE, ENGLISH, html_lang, language_of, mark, retell, translate
-from opsnb.control.records import Check, Record
+from opsnb.control.records import Check, Mode, Record
 from opsnb.control.render import visible, words
 from opsnb.control.render.banner import Alarm, Half, Point, alarm_of, half_of, notes_of, points_of
 from opsnb.control.render.cells import CellView, check_cells, views
@@ -102,13 +102,15 @@ def _about(record: Record, language: str) -> list[Row]:
     def say(message: str, **values: object) -> str:
         return translate(message, language, **values)
 
+    nobody = say("nobody") if record.without else ""
+    unapproved = record.mode is Mode.APPLY and not record.approvals and record.without
     rows = [
         (say("Runbook"), f"{record.runbook} · {record.title}", False),
         (say("Requested by"), record.requester, False),
         (say("Why"), record.why, False),
-        (say("Approved by"), "\n".join(_approval(row, language) for row in record.approvals), False),
+        (say("Approved by"), "\n".join(_approval(row, language) for row in record.approvals) or nobody, False),
         (say("Hosts"), "\n".join(_host(row) for row in record.hosts), True),
-        (say("Mode"), say(words.MODES[record.mode]), False),
+        (say("Mode"), say(words.UNAPPROVED_APPLY if unapproved else words.MODES[record.mode]), False),
         (say("Risk"), say(words.RISKS[record.risk]), False),
         (say("Started"), words.moment(record.started), False),
         (say("Ended"), words.moment(record.ended), False),

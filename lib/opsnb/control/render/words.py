@@ -53,6 +53,7 @@ MODES = {
     Mode.UNDO: mark("undo (carries out the inverse of an applied plan)"),
     Mode.RETRY: mark("retry (carries out what an application did not finish)"),
 }
+UNAPPROVED_APPLY = mark("apply (carries out the plan, which nobody approved)")
 RISKS = {
     Risk.READ: mark("read: changes nothing"),
     Risk.CHANGE: mark("change: can be undone"),

@@ -96,10 +96,10 @@ def of_tcp(client: Place, server: Place, others: Collection[int] = ()) -> Caller
     Raises:
         UntoldError: If it is this machine and nobody is seen to hold the connection.
     """
+    if not _of_this_machine(client[0]):
+        return None
     found = _socket(client, server)
     if found is None:
-        if not _of_this_machine(client[0]):
-            return None
         raise UntoldError("the connection was closed at its other end")
     inode, owner = found
     for _ in range(LOOKS):
@@ -207,10 +207,20 @@ def _written(address: Address, port: int, file: str) -> list[str]:
 
 
 def _of_this_machine(address: Address) -> bool:
+    """Whether an address is ours: it can be bound; where any address can, the way to it begins at itself."""
     if address.is_loopback:
         return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:  # nothing is sent: the system chooses the way
+    if address.is_link_local and address.version == 6:  # noqa: PLR2004  (bound on an interface only)
+        return address.packed.hex() in Path("/proc/self/net/if_inet6").read_text(encoding="ascii")
+    four = address.version == 4  # noqa: PLR2004  (the protocol's)
+    with socket.socket(socket.AF_INET if four else socket.AF_INET6, socket.SOCK_DGRAM) as probe:  # nothing is sent
+        try:
+            probe.bind((str(address), 0))
+            if Path(f"/proc/sys/net/ipv{address.version}/ip_nonlocal_bind").read_bytes().strip() == b"0":
+                return True
+        except OSError:
+            return False
+    with socket.socket(socket.AF_INET if four else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((str(address), 9))
         except OSError:
