@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from hypothesis import note
 from hypothesis import strategies as st
@@ -148,6 +149,7 @@ MUST = (
     "ground mended", "asked for a grant", "by hand", "by hand under a grant", "by hand under a glass", "by hand, begun",
     "by hand, refused for grant", "by hand, refused for role", "glass broken", "refused to break the glass",
 )  # fmt: skip
+HALF = 0.5
 INSTEAD = ("approve", "end", "say", "ask", "minute")  # where what was drawn finds nothing to do
 
 
@@ -156,10 +158,11 @@ class Machine(Claiming, RuleBasedStateMachine):
 
     @initialize(
         policy=st.sampled_from(POLICIES), kind=st.integers(0, 3), start=st.sampled_from(STARTS),
-        temper=st.sampled_from(sorted(TEMPERS)),
+        temper=st.sampled_from(sorted(TEMPERS)), luck=st.integers(0, 2**48 - 1),
     )  # fmt: skip
-    def begin(self, policy: str, kind: int, start: str, temper: str) -> None:
+    def begin(self, policy: str, kind: int, start: str, temper: str, luck: int) -> None:
         """Start anew: somebody has asked for something."""
+        self.luck, self.turn = luck, 0
         self.begin_anew(policy)
         self.temper = TEMPERS[temper]
         if temper == "glass":
@@ -167,14 +170,18 @@ class Machine(Claiming, RuleBasedStateMachine):
             self.another_policy("glass", back=False)
         self.ask("dora", "", start, kind)
 
-    @rule(
-        number=st.integers(0, 999), who=st.sampled_from(NAMES), other=st.sampled_from(PEOPLE), which=st.integers(0, 3),
-        pick=st.integers(0, 59), odd=st.integers(0, 59), flag=st.booleans(),
-    )  # fmt: skip
-    def step(self, *, number: int, who: str, other: str, which: int, pick: int, odd: int, flag: bool) -> None:
+    @rule(chance=st.integers(0, 2**48 - 1))
+    def step(self, *, chance: int) -> None:
         """Do one thing, of those that happen often in a history of this temper."""
-        name = self.temper[number % len(self.temper)]
-        before, drawn = self.steps, Drawn(who, other, which, pick, odd, flag)
+        # hypothesis likes small numbers, and the same ones again: what comes of one is another thing at each step
+        self.turn += 1
+        dice = Random(f"{self.luck} {self.turn} {chance}")  # noqa: S311
+        name = dice.choice(self.temper)
+        drawn = Drawn(
+            dice.choice(NAMES), dice.choice(PEOPLE), dice.randrange(4), dice.randrange(60), dice.randrange(60),
+            dice.random() < HALF,
+        )  # fmt: skip
+        before = self.steps
         for one in (name, *INSTEAD):
             note(f"{self.second} s: {one}")
             STEPS[one](self, drawn)

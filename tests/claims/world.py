@@ -27,6 +27,7 @@ from opsnb.control.flows import grant
 from opsnb.control.flows.ask import ask_in, set_start
 from opsnb.control.flows.case import open_case, policy_of
 from opsnb.control.flows.glass import break_in
+from opsnb.control.flows.machine import machine_key
 from opsnb.control.flows.people_record import record
 from opsnb.control.ledger.store import open_ledger
 from opsnb.control.people import changes
@@ -44,6 +45,7 @@ ROLES = (
     Role(id="stager", name="stager", grants=(Grant(action=Action.APPROVE, environments=("staging",)),)),
     Role(id="minor", name="minor", grants=(Grant(action=Action.APPROVE, risk=Risk.CHANGE),)),
 )
+KEY = machine_key()  # as a local host is sealed
 PLACES = {"web1": "prod", "web2": "prod", "s1": "staging"}
 # what is asked for: its runbook, its risk, its hosts, and whether its runs take turns
 KINDS = (
@@ -140,7 +142,7 @@ READ = {name: read_policies(config) for name, (config, _) in POLICIES.items()}
 
 def hosts_of(names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the sealed rows of hosts."""
-    return [{"name": n, "transport": "local", "environment": PLACES[n], "groups": ["web"], "key": "k"} for n in names]
+    return [{"name": n, "transport": "local", "environment": PLACES[n], "groups": ["web"], "key": KEY} for n in names]
 
 
 HOSTS = hosts_of(KINDS[0][2])

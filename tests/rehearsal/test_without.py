@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nobody import everybodys
 from opsnb.cli.workspace import make
 from places import OPSNB
 
@@ -147,12 +148,12 @@ def test_a_machine_without_sudo(tmp_path: Path) -> None:
 def test_a_machine_whose_directories_are_file_systems(tmp_path: Path) -> None:
     """Where /opt is a file system of its own, hosts have what lies there, and what they change there stays theirs."""
     make(tmp_path / "ws")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/here").write_text("the machine's\n", encoding="utf-8")
     script = (
         'mount --bind "$2" /opt; "$1" rehearse up --hosts 1 >/dev/null || exit 9; '
         'ssh -F .opsnb/rehearsal/ssh_config web1 "cat /opt/here; echo mine | sudo tee /opt/here"; "$1" rehearse down'
     )
-    done = apart(script, str(OPSNB), str(tmp_path / "data"), cwd=tmp_path / "ws")
-    assert done.stdout.splitlines()[:2] == ["the machine's", "mine"], done.stderr
-    assert (tmp_path / "data/here").read_text(encoding="utf-8") == "the machine's\n"
+    with everybodys() as data:  # on a disk: what is in memory alone is no part of a machine
+        (data / "here").write_text("the machine's\n", encoding="utf-8")
+        done = apart(script, str(OPSNB), str(data), cwd=tmp_path / "ws")
+        assert done.stdout.splitlines()[:2] == ["the machine's", "mine"], done.stderr
+        assert (data / "here").read_text(encoding="utf-8") == "the machine's\n"
