@@ -57,10 +57,10 @@ class Elsewhere:
         """Their variables."""
         return {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home)}
 
-    def opsnb(self, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def opsnb(self, *argv: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run the program as they do."""
         return subprocess.run(
-            [*self.through, *argv], cwd=self.home, env={**os.environ, **self.env}, input=given, capture_output=True,
+            [*self.through, *argv], cwd=self.home, env={**os.environ, **self.env, **env}, input=given, capture_output=True,
             text=True, check=False, timeout=120,
         )  # fmt: skip
 
@@ -214,6 +214,7 @@ def test_what_there_is_for_others(afar: Elsewhere) -> None:
     hidden, unknown = mia.opsnb("host", "show", "jump"), mia.opsnb("host", "show", "pump")
     assert (hidden.returncode, unknown.returncode) == (2, 2)
     assert hidden.stderr.replace("jump", "pump") == unknown.stderr
+    assert "没有名为“jump”的主机" in mia.opsnb("host", "show", "jump", LC_ALL="zh_CN.UTF-8").stderr
     assert "HST-004" in mia.opsnb("runbook", "list").stdout
     assert "NGX-" not in mia.opsnb("runbook", "list").stdout
     assert mia.opsnb("runbook", "show", "NGX-001").returncode == 2
