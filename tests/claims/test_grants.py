@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from claims.firm import Firm
+from opsnb.base.canonical import digestible
 from opsnb.base.clock import now
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.approvals.values import ActKind
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows.grant import ask_grant, require_grant
+from opsnb.control.flows.hosts import rows_of
 from opsnb.control.flows.seal import Asked
 from opsnb.control.people.values import Action
 
@@ -27,9 +30,9 @@ def _protected(firm: Firm) -> Iterator[None]:
     firm.services.policies = own
 
 
-def holds(firm: Firm, action: Action, host: str, *, minutes: float = 0, who: str = "dora") -> bool:
-    """Whether somebody may do that by hand on a host, some minutes from now."""
-    rows = [{"name": host, "environment": "prod"}]
+def holds(firm: Firm, action: Action, host: str, *, minutes: float = 0, who: str = "dora", **others: Any) -> bool:
+    """Whether somebody may do that by hand on a host, some minutes from now; ``others``: what is other of it."""
+    rows = [dict(digestible(row)) | others for row in rows_of(firm.services, host)]
     moment = now() + timedelta(minutes=minutes)
     actor = firm.actor(who)
     try:
@@ -56,6 +59,7 @@ def test_a_grant_from_asking_to_its_end(firm: Firm) -> None:
     assert not holds(firm, Action.SSH, "web1")
     assert not holds(firm, Action.EXEC, "web2")
     assert not holds(firm, Action.EXEC, "web1", who="bob")
+    assert not holds(firm, Action.EXEC, "web1", address="192.0.2.9")  # another host behind the same name
     firm.say("carol", request, ActKind.VETO)
     assert not holds(firm, Action.EXEC, "web1")
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import event, update
 
 from claims.firm import Firm
+from opsnb.base.canonical import digestible
 from opsnb.base.clock import now
 from opsnb.control.approvals.values import ActKind
 from opsnb.control.approvals.written import read_policies
@@ -23,6 +24,7 @@ from opsnb.control.flows.converse import sealed_body
 from opsnb.control.flows.execute import execute
 from opsnb.control.flows.glass import break_glass
 from opsnb.control.flows.grant import ask_grant
+from opsnb.control.flows.hosts import rows_of
 from opsnb.control.flows.leave import leave
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.watch import LOOK_SECONDS, Watch
@@ -322,7 +324,7 @@ class Sitting:
 
 def asked(firm: Firm, *, action: Action = Action.EXEC, minutes: float = 0, under: str = "") -> Any:
     """Return dora's leave to work by hand on web1, some minutes from now."""
-    rows = [{"name": "web1", "environment": "prod"}]
+    rows = [dict(digestible(row)) for row in rows_of(firm.services, "web1")]
     person = firm.actor("dora").person.id
     with firm.services.database.transaction() as connection:
         return leave(

@@ -146,7 +146,7 @@ def test_a_change_that_writes_here(other: OtherUser) -> None:
 def test_a_directory_that_the_user_may_not_write(other: OtherUser) -> None:
     """It is refused before anything is planned, with whose it is and what to do; closed later, the claim refuses it."""
     closed = prepared(other, 0, 0o755)
-    with pytest.raises(RefusedError, match=f"'{USER}' .* may not write to {closed} .*mode 0755") as caught:
+    with pytest.raises(RefusedError, match=f"'{USER}'.* may not write to {closed} .*mode 0755") as caught:
         other.submit("HST-020", values={"directory": str(closed)})
     assert caught.value.hint.startswith(f"chown {USER} {closed}")
     folder = prepared(other, account(USER).uid, 0o755)

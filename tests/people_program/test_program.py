@@ -25,7 +25,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         assert link, made.terminal
         assert made.browse("/enter", code=link[1], password=PASSWORD)[0] == 200
         status, page = made.browse("/enter", code=link[1], password=PASSWORD)
-        assert (status, "once" in link[0], "root" in page) == (401, False, False)
+        assert (status, "once" in link[0], "of root" in page) == (401, False, False)
         made.owner("user", "add", "bob", "--role", "approver")
         people = {"users": {name: {"roles": [role]} for name, role in PEOPLE.items() if name != "bob"}}
         (made.place.root / "people.yaml").write_text(json.dumps(people), encoding="utf-8")
