@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from claims import world
-from claims.history import NAMES, SEEN, must
+from claims.history import MOST, NAMES, SEEN, must
 from claims.oracle import BOT, DAY, Claimed
 from claims.saying import Saying
 from opsnb.base.errors import RefusedError
+from opsnb.control.approvals.values import ActKind
 from opsnb.control.flows.case import open_case
 from opsnb.control.flows.claim import begin_next
 from opsnb.control.flows.submit import _applied, let, queue, start_due_in
@@ -94,6 +95,28 @@ class Claiming(Saying):
         if pick % 2:
             self.claim()
 
+    def only_person_may_not(self, kind: int, pick: int) -> None:
+        """The only person left asks where the policy wants another one, and approves it all the same."""
+        who = ("dora", "anna")[pick % 2]
+        self.another_policy("never own", back=False)
+        self.ask(who, "", "asked", kind, MOST + 1)
+        own = [n for n, a in self.books.requests.items() if not a.seconds and a.requester == who and not a.sealed.own]
+        if not own:
+            return
+        self.books.active = {who, BOT}
+        self.change("left alone", *(changes.SetActive(person=n, active=n in {who, BOT}) for n in NAMES))
+        self.role(who, "approver", give=True)
+        SEEN["an own approval where the policy wants another"] += 1
+        if not self.say(own[-1], ActKind.APPROVE, who):
+            self.start_one(own[-1], who)
+
+    def stray_and_claim(self, which: int, pick: int) -> None:
+        """An approval of another plan was kept, and what it is taken for is in the queue."""
+        request = self.pick_open(which)
+        self.stray(request, pick)
+        self.put_in_line(request, Mode.APPLY, "dora", "")
+        self.claim()
+
     def queue_by_hand(self, who: str, host: str) -> None:
         """A run by hand stands in the queue, looked at by nobody."""
         self.second += 1
@@ -165,7 +188,7 @@ class Claiming(Saying):
                 expected.add(request)
         with self.database.transaction() as connection:
             begun = start_due_in(connection, self.ground, self.now)
-        assert {request for request, _ in begun} == expected
+        assert {request for request, _ in begun} == expected, f"due were {sorted(expected)}, and {begun} began"
         assert len(begun) == len(expected)
         for request, run in begun:
             self.queued.append((run, request, Mode.APPLY, self.books.requests[request].requester, ""))
@@ -178,7 +201,7 @@ class Claiming(Saying):
         line = [one for one in self.queued if not (held and self.turns(one[1]))]
         with self.database.transaction() as connection:
             run = begin_next(connection, self.ground, self.now)
-            assert run == (line[0][0] if line else None)
+            assert run == (line[0][0] if line else None), f"run {run} began, and the line is {line}"
             if run is None:
                 SEEN["waited for a lock"] += bool(self.queued)
                 return
@@ -216,7 +239,7 @@ class Claiming(Saying):
             self.books.requests[glass].under.append((one, request))
             SEEN["by hand under a glass"] += 1
         if refused:
-            assert refused[-1]["cause"] in against
+            assert refused[-1]["cause"] in against, f"by hand refused ({refused[-1]}), against {against}"
             self.seen(f"by hand, refused for {refused[-1]['cause']}")
         else:
             self.seen("by hand, begun")
@@ -237,7 +260,8 @@ class Claiming(Saying):
             assert not against, f"{one.mode} of {request} was let through, against {against}"
             names = [(s.who, s.voice) for s in self.books.counted(asked, self.second)]
             given = {w if w == v else f"{w} on behalf of {v}" for w, v in names}
-            assert {row["who"] for row in claim.approvals} == (given if self.books.flow(asked) else set())
+            kept = {row["who"] for row in claim.approvals}
+            assert kept == (given if self.books.flow(asked) else set()), f"{kept} let {request} through, not {given}"
             asked.claimed.append(one)
             self.seen(f"granted: {one.mode}" + (" under a glass" if usual else ""))
             if usual:

@@ -87,7 +87,8 @@ class History:
             )
             for a in approvals.acts_of(connection, request)[len(asked.said):]
         ]  # fmt: skip
-        assert sorted(found, key=lambda s: s.key) == sorted(expected, key=lambda s: s.key)
+        found.sort(key=lambda s: s.key)
+        assert found == (wanted := sorted(expected, key=lambda s: s.key)), f"kept {found}, and not {wanted}"
         asked.said += found
         for one in found:
             self.seen(f"act {one.kind}" + (" on behalf" if one.voice != one.who else ""))

@@ -64,6 +64,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "leave": lambda m, d: m.leave(d.who, active=d.odd % 3 != 0),
     "alone": lambda m, d: m.left_alone("dora" if d.flag else "anna", d.pick % 3, roles=d.odd % 2 == 0),
     "only person": lambda m, d: m.only_person(d.which, d.pick),
+    "never own": lambda m, d: m.only_person_may_not(d.which, d.pick),
     "role": lambda m, d: m.role(d.who, d.one(ROLES), give=d.odd % 3 != 0),
     "leader": lambda m, d: m.leader(d.other if d.odd else ""),
     "delegate": lambda m, d: m.delegate(
@@ -84,6 +85,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "say": lambda m, d: m.say_well(d.which, d.one(SAYING), d.odd),
     "tempt": lambda m, d: m.tempt(d.which, d.pick),
     "approve": lambda m, d: m.approve(d.which, d.pick),
+    "stray": lambda m, d: m.stray_and_claim(d.which, d.pick),
     "lapse": lambda m, _: m.lapse(),
     "usual": lambda m, d: m.usual(d.which, d.pick, d.odd_one(("dora", "dora", "anna", BOT))),
     "again": lambda m, d: m.again(
@@ -116,11 +118,11 @@ USUAL = (
 )  # fmt: skip
 TEMPERS: dict[str, tuple[str, ...]] = {
     "calm": USUAL,
-    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "leader", "act", "tempt", *["start"] * 3),
+    "people": (*USUAL, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "never own", "leader", "act", "tempt", *["start"] * 3),
     "delegates": (*USUAL, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["tempt"] * 4,
                   "act"),
-    "policies": (*USUAL, *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
-    "words": (*USUAL, *["say"] * 6, *["act"] * 5, *["tempt"] * 3, "plan anew", "approve", "lapse"),
+    "policies": (*USUAL, "stray", *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
+    "words": (*USUAL, "stray", *["say"] * 6, *["act"] * 5, *["tempt"] * 3, "plan anew", "approve", "lapse"),
     "time": (*USUAL, *["wait"] * 5, *["lapse"] * 3, *["due"] * 3, "approve", "say"),
     "starts": (*["ask"] * 3, *["approve"] * 6, *["due"] * 5, *["claim"] * 4, *["end"] * 2, *["start"] * 3, "wait",
                "policy", "leave"),
@@ -143,7 +145,8 @@ MUST = (
     *(f"ended: {m} {v}" for m in ("apply", "undo", "retry") for v in (Verdict.DONE, Verdict.FAILED)),
     *(f"asked, to start {start}" for start in set(STARTS)), "was started: approved", "was started: time", "started",
     "started by the only person", "started what had expired", "started under a glass", "refused to start", "a freeze held a start back",
-    "waiting for a start ended", "waited for a lock", "granted by the requester's own approval", "the clock was asked",
+    "waiting for a start ended", "waited for a lock", "granted by the requester's own approval",
+    "an own approval where the policy wants another", "an approval of another plan was kept", "the clock was asked",
     "asked for an author's notebook", "delegate added", "delegate ended", "delegate of a requester", "another policy",
     "left", "came back", "left alone", "all came back", "role given", "role taken", "another leader", "ground moved",
     "ground mended", "asked for a grant", "by hand", "by hand under a grant", "by hand under a glass", "by hand, begun",

@@ -9,7 +9,7 @@ from claims.history import MOST, PEOPLE, SEEN, History, must
 from claims.oracle import BOT, Asked, Said
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals import store as approvals
-from opsnb.control.approvals.values import ActKind
+from opsnb.control.approvals.values import Act, ActKind
 from opsnb.control.flows.approve import Deed, act_in, lapse
 from opsnb.control.flows.grant import ask_grant, require_grant
 from opsnb.control.people.values import Action
@@ -19,10 +19,10 @@ from opsnb.control.runs import store
 class Saying(History):
     """What people say."""
 
-    def ask(self, who: str, author: str, start: str, kind: int) -> None:
+    def ask(self, who: str, author: str, start: str, kind: int, most: int = MOST) -> None:
         """A request is sealed, planned and asked for."""
         self.second += 1
-        if len(self.books.requests) >= MOST:
+        if len(self.books.requests) >= most:
             return
         self.number += 1
         request, authors = f"q{self.number}", frozenset({author} - {""})
@@ -46,6 +46,9 @@ class Saying(History):
     def plan_anew(self, which: int) -> None:
         """A request that nothing was done with gets another plan, and is asked for again."""
         request = self.pick(which)
+        back = [n for n, a in self.books.requests.items() if not a.seconds and a.of("return")]
+        if back and which % 2:
+            request = back[-1]  # what its return said is about a plan that it has no more
         asked = self.books.requests[request]
         if asked.claimed or asked.wrong or any(q[1] == request for q in (*self.queued, *self.running)):
             return
@@ -134,6 +137,21 @@ class Saying(History):
                 self.end_delegation(number)  # which hides nothing
         self.say(request, ActKind.APPROVE, who, behalf)
 
+    def stray(self, request: str, pick: int) -> None:
+        """An approval of another plan stands in the database after the asking, as a defect would leave it."""
+        asked, able = self.books.requests[request], self.books.able(request, self.second)
+        if not able:
+            return
+        who, voice = able[pick % len(able)]
+        step, _ = self.books.chosen(who, voice, asked, self.second)
+        with self.database.transaction() as connection:
+            approvals.keep(connection, request, Act(
+                kind=ActKind.APPROVE, person=who, at=self.now, request=store.request_row(connection, request).digest,
+                plan="e" * 64, step=step.name, on_behalf_of="" if voice == who else voice,
+            ))  # fmt: skip
+        asked.said.append(Said("approve", who, voice, self.second, "e" * 64, step.name))
+        self.seen("an approval of another plan was kept")
+
     def approve(self, which: int, pick: int) -> None:
         """Somebody who may approves."""
         self.approve_well(self.pick_open(which), pick)
@@ -180,7 +198,7 @@ class Saying(History):
             request = ask_grant(services, person, Action.EXEC, hosts, "because", asked.seconds)
         own = self.books.alone() and rules.own
         able = self.books.may(who, "approve", asked)
-        assert bool(request) == (wanted and (able or not own))
+        assert bool(request) == (wanted and (able or not own)), f"{who} asked for a grant on {hosts}: {request or 'no'}"
         if not request:
             return
         self.books.requests[request] = asked

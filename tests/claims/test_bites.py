@@ -337,6 +337,6 @@ def test_the_machine_finds(name: str, database: Database, monkeypatch: Patch) ->
     )  # fmt: skip
     with pytest.raises((AssertionError, IntegrityError)) as found:
         run_state_machine_as_test(seed(1)(Mutated), settings=how)
-    said = str(found.value).splitlines()[0][:100]
+    said = (str(found.value) or str(found.traceback[-1].statement)).splitlines()[0][:100]
     keep(mutation=name, histories=len(begun), said=said)
     print(f"{len(begun):6} histories  {name}: {said}")  # noqa: T201  (shown by pytest -s)
