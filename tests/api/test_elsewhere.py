@@ -36,10 +36,14 @@ class Elsewhere:
         self.home = self.served.home
         self.name = self.served.place.json("whoami")["user"]
         self.goal = Path(tempfile.mkdtemp(dir="/var/tmp"))
-        link = self.served.place.client.post(f"/api/users/{self.name}/link")
+        self.enter(self.name)
+
+    def enter(self, name: str) -> None:
+        """Sign in with a password of one's own, by a link."""
+        link = self.served.place.client.post(f"/api/users/{name}/link")
         self.served.ask("POST", "/api/enter", {"code": link["code"], "password": PASSWORD})
         ca = ("--ca", str(self.served.cert))
-        done = self.opsnb("login", self.served.url, "--user", self.name, "--password-stdin", *ca, given=PASSWORD + "\n")
+        done = self.opsnb("login", self.served.url, "--user", name, "--password-stdin", *ca, given=PASSWORD + "\n")
         assert done.returncode == 0, done.stderr
 
     @property
@@ -53,10 +57,10 @@ class Elsewhere:
         """Their variables."""
         return {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home)}
 
-    def opsnb(self, *argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def opsnb(self, *argv: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run the program as they do."""
         return subprocess.run(
-            [*self.through, *argv], cwd=self.home, env={**os.environ, **self.env}, input=given, capture_output=True,
+            [*self.through, *argv], cwd=self.home, env={**os.environ, **self.env, **env}, input=given, capture_output=True,
             text=True, check=False, timeout=120,
         )  # fmt: skip
 
@@ -108,7 +112,15 @@ def test_cp_to_a_host_and_back(afar: Elsewhere) -> None:
         (("cp", "nothing.bin", "localhost:/var/tmp", "--yes"), "No such file"),
         *(
             (tuple(words.split()), "are not here")
-            for words in ("up", "doctor", "host add x 192.0.2.1", "host list", "runbook list", "audit verify")
+            for words in (
+                "up",
+                "doctor",
+                "host add x 192.0.2.1",
+                "host check x",
+                "host export",
+                "runbook lint",
+                "audit verify",
+            )
         ),
         (("run", "HST-006", "-p", "files=/etc/hostname", "-p", "directory=/var/tmp"), "control plane's machine"),
     ],
@@ -149,6 +161,70 @@ def test_only_what_the_manifest_lists_is_handed_out(afar: Elsewhere) -> None:
     for name in ("../../../../../.opsnb/token", "manifest.json", "/etc/hostname", "files", "", "run.html/../run.html"):
         assert afar.served.ask("GET", path + name, **held)[0] == 404, name
     assert afar.served.ask("GET", path + "run.html")[0] == 401
+
+
+class Colleague(Elsewhere):
+    """Somebody else, signed in from a home of their own, who may read where ``may`` says."""
+
+    def __init__(self, afar: Elsewhere, name: str, may: str) -> None:
+        self.served, self.name = afar.served, name
+        self.home = afar.home.parent / name
+        self.home.mkdir()
+        for argv in (("role", "add", f"{name}s", "--may", may), ("user", "add", name, "--role", f"{name}s")):
+            done = self.served.place.opsnb(*argv)
+            assert done.returncode == 0, done.stderr
+        self.enter(name)
+
+
+INVENTORY = """
+groups: {web: {hosts: [web1], via: jump, user: www}}
+hosts:
+  jump: {address: 192.0.2.9, environment: prod}
+  web1: {environment: test, port: 2222, labels: {role: nginx}, variables: {a: [1, "é"]}}
+"""
+NEW = "  web2: {environment: test}\n"
+READS = (
+    "host list", "host list web&!jump --json", "host show web1", "host show web1 --json",
+    "runbook list", "runbook list --json", "runbook show hst-004", "runbook show runbooks/plain.ipynb --json",
+)  # fmt: skip
+
+
+def test_what_there_is(afar: Elsewhere) -> None:
+    """Hosts and runbooks are told as on the control plane's machine, with --json too; what is not there exits alike."""
+    place = afar.served.place
+    (place.root / "inventory.yaml").write_text(INVENTORY, encoding="utf-8")
+    place.add("plain", "1")
+    place.add("bad", "1", front="id: nothing")
+    for argv in (words.split() for words in READS):
+        near, far = place.opsnb(*argv), afar.opsnb(*argv)
+        assert (near.returncode, near.stderr) == (0, ""), near.stderr
+        assert (far.returncode, far.stdout, far.stderr) == (0, near.stdout, ""), argv
+    for argv in (("host", "show", "web9"), ("runbook", "show", "HST-999")):
+        near, far = place.opsnb(*argv), afar.opsnb(*argv)
+        assert (near.returncode, far.returncode) == (2, 2), far.stderr
+        assert near.stderr.splitlines()[0] == far.stderr.splitlines()[0]
+
+
+def test_what_there_is_for_others(afar: Elsewhere) -> None:
+    """Who may read one environment sees its hosts; what is unknown and what is not theirs is told alike; what holds."""
+    place = afar.served.place
+    (place.root / "inventory.yaml").write_text(INVENTORY, encoding="utf-8")
+    mia = Colleague(afar, "mia", "read HST-* in test")
+    assert [row["name"] for row in json.loads(mia.opsnb("host", "list", "--json").stdout)["hosts"]] == ["web1"]
+    hidden, unknown = mia.opsnb("host", "show", "jump"), mia.opsnb("host", "show", "pump")
+    assert (hidden.returncode, unknown.returncode) == (2, 2)
+    assert hidden.stderr.replace("jump", "pump") == unknown.stderr
+    assert "没有名为“jump”的主机" in mia.opsnb("host", "show", "jump", LC_ALL="zh_CN.UTF-8").stderr
+    assert "HST-004" in mia.opsnb("runbook", "list").stdout
+    assert "NGX-" not in mia.opsnb("runbook", "list").stdout
+    assert mia.opsnb("runbook", "show", "NGX-001").returncode == 2
+    (place.root / "inventory.yaml").write_text(INVENTORY + NEW, encoding="utf-8")
+    for who in (afar, mia):  # two people by now: the files of a moment ago hold
+        assert "web2" not in who.opsnb("host", "list").stdout
+    assert "web2" in place.opsnb("host", "list").stdout
+    done = place.opsnb("activate", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "web2" in mia.opsnb("host", "list").stdout
 
 
 def test_ssh(afar: Elsewhere) -> None:

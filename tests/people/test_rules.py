@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsnb.control.people.rules import Directory, decide, may
+from opsnb.control.people.rules import Directory, decide, may, may_partly
 from opsnb.control.people.values import PEOPLE_ONLY, Action, Actor, Decision, Grant, Kind, Role, Site, Target
 from opsnb.control.records import Risk
 from people.crowd import (
@@ -60,6 +60,20 @@ def test_a_service_account_never_decides(directory: Directory, who: str, action:
     mighty = replace(directory, memberships=dict.fromkeys(IDS, ("administrator",)))
     if directory.is_bot(who):
         assert not may(mighty, who, action, what, NOW).ok
+
+
+@given(DIRECTORIES, WHO, ACTIONS, TARGETS)
+def test_what_one_may_one_may_partly(directory: Directory, who: str, action: Action, what: Target) -> None:
+    """A list shows every host and runbook with which one may do something, and none to who may do it nowhere."""
+    actor = Actor(person=replace(person(1), id=who))
+    if action is not Action.APPROVE and may(directory, who, action, what, NOW).ok:
+        for left_open in (what, replace(what, runbook=""), replace(what, sites=()), Target()):
+            assert may_partly(directory, actor, action, left_open)
+    if may_partly(directory, actor, action, what):
+        held = [grant for role in directory.roles_of(who) for grant in role.grants if grant.action is action]
+        assert held
+        assert directory.is_active(who)
+        assert not may_partly(directory, replace(actor, scopes=frozenset()), action, what)
 
 
 @given(DIRECTORIES, WHO, ACTIONS, TARGETS, SITES)

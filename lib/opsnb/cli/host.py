@@ -1,10 +1,14 @@
-"""``opsnb host``: the inventory from the command line. What reads and writes files needs no control plane."""
+"""``opsnb host``: the inventory from the command line. What reads and writes files needs no control plane.
+
+Where the workspace lies elsewhere, list and show ask its control plane.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -12,7 +16,10 @@ from opsnb.base.errors import UsageError
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
-from opsnb.cli.output import here, json_option, print_json, safe, table
+from opsnb.cli.output import asked, here, json_option, print_json, safe, table, workspace
+
+if TYPE_CHECKING:
+    from opsnb.base.workspace import Workspace
 
 TARGET = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<address>\[[^\]]+\]|[^:\s]+|[0-9A-Fa-f:]{2,}(?:%\S+)?)(?::(?P<port>\d+))?"
@@ -30,14 +37,20 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
-    """List the hosts that SELECTOR chooses; all without one."""
-    from opsnb.fleet.inventory import load
+    """List the hosts that SELECTOR chooses; all without one. From elsewhere: of those that one may see there."""
+    from opsnb.fleet.inventory import load, row_of
 
-    inventory = load(here(ctx).root)
-    names = inventory.select(selector) if selector else tuple(inventory.hosts)
-    hosts = [inventory.host(name) for name in names]
+    place = workspace(ctx)
+    if place.url:
+        hosts = _afar(place, selector)
+    else:
+        inventory = load(place.root)
+        hosts = [row_of(inventory, name) for name in (inventory.select(selector) if selector else inventory.hosts)]
     if as_json:
-        print_json({"hosts": [_value(inventory, host.name) for host in hosts]})
+        print_json({"hosts": hosts})
+        return
+    if not hosts and place.url:
+        click.echo("no hosts there that you may see", err=True)
         return
     if not hosts:
         click.echo("no hosts yet; add the first: opsnb host add NAME USER@ADDRESS   or opsnb init --from-ssh-config")
@@ -45,8 +58,9 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
     table(
         ("HOST", "ADDRESS", "USER", "VIA", "ENV", "GROUPS", "LABELS", "KEY"),
         [
-            (h.name, _where(h), h.user or "-", h.via or "-", h.environment or "-", ",".join(h.groups) or "-",
-             ",".join(f"{k}={v}" for k, v in h.labels.items()) or "-", _key(h))
+            (h["name"], _where(h), h.get("user", "-"), _via(h) or "-", h.get("environment", "-"),
+             ",".join(h.get("groups", ())) or "-",
+             ",".join(f"{k}={v}" for k, v in h.get("labels", {}).items()) or "-", _key(h))
             for h in hosts
         ],
     )  # fmt: skip
@@ -58,38 +72,47 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, host: str, as_json: bool) -> None:
     """Show a host: everything that holds for it, and which group it comes from."""
-    from opsnb.fleet.inventory import fingerprint, load
+    from opsnb.fleet.inventory import load, shown
     from opsnb.fleet.inventory.edit import references
 
-    root = here(ctx).root
-    inventory = load(root)
-    found = inventory.host(host)
-    named_by = references(root, inventory, host)
-    services = [name for name in inventory.services if host in inventory.hosts_of(name)]
+    place = workspace(ctx)
+    if place.url:
+        found = asked(place, f"/api/hosts/{quote(host, safe='')}")
+    else:
+        inventory = load(place.root)
+        found = shown(inventory, host, references(place.root, inventory, host))
     if as_json:
-        origins = {"origins": dict(found.origins), "file": found.path, "line": found.line}
-        print_json(_value(inventory, host) | origins | {"services": services, "referred_to_by": named_by})
-        return
-    click.echo(click.style(found.name, bold=True) + f"  {_where(found)}  {found.transport}")
-    click.echo(f"  file  {found.path} line {found.line}" if found.path else "  this machine; it stands in no file")
-    lines = [(name, getattr(found, name), name) for name in SHOWN if getattr(found, name) not in {"", "none"}]
-    lines += [(f"label {key}", value, f"labels.{key}") for key, value in found.labels.items()]
+        print_json(found)
+    else:
+        _tell(found)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    """Print a host for people."""
+    from opsnb.fleet.inventory import fingerprint
+
+    click.echo(click.style(found["name"], bold=True) + safe(f"  {_where(found)}  {found['transport']}"))
+    file, line = found["file"], found["line"]
+    click.echo(safe(f"  file  {file} line {line}") if file else "  this machine; it stands in no file")
+    plain = {**found, "via": _via(found) or "none"}
+    lines = [(name, plain[name], name) for name in SHOWN if plain.get(name, "none") != "none"]
+    lines += [(f"label {key}", value, f"labels.{key}") for key, value in found.get("labels", {}).items()]
     lines += [
         (f"variable {key}", json.dumps(value, ensure_ascii=False), f"variables.{key}")
-        for key, value in found.variables.items()
+        for key, value in found.get("variables", {}).items()
     ]
-    lines += [(f"{purpose} with", name, "credential") for purpose, name in found.credential.items()]
+    lines += [(f"{purpose} with", name, "credential") for purpose, name in found.get("credential", {}).items()]
     for title, value, field in lines:
-        origin = f"   (from group {found.origins[field]})" if field in found.origins else ""
+        origin = f"   (from group {found['origins'][field]})" if field in found["origins"] else ""
         click.echo(safe(f"  {title}  {value}{origin}"))
-    for title, names in (("groups", found.groups), ("services", services)):
-        if names:
+    for title in ("groups", "services"):
+        if names := found.get(title):
             click.echo(f"  {title}  {', '.join(names)}")
-    for line in found.keys:
-        click.echo(f"  key  {line.split()[0]}  {fingerprint(line)}")
-    if found.transport == "ssh" and not found.keys:
-        click.echo(f"  no key is pinned, so nothing connects to it yet: opsnb host trust {found.name}")
-    for who in named_by:
+    for pinned in found.get("keys", ()):
+        click.echo(f"  key  {pinned.split()[0]}  {fingerprint(pinned)}")
+    if not found["pinned"]:
+        click.echo(f"  no key is pinned, so nothing connects to it yet: opsnb host trust {found['name']}")
+    for who in found["referred_to_by"]:
         click.echo(safe(f"  referred to by {who}"))
 
 
@@ -123,7 +146,7 @@ def add(
     as_json: bool,
 ) -> None:
     """Write a new host into the inventory; comments and all else in the file stay."""
-    from opsnb.fleet.inventory import load
+    from opsnb.fleet.inventory import load, row_of
     from opsnb.fleet.inventory.edit import add_host
 
     root = here(ctx).root
@@ -136,7 +159,7 @@ def add(
     file = add_host(root, name, {k: v for k, v in fields.items() if v not in ("", {})}, groups, key_file=key_file)
     inventory = load(root)
     if as_json:
-        print_json(_value(inventory, name) | {"file": file})
+        print_json(row_of(inventory, name) | {"file": file})
         return
     host = inventory.host(name)
     click.echo(f"added {name} to {file}")
@@ -162,22 +185,35 @@ for one in (check, trust, facts, import_hosts, export_hosts):
     command.add_command(one)
 
 
-def _value(inventory: Any, name: str) -> dict[str, Any]:
-    host = inventory.host(name)
-    return dict(inventory.row(name)) | {"pinned": bool(host.keys) or host.transport != "ssh"}
+def _afar(place: Workspace, selector: str) -> list[dict[str, Any]]:
+    """Return all pages of the hosts that a selector chooses elsewhere."""
+    found: list[dict[str, Any]] = []
+    query = {"selector": selector} if selector else {}
+    while True:
+        page = asked(place, "/api/hosts", **query)
+        found += page["hosts"]
+        if not page["next"]:
+            return found
+        query["after"] = page["next"]
 
 
-def _where(host: Any) -> str:
-    if host.transport != "ssh":
-        return str(host.container or host.transport)
-    shown = f"[{host.address}]" if ":" in host.address else host.address
-    return f"{shown}:{host.port}" if host.port != 22 else str(host.address)  # noqa: PLR2004 - the port of ssh
+def _where(host: dict[str, Any]) -> str:
+    if host["transport"] != "ssh":
+        return str(host.get("container") or host["transport"])
+    address, port = host["address"], host["port"]
+    shown = f"[{address}]" if ":" in address else address
+    return f"{shown}:{port}" if port != 22 else str(address)  # noqa: PLR2004 - the port of ssh
 
 
-def _key(host: Any) -> str:
-    if host.transport != "ssh":
+def _via(host: dict[str, Any]) -> str:
+    """Return the name of the jump host before a host; empty without one."""
+    return str(host["via"][-1]["name"]) if host.get("via") else ""
+
+
+def _key(host: dict[str, Any]) -> str:
+    if host["transport"] != "ssh":
         return "-"
-    return "pinned" if host.keys else "none"
+    return "pinned" if host["pinned"] else "none"
 
 
 def _target(name: str, target: str) -> dict[str, Any]:

@@ -61,6 +61,13 @@ def here(ctx: click.Context) -> Workspace:
     return found
 
 
+def asked(place: Workspace, path: str, /, **query: Any) -> Any:
+    """Return what the control plane of a workspace elsewhere answers to a GET."""
+    from opsnb.client import Client
+
+    return Client(place).get(path, **query)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")

@@ -1,21 +1,24 @@
-"""``opsnb runbook``: list, show and lint read the files themselves and need no control plane; new, test: authoring."""
+"""``opsnb runbook``: list, show and lint read the files themselves and need no control plane; new, test: authoring.
+
+Where the workspace lies elsewhere, list and show ask its control plane.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
 from opsnb.base.errors import NotFoundError
 from opsnb.cli import authoring
-from opsnb.cli.output import here, json_option, print_json, safe, table
+from opsnb.cli.output import asked, here, json_option, print_json, safe, table, workspace
 
 if TYPE_CHECKING:
-    from opsnb.base.parameters import Parameter
-    from opsnb.control.catalog import Catalog, Finding, Runbook
+    from opsnb.base.workspace import Workspace
+    from opsnb.control.catalog import Catalog, Finding
 
 
 @click.group("runbook")
@@ -31,26 +34,25 @@ command.add_command(authoring.test)
 @json_option
 @click.pass_context
 def list_runbooks(ctx: click.Context, as_json: bool) -> None:
-    """List what can run, and what is broken and why."""
-    catalog = _catalog(ctx)
+    """List what can run, and what is broken and why; from elsewhere what one may see there."""
+    place = workspace(ctx)
+    value = asked(place, "/api/runbooks") if place.url else _catalog(ctx).as_json()
     if as_json:
-        rows = [r.summary() for r in catalog.runbooks]
-        built_in = [r.summary() for r in catalog.built_in]
-        print_json({"runbooks": rows, "built_in": built_in, "broken": [b.as_json() for b in catalog.broken]})
+        print_json(value)
         return
-    if not catalog.runbooks and not catalog.broken:
+    if not value["runbooks"] and not value["broken"]:
         click.echo("there are no notebooks under runbooks/; these come with opsnb", err=True)
     table(
         ("ID", "TITLE", "RISK", "OWNER", "PATH"),
         [
-            (r.id or "-", r.title, r.risk.value, r.front.owner if r.front else "-", r.path)
-            for r in (*catalog.runbooks, *catalog.built_in)
+            (r["id"] or "-", r["title"], r["risk"], r["owner"] or "-", r["path"])
+            for r in (*value["runbooks"], *value["built_in"])
         ],
     )
-    for broken in catalog.broken:
-        click.echo(click.style("broken ", fg="red", bold=True) + safe(broken.error.message))
-        if broken.error.hint:
-            click.echo(f"  → {safe(broken.error.hint)}")
+    for broken in value["broken"]:
+        click.echo(click.style("broken ", fg="red", bold=True) + safe(broken["error"]))
+        if broken["hint"]:
+            click.echo(f"  → {safe(broken['hint'])}")
 
 
 @command.command("show")
@@ -59,21 +61,20 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show one runbook, by id or path: its facts and its parameters."""
-    runbook = _catalog(ctx).find(name, str(Path.cwd()))
+    place = workspace(ctx)
+    value = _afar(place, name) if place.url else _catalog(ctx).find(name, str(Path.cwd())).as_json()
     if as_json:
-        print_json(runbook.as_json())
+        print_json(value)
         return
-    click.echo(click.style(f"{safe(runbook.id or '-')}  {safe(runbook.title)}", bold=True))
-    for fact, value in _facts(runbook).items():
-        click.echo(f"  {fact.ljust(10)} {safe(value)}")
+    click.echo(click.style(f"{safe(value['id'] or '-')}  {safe(value['title'])}", bold=True))
+    for fact, words in _facts(value).items():
+        click.echo(f"  {fact.ljust(10)} {safe(words)}")
     click.echo()
-    if not runbook.parameters:
+    if not value["takes"]:
         click.echo("It takes no parameters.")
         return
-    table(
-        ("PARAMETER", "TYPE", "DEFAULT", "CONSTRAINTS", "LABEL"),
-        [(p.name, str(p.type), _default(p), constraints(p), p.label) for p in runbook.parameters],
-    )
+    names = ("name", "type", "default", "constraints", "label")
+    table(("PARAMETER", "TYPE", "DEFAULT", "CONSTRAINTS", "LABEL"), [[p[n] for n in names] for p in value["takes"]])
 
 
 @command.command("lint")
@@ -105,24 +106,6 @@ def lint(ctx: click.Context, paths: tuple[str, ...], strict: bool, explain: str,
         click.echo(safe(str(finding)))
     click.echo(f"{authoring.tally(found)} in {count} notebook{'s'[: count != 1]}", err=True)
     return code
-
-
-def constraints(parameter: Parameter) -> str:
-    """Return what a parameter's values are held to, in words."""
-    low, high = parameter.minimum, parameter.maximum
-    said = re.search(rf"(?<!\w){re.escape(parameter.unit)}(?!\w)", parameter.label)  # the label may name the unit
-    unit = f" {parameter.unit}" if parameter.unit and not said else ""
-    words = [
-        "required" if parameter.required else "",
-        parameter.kind.value if parameter.kind else "",
-        f"one of {', '.join(map(str, parameter.choices))}" if parameter.choices else "",
-        f"{low} to {high}" if low is not None and high is not None else "",
-        f"at least {low}" if low is not None and high is None else "",
-        f"at most {high}" if low is None and high is not None else "",
-        f"length up to {parameter.length}" if parameter.length is not None else "",
-        f"matches {parameter.pattern}" if parameter.pattern else "",
-    ]
-    return "; ".join(w for w in words if w) + unit
 
 
 def _catalog(ctx: click.Context) -> Catalog:
@@ -160,17 +143,18 @@ def _explain(code: str, *, as_json: bool) -> int:
     return 0
 
 
-def _facts(runbook: Runbook) -> dict[str, str]:
-    own: dict[str, Any] = {"path": runbook.path, "digest": runbook.digest, "risk": runbook.risk.value}
-    facts = {k: v for k, v in runbook.facts.items() if k not in {"id", "title", "parameters"}}
-    return {name: _words(value) for name, value in {**own, **facts}.items()}
+def _afar(place: Workspace, name: str) -> Any:
+    """Return a runbook as the control plane elsewhere shows it; what is called by its path has slashes in its name."""
+    if name.endswith(".ipynb"):
+        return asked(place, "/api/notebook", path=name)
+    return asked(place, f"/api/runbooks/{quote(name, safe='')}")
+
+
+def _facts(value: dict[str, Any]) -> dict[str, str]:
+    own = {name: value[name] for name in ("path", "digest", "risk")}
+    facts = {k: v for k, v in value["facts"].items() if k not in {"id", "title", "parameters"}}
+    return {name: _words(said) for name, said in {**own, **facts}.items()}
 
 
 def _words(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
-
-
-def _default(parameter: Parameter) -> str:
-    import json
-
-    return "-" if parameter.required else json.dumps(parameter.default, ensure_ascii=False)

@@ -146,7 +146,7 @@ class Client:
             )
         return login.secret
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         """Return the JSON answer of a GET."""
         return json.loads(self._call("GET", path, None, query))
 

@@ -30,6 +30,7 @@ from opsnb.web.credentials import credential_routes
 from opsnb.web.enter import enter_routes
 from opsnb.web.guard import Activity, Guard
 from opsnb.web.people import people_routes
+from opsnb.web.reading import reading_routes
 from opsnb.web.requests import request_routes
 from opsnb.web.sso import sso_routes
 
@@ -94,6 +95,7 @@ def create(app: App, activity: Activity, names: Iterable[str] = ()) -> FastAPI:
     _host_routes(api, app)
     _terminal_routes(api, app)
     _secret_routes(api, app)
+    reading_routes(api, app.services, acting)
     people_routes(api, app.services, acting)
     activation_routes(api, app.services, acting)
     request_routes(api, app, acting)

@@ -96,7 +96,12 @@ TABLE: dict[str, Needs] = {
     "POST /api/requests/{name}/{act}": KNOWN,  # a requester withdraws, a handler comments, an approver approves
     "GET /api/notices": KNOWN,
     "POST /api/notices/seen": KNOWN,
-    # hosts
+    # hosts and runbooks: the flow shows what the caller may see
+    "GET /api/hosts": _may(Action.READ),
+    "GET /api/hosts/{host}": _may(Action.READ),
+    "GET /api/runbooks": _may(Action.READ),
+    "GET /api/runbooks/{runbook}": _may(Action.READ),
+    "GET /api/notebook": _may(Action.READ),
     "GET /api/hosts/{host}/trust": _may(Action.READ),
     "POST /api/hosts/{host}/trust": _may(Action.TRUST),
     # secrets

@@ -8,6 +8,7 @@ at that moment. Any number of threads may use a catalog.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from opsnb.base.errors import NotebookError, NotFoundError
 from opsnb.base.parameters import did_you_mean
 from opsnb.control.catalog import builtin
-from opsnb.control.catalog.notebook import read_notebook
+from opsnb.control.catalog.notebook import parse_notebook, read_notebook
 from opsnb.control.catalog.runbook import FOLDER, Runbook, read_runbook, runbook_from, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 ENDING = ".ipynb"
 ID_AT_START = re.compile(r"[A-Za-z]{2,5}-[0-9]{3}")
@@ -87,8 +88,33 @@ class Catalog:
     def built_in(self) -> tuple[Runbook, ...]:
         """The runbooks that come with the program and have no file of their id in the workspace."""
         own = {entry.id for entry in self._entries}
-        found = (runbook_from(read_notebook(file, path=path)) for path, file in builtin.files().items())
-        return tuple(runbook for runbook in found if runbook.id not in own)
+        return tuple(runbook for runbook in _came_with() if runbook.id not in own)
+
+    def as_of(self, files: Mapping[str, str], content: Callable[[str], bytes]) -> Catalog:
+        """Return what could run if the notebooks were these files; what is the same on the disk is not read again.
+
+        Args:
+            files: Path to SHA-256.
+            content: Returns the bytes of a SHA-256.
+        """
+        known = {entry.path: entry for _, entry in self._read.values()}
+        made = Catalog(self.workspace)
+        entries = []
+        for path, digest in files.items():
+            there = known.get(path)
+            same = isinstance(there, Runbook) and there.digest == digest
+            read = functools.partial(_from, path, digest, content)
+            entries.append(there if there is not None and same else _entry_of(path, read))
+        made._entries = tuple(_without_duplicates(entries))
+        return made
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a list shows, as a JSON object."""
+        return {
+            "runbooks": [r.summary() for r in self.runbooks],
+            "built_in": [r.summary() for r in self.built_in],
+            "broken": [b.as_json() for b in self.broken],
+        }
 
     def refresh(self) -> bool:
         """Look at the files again; return whether anything has changed."""
@@ -156,15 +182,29 @@ class Catalog:
         known = self._read.get(path)
         if known and known[0] == stamp:
             return known
-        try:
-            path.encode()
-            return stamp, read_runbook(self.workspace / path, self.workspace)
-        except UnicodeEncodeError:  # bytes that no terminal, page or JSON document could show
-            path = path.encode("utf-8", "backslashreplace").decode()
-            return stamp, Broken(path=path, error=NotebookError("its name is not UTF-8", path=path, hint="rename it"))
-        except NotebookError as error:
-            promised = ID_AT_START.match(PurePosixPath(path).name)
-            return stamp, Broken(path=path, error=error, id=promised[0].upper() if promised else "")
+        return stamp, _entry_of(path, lambda: read_runbook(self.workspace / path, self.workspace))
+
+
+def _entry_of(path: str, read: Callable[[], Runbook]) -> Runbook | Broken:
+    try:
+        path.encode()
+        return read()
+    except UnicodeEncodeError:  # bytes that no terminal, page or JSON document could show
+        path = path.encode("utf-8", "backslashreplace").decode()
+        return Broken(path=path, error=NotebookError("its name is not UTF-8", path=path, hint="rename it"))
+    except NotebookError as error:
+        promised = ID_AT_START.match(PurePosixPath(path).name)
+        return Broken(path=path, error=error, id=promised[0].upper() if promised else "")
+
+
+@functools.cache
+def _came_with() -> tuple[Runbook, ...]:
+    """The runbooks that come with the program: they change only with it."""
+    return tuple(runbook_from(read_notebook(file, path=path)) for path, file in builtin.files().items())
+
+
+def _from(path: str, digest: str, content: Callable[[str], bytes]) -> Runbook:
+    return runbook_from(parse_notebook(content(digest), path))
 
 
 def _files(workspace: Path) -> Iterator[tuple[str, Stamp]]:

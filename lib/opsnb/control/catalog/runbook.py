@@ -10,6 +10,7 @@ from opsnb.base.errors import NotebookError, ParameterError
 from opsnb.base.parameters import Parameters, Place, constrain, from_assignments, json_schema, parse_cell, validate
 from opsnb.control.catalog.frontmatter import FrontMatter, check_placeholders, read_front_matter
 from opsnb.control.catalog.notebook import Notebook, read_notebook
+from opsnb.control.catalog.words import in_words
 from opsnb.control.records import Risk
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ class Runbook:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it but the bytes as a JSON object; the parameters are their JSON Schema."""
-        return {**self.summary(), "facts": self.facts, "parameters": self.schema()}
+        """Return all of it but the bytes as a JSON object; the parameters are their JSON Schema, and rows in words."""
+        takes = [in_words(parameter) for parameter in self.parameters]
+        return {**self.summary(), "facts": self.facts, "parameters": self.schema(), "takes": takes}
 
     def _check_takes_any(self, names: list[str]) -> None:
         if not names or self.parameters:

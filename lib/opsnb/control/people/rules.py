@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from opsnb.control.people.builtin import ROLES
 from opsnb.control.people.values import (
+    ANY,
     ON_RUNBOOKS,
     PEOPLE_ONLY,
     RISKS,
@@ -37,6 +39,7 @@ from opsnb.control.people.values import (
     covers,
     covers_runbook,
 )
+from opsnb.control.records import Risk
 
 SAID = 3  # grants named in a refusal
 
@@ -227,6 +230,23 @@ def may(directory: Directory, person: str, action: Action, target: Target, now: 
             reason = f"{found.name} is a delegate of {directory.name(other)}: {lent.reason}"
             return Decision(ok=True, reason=reason, on_behalf_of=other, through=lent.through)
     return own
+
+
+def may_partly(directory: Directory, actor: Actor, action: Action, target: Target) -> bool:
+    """Whether one may do this with what the target names, leaving open what it does not.
+
+    With some runbook where it names none, and somewhere where it names no host: what a list shows to whom.
+    """
+    person = directory.person(actor.person.id)
+    if person is None or not person.active or not actor.in_scope(action):
+        return False
+    if person.kind is not Kind.PERSON and action in PEOPLE_ONLY:
+        return False
+    open_: dict[str, Any] = {} if target.runbook else {"runbooks": ANY, "risk": Risk.DANGER}
+    open_ |= {} if target.sites else {"environments": ANY, "groups": ANY}
+    held = (grant for role in directory.roles_of(person.id) for grant in role.grants if grant.action is action)
+    grants = [replace(grant, **open_) for grant in held]
+    return all(any(_obstacle(grant, target, site) == "" for grant in grants) for site in target.sites or (None,))
 
 
 def _granted(directory: Directory, person: Person, action: Action, target: Target) -> Decision:

@@ -106,6 +106,11 @@ def set_keys(root: Path, name: str, lines: Sequence[str]) -> str:
 
 def references(root: Path, inventory: Inventory, name: str) -> list[str]:
     """Return what refers to a host by its name, in words with file and line."""
+    return referers(inventory, name, schedules_of(root))
+
+
+def referers(inventory: Inventory, name: str, schedules: Mapping[str, str]) -> list[str]:
+    """Return what refers to a host by its name, as :func:`references`; ``schedules`` are path and text."""
     found = []
     for group in inventory.groups.values():
         where = f"group '{group.name}' ({group.path} line {group.line})"
@@ -123,7 +128,7 @@ def references(root: Path, inventory: Inventory, name: str) -> list[str]:
         for service in inventory.services.values()
         if any(_names(selector, name) for selector in service.hosts.values())
     ]
-    return found + [f"schedule {path}" for path in _schedules(root, name)]
+    return found + [f"schedule {path}" for path, text in schedules.items() if _scheduled(path, text, name)]
 
 
 def change(root: Path, changes: Mapping[Key, Change]) -> list[str]:
@@ -220,21 +225,20 @@ def _names(selector: str, host: str) -> bool:
     return any(not term.key and not term.glob and term.value == host for term in terms(parse(selector)))
 
 
-def _schedules(root: Path, host: str) -> list[str]:
-    """Return the schedules that name a host; one that cannot be read counts if the name stands in it at all."""
-    found = []
+def schedules_of(root: Path) -> dict[str, str]:
+    """Return the schedules of a workspace: path and text."""
     folder = root / SCHEDULES
-    for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else []:
-        shown = str(path.relative_to(root))
-        text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            values = list(_hosts_in(read_yaml(text, File(shown)).value))
-            named = any(_names(value, host) for value in values)
-        except InventoryError:
-            named = host in text
-        if named:
-            found.append(shown)
-    return found
+    found = sorted(folder.rglob("*.yaml")) if folder.is_dir() else []
+    return {str(path.relative_to(root)): path.read_text(encoding="utf-8", errors="replace") for path in found}
+
+
+def _scheduled(path: str, text: str, host: str) -> bool:
+    """Whether a schedule names a host; one that cannot be read counts if the name stands in it at all."""
+    try:
+        values = list(_hosts_in(read_yaml(text, File(path)).value))
+        return any(_names(value, host) for value in values)
+    except InventoryError:
+        return host in text
 
 
 def _hosts_in(value: JSON) -> Iterator[str]:
