@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from login.left import kinds, known, last, size
 from login.slapd import BASE, OPEN, OWN_DN, OWN_PASSWORD, PASSWORD, Gate, Slapd, person
 from opsnb.base.errors import NotFoundError, NotSignedInError, RefusedError, UnavailableError
 from opsnb.base.signin import Groups, read_sign_in
@@ -22,12 +23,11 @@ from opsnb.cli.workspace import make
 from opsnb.control.app import App
 from opsnb.control.flows import credentials, enter, outside, people
 from opsnb.control.flows.enter import FirstDoor, SignIn
-from opsnb.control.ledger.store import head, read
-from opsnb.control.people import store, throttle, totp
+from opsnb.control.people import throttle, totp
 from opsnb.control.people.identities import Source
 from opsnb.control.people.ldap import AT_A_TIME, Directory
 from opsnb.control.people.tokens import Token, TokenKind
-from opsnb.control.people.values import Actor, Kind, Person
+from opsnb.control.people.values import Actor, Kind
 from opsnb.control.people.wanted import User
 from opsnb.web.api import create
 from opsnb.web.guard import Activity
@@ -209,12 +209,6 @@ def sign_in(app: App, name: str, password: str = PASSWORD, **more: str) -> tuple
     return enter.sign_in(app.services, SignIn(name=name, password=password, **more), TokenKind.SESSION)
 
 
-def known(app: App, name: str) -> Person | None:
-    """Return who is called so here."""
-    with app.services.database.transaction() as connection:
-        return store.directory(connection).named(name)
-
-
 def local(app: App, name: str, password: str = LOCAL, **more: Any) -> Actor:
     """Add somebody here, with a password where one is given."""
     people.add_user(app.services, app.actor, User(name=name, **more))
@@ -224,24 +218,6 @@ def local(app: App, name: str, password: str = LOCAL, **more: Any) -> Actor:
     found = known(app, name)
     assert found
     return Actor(person=found, via="session")
-
-
-def kinds(app: App, since: int) -> list[str]:
-    """Return the kinds of the ledger's entries from one on."""
-    with app.services.database.transaction() as connection:
-        return [entry.value["kind"] for entry in read(connection, since)]
-
-
-def size(app: App) -> int:
-    """Return how long the ledger is."""
-    with app.services.database.transaction() as connection:
-        return head(connection).size
-
-
-def last(app: App) -> tuple[str, str, str]:
-    """Return the last line of the history: who, by which way, with what outcome."""
-    row = credentials.login_history(app.services, app.actor, 1)[0]
-    return row["person"], row["way"], row["outcome"]
 
 
 def test_who_is_new_is_added(app: App) -> None:

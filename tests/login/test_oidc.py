@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from login.left import kinds, known, last, size
 from login.provider import SECRET
 from login.providing import Provider
 from opsnb.base.errors import NotSignedInError, RefusedError, UnavailableError, UsageError
@@ -27,13 +28,11 @@ from opsnb.cli.workspace import make
 from opsnb.control.app import App
 from opsnb.control.flows import credentials, enter, outside, people, sso
 from opsnb.control.flows.lobby import Drawer, Lobby
-from opsnb.control.ledger.store import head, read
-from opsnb.control.people import store, throttle, totp
+from opsnb.control.people import throttle, totp
 from opsnb.control.people.asking import AskingError, ask
 from opsnb.control.people.identities import Source
 from opsnb.control.people.oidc import AT_A_TIME, WrongError, challenge_of, check_claims
 from opsnb.control.people.tokens import TokenKind
-from opsnb.control.people.values import Person
 from opsnb.control.people.wanted import User
 from opsnb.web.api import create
 from opsnb.web.guard import COOKIE, Activity
@@ -189,30 +188,6 @@ def come(browser: TestClient, provider: Provider, user: str, query: str = "", **
     assert went.status_code == 303, went.text
     brought = provider.sign_in(went.headers["location"], user)
     return browser.get("/login/oidc/back", params={**brought, **back})
-
-
-def known(app: App, name: str) -> Person | None:
-    """Return who is called so here."""
-    with app.services.database.transaction() as connection:
-        return store.directory(connection).named(name)
-
-
-def kinds(app: App, since: int) -> list[str]:
-    """Return the kinds of the ledger's entries from one on."""
-    with app.services.database.transaction() as connection:
-        return [entry.value["kind"] for entry in read(connection, since)]
-
-
-def size(app: App) -> int:
-    """Return how long the ledger is."""
-    with app.services.database.transaction() as connection:
-        return head(connection).size
-
-
-def last(app: App) -> tuple[str, str, str]:
-    """Return the last line of the history: who, by which way, with what outcome."""
-    row = credentials.login_history(app.services, app.actor, 1)[0]
-    return row["person"], row["way"], row["outcome"]
 
 
 def ticket_of(page: str) -> str:
