@@ -18,6 +18,7 @@ from starlette.routing import Match
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
 from opsnb.base.version import VERSION
 from opsnb.control.app import App
+from opsnb.control.flows import reading
 from opsnb.control.flows.allow import permit_trust
 from opsnb.control.flows.seal import Asked
 from opsnb.control.flows.trust import trust, trusted
@@ -187,8 +188,9 @@ def _host_routes(api: FastAPI, app: App) -> None:
         return trust(app.services, host, body.keys, body.instead_of, acting(request).person)
 
     @api.get("/api/hosts/{host}/trust")
-    def pinned(host: str) -> dict[str, Any]:
-        """Show who trusted which keys of a host."""
+    def pinned(request: Request, host: str) -> dict[str, Any]:
+        """Show who trusted which keys of a host that one may see."""
+        reading.host(app.services, acting(request), host)
         return {"host": host, "trusted": trusted(app.services, host)}
 
 

@@ -121,7 +121,8 @@ def _set(app: App, request: Request, code: str, password: str) -> Response:
 def _form(language: str, code: str) -> str:
     once, least, done = (escape(translate(text, language, least=str(LENGTHS[0]))) for text in (ONCE, LEAST, SET))
     return (
-        f'<form method="post" action="/enter"><p>{once}<input type="hidden" name="code" value="{escape(code[:200])}">'
+        f'<form method="post" action="/enter"><p>{once}</p>'
+        f'<input type="hidden" name="code" value="{escape(code[:200])}">'
         f'<label>{least}<input type="password" name="password" autocomplete="new-password" minlength="{LENGTHS[0]}" '
         f"required autofocus></label><button>{done}</button></form>"
     )
