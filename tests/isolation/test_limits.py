@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,24 @@ def groups_left() -> list[str]:
     where = home()
     assert where is not None
     return sorted(str(p) for f in set(where.folders.values()) for p in Path(f).glob(f"{PREFIX}*"))
+
+
+@needs_groups
+def test_a_start_spares_what_others_have_just_made() -> None:
+    """A control plane that starts removes the empty groups of the dead, never that of a supervisor that lives."""
+    where, over = home(), subprocess.Popen(["true"])
+    assert where is not None
+    over.wait()
+    made = [make_group(where, str(pid), Budget(memory=1 << 30, processes=100)) for pid in (os.getpid(), over.pid)]
+    assert all(made)
+    try:
+        home(prepare=True)
+        mine, stale = ([Path(f).is_dir() for f in set(group.folders.values())] for group in made if group)
+        assert (all(mine), any(stale)) == (True, False)
+    finally:
+        for group in made:
+            if group:
+                group.remove()
 
 
 @pytest.mark.slow

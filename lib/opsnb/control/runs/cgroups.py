@@ -117,10 +117,17 @@ def home(*, prepare: bool = False, proc: str = "/proc/self", files: Files = SYST
     found = _second(files, proc, prepare=prepare) or _first(files, proc)
     if found is not None and prepare:
         for folder in dict.fromkeys(found.folders.values()):
-            for stale in Path(folder).glob(f"{PREFIX}*"):  # of a supervisor that was killed
-                with contextlib.suppress(OSError):  # somebody lives in it
-                    files.remove(str(stale))
+            _remove_stale(folder, proc, files)
     return found
+
+
+def _remove_stale(folder: str, proc: str, files: Files) -> None:
+    """Remove the groups of supervisors that were killed; one that lives may have made its own only just now."""
+    for stale in Path(folder).glob(f"{PREFIX}*"):
+        if files.there(str(Path(proc).with_name(stale.name.removeprefix(PREFIX)))):
+            continue
+        with contextlib.suppress(OSError):  # somebody lives in it
+            files.remove(str(stale))
 
 
 def make(where: Home, name: str, budget: Budget, files: Files = SYSTEM) -> Group | None:
