@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from claims import world
 from claims.firm import Firm
+from opsnb.control.database import Database
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +19,19 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     made.app.start()
     yield made
     made.app.close()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database."""
+    made = Database(tmp_path_factory.mktemp("db") / "opsnb.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Any]:
+    """A transaction in a new world."""
+    world.empty(database)
+    with database.transaction() as connection:
+        yield connection

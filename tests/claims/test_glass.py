@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from claims import world
 from claims.glass import GLASS, MINUTES, Ground, seconds, smash
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals.values import ActKind
-from opsnb.control.database import Database
 from opsnb.control.flows.approve import Deed, act_in
 from opsnb.control.flows.claim import begin_next
 from opsnb.control.flows.people_record import record
@@ -25,22 +23,6 @@ from opsnb.control.runs import claims, store
 
 END = MINUTES * 60.0
 FREEZE = {"now": {"from": "2026-11-26 07:00", "to": "2026-11-26 18:00"}}
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database."""
-    made = Database(tmp_path_factory.mktemp("db") / "opsnb.db")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[Any]:
-    """A transaction in a new world."""
-    world.empty(database)
-    with database.transaction() as connection:
-        yield connection
 
 
 def planned(connection: Any, ground: Any, who: str = "anna") -> str:

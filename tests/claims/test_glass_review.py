@@ -38,22 +38,6 @@ from opsnb.control.runs import store
 DAY = 86400.0
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database."""
-    made = Database(tmp_path_factory.mktemp("db") / "opsnb.db")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def connection(database: Database) -> Iterator[Any]:
-    """A transaction in a new world."""
-    world.empty(database)
-    with database.transaction() as connection:
-        yield connection
-
-
 def review(connection: Any, ground: Any, who: str, glass: str, at: float, **more: Any) -> Any:
     """Have somebody review a broken glass."""
     deed = Deed(kind=ActKind.REVIEW, comment="looked at all of it", **more)
