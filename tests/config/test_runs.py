@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleets import Hosts, webtier
-from fleetside import differences
+from fleetside import STAYS, differences
 from places import ROOT
 
 __all__ = ["webtier"]
@@ -22,8 +22,8 @@ APPS = ("app1", "app3")
 NGINX = "/etc/nginx/conf.d/shop-settings.conf"
 SETTINGS = "/etc/shop/settings.json"
 # names, modes and owners of everything in /etc, and the contents of what a service's files could be
-SNAPSHOT = r"""cd /etc; find . ! -name ld.so.cache -printf '%p %y %m %U %G %l\n' | sort
-find nginx shop edge supervisor -type f -exec sha256sum {} + 2>/dev/null | sort"""
+SNAPSHOT = rf"""cd /etc; find . {STAYS} -printf '%p %y %m %U %G %l\n' | sort
+find nginx shop edge supervisor -type f -exec sha256sum {{}} + 2>/dev/null | sort"""
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_the_inventory_is_one(count: int) -> None:
 @given(LINES)
 def test_the_users_of_a_host(passwd: list[str]) -> None:
     """The two users have numbers that no account has, replace accounts of their name, and nobody keeps a password."""
-    machine = Machine(passwd="\n".join(passwd), group="root:x:0:\nops:x:5:", resolver="")
+    machine = Machine(passwd="\n".join(passwd), group="root:x:0:\nops:x:5:\nadm:x:4:ann,bob", resolver="")
     ids = user_ids(machine.passwd)
     assert not {str(number) for number in ids.values()} & {line.split(":")[2] for line in passwd}
     made = files(
@@ -63,7 +63,9 @@ def test_the_users_of_a_host(passwd: list[str]) -> None:
     )  # fmt: skip
     accounts = [line.split(":")[0] for line in made["etc/passwd"].text.splitlines()]
     assert accounts.count("ops") == accounts.count("watch") == 1
-    assert {line.split(":")[1] for line in made["etc/shadow"].text.splitlines()} == {"*"}
+    for passwords in ("shadow", "shadow-", "gshadow", "gshadow-"):
+        assert {line.split(":")[1] for line in made[f"etc/{passwords}"].text.splitlines()} == {"*"}
+    assert made["etc/gshadow"].text.splitlines() == ["root:*::", "adm:*::ann,bob", *(f"{user}:*::" for user in ids)]
     assert [line.split(":")[0] for line in made["etc/shadow"].text.splitlines()] == accounts
     assert made["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
 

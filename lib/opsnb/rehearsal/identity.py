@@ -1,7 +1,8 @@
 """What makes a copy of this machine another host: name, id, users, keys, sshd. Rules only: text in, files out.
 
 * ``watch`` and ``ops`` are added, each with its public keys; ``ops`` may use sudo without a password.
-* No password of the machine goes along: every account but theirs stays, and none has one.
+* No password of the machine goes along, of a group neither: every account but theirs stays, and none has one. The
+  backups that the tools for accounts keep (``shadow-``) are the host's own too.
 * The host's key is the only one in ``/etc/ssh``.
 """
 
@@ -16,6 +17,7 @@ from opsnb.rehearsal.hosts import OPS, SSHD, WATCH
 HOMES = "home"
 FIRST_USER = 1001
 _ID = 2  # field of /etc/passwd: name, password, number
+_MEMBERS = 3  # field of /etc/group: name, password, number, members
 CONFIG = """\
 Port {port}
 ListenAddress {listen}
@@ -81,14 +83,19 @@ def files(
         machine: What is read from this machine.
     """
     ids = user_ids(machine.passwd)
-    made = {
+    own = {
+        "passwd": File(text=_accounts(machine.passwd, ids)),
+        "group": File(text=_groups(machine.group, ids)),
+        "shadow": File(text=_passwords(_accounts(machine.passwd, ids)), mode=0o600),
+        "gshadow": File(text=_group_passwords(_groups(machine.group, ids)), mode=0o600),
+        "subuid": File(),
+        "subgid": File(),
+    }
+    made = {f"etc/{file}{backup}": said for file, said in own.items() for backup in ("", "-")} | {
         "etc/hostname": File(text=f"{name}\n"),
         "etc/hosts": File(text=HOSTS.format(address=address, name=name)),
         "etc/machine-id": File(text=machine_id(name, public) + "\n", mode=0o444),
         "etc/resolv.conf": File(text=machine.resolver),
-        "etc/passwd": File(text=_accounts(machine.passwd, ids)),
-        "etc/group": File(text=_groups(machine.group, ids)),
-        "etc/shadow": File(text=_passwords(_accounts(machine.passwd, ids)), mode=0o600),
         "etc/ssh/sshd_config": File(text=CONFIG.format(port=port, listen=listen, alike=SSHD)),
         "etc/ssh/ssh_host_ed25519_key": File(text=key, mode=0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": File(text=public + "\n"),
@@ -111,6 +118,12 @@ def _groups(group: str, ids: Mapping[str, int]) -> str:
 def _passwords(passwd: str) -> str:
     """Return a shadow file in which nobody has a password and nobody is locked: ``*``, which sshd lets pass."""
     return _lines(f"{line.split(':')[0]}:*:19000:0:99999:7:::" for line in passwd.splitlines() if ":" in line)
+
+
+def _group_passwords(group: str) -> str:
+    """Return a gshadow file in which no group has a password; its members are those of the group file."""
+    rows = (line.split(":") for line in group.splitlines() if line.count(":") == _MEMBERS)
+    return _lines(f"{row[0]}:*::{row[_MEMBERS]}" for row in rows)
 
 
 def _others(text: str, ids: Mapping[str, int]) -> list[str]:
