@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 WHERE = {Source.LDAP: "directory", Source.OIDC: "provider"}
-HOW = {Source.LDAP: "--ldap", Source.OIDC: "--oidc SUBJECT"}
 LOG = logging.getLogger("opsnb")
 
 
@@ -191,8 +191,12 @@ def _department(people: People, found: Found) -> str | None:
 
 
 def _bind_hint(found: Found, namesake: Person | None) -> str:
+    """Return what an administrator is to type; a provider's subject is told, for nobody else here can know it."""
     name = namesake.name if namesake else "NAME"
-    return f"if that is you, ask an administrator: opsnb user bind {name} {HOW[found.identity.source]}"
+    subject = found.identity.subject
+    readable = subject.isascii() and subject.isprintable()
+    how = "--ldap" if found.identity.source is Source.LDAP else f"--oidc {quote(subject) if readable else 'SUBJECT'}"
+    return f"if that is you, ask an administrator: opsnb user bind {name} {how}"
 
 
 def _meant(services: Services, source: Source, text: str) -> tuple[Identity, str]:
