@@ -192,6 +192,22 @@ def test_the_command_line_from_elsewhere(served: Served) -> None:
     assert served.elsewhere("runs", "list").returncode == 2
 
 
+def test_the_first_password_from_elsewhere(served: Served) -> None:
+    """`opsnb login URL --first` takes a one-time code and a new password and signs in; the code is good once."""
+    name = served.place.json("whoami")["user"]
+    link = served.place.client.post(f"/api/users/{name}/link")
+    argv = ("login", served.url, "--first", "--password-stdin", "--ca", str(served.cert))
+    done = served.elsewhere(*argv, given=f"{link['code']}\n{PASSWORD}\n")
+    assert (done.returncode, f"as {name} until" in done.stdout) == (0, True), done.stderr
+    assert link["code"] not in done.stdout + done.stderr
+    again = served.elsewhere(*argv, given=f"{link['code']}\n{PASSWORD}\n")
+    assert (again.returncode, "it was used" in again.stderr) == (3, True)
+    assert served.elsewhere("whoami").returncode == 0  # whoever was signed in still is
+    both = served.elsewhere(*argv, "--user", name)
+    assert (both.returncode, "the one-time code says whose" in both.stderr) == (2, True)
+    assert served.elsewhere("logout").returncode == 0
+
+
 def test_a_certificate_of_somebody_else(served: Served) -> None:
     """Without the certificate to trust, and over plain HTTP elsewhere, no password is sent."""
     done = served.elsewhere("login", served.url, "--user", "x", "--password-stdin", given=PASSWORD)

@@ -118,6 +118,10 @@ class Firm:
         """Return a request as people see it."""
         return requests.shown(self.services, self.app.actor, request)
 
+    def listed(self, status: str) -> list[str]:
+        """Return the requests of a list, newest first."""
+        return [row["request"] for row in requests.listed(self.services, self.app.actor, status=status)["requests"]]
+
     def end(self, run: str, seconds: float = 90) -> dict[str, Any]:
         """Wait for a run's end."""
         wait_for(lambda: self.app.run(run)["state"] == RunState.ENDED, seconds)

@@ -13,12 +13,15 @@ from sqlalchemy import insert
 
 from claims.firm import Firm
 from opsnb.control.approvals.store import approvals
+from opsnb.control.records import Mode
+from opsnb.control.runs.claims import claims, slot_of
 from opsnb.web.api import Activity, create
 
 Get = Callable[[str], Any]
 FEW, MANY = 1_000, 100_000
 MOST = 1.5  # times as long
 STATUSES = ("open", "approved", "expired", "rejected", "withdrawn")
+TAKEN = 10  # a run took one in so many
 RARE = 250  # one in so many went without an approval and waits for its review
 # every list that the command line and the pages ask for: each filter, each two and three of them, first and later pages
 QUERIES = (
@@ -27,6 +30,7 @@ QUERIES = (
     "?runbook=TST-100&status=waiting", "?runbook=TST-100&status=vetoed", "?mine=true&runbook=TST-101",
     "?mine=true&runbook=NONE", "?mine=true&runbook=TST-102", "?mine=true&runbook=TST-102&status=waiting", "?mine=true&runbook=TST-100&status=waiting", "?mine=true&runbook=TST-100&status=vetoed",
     "?before=200", "?status=waiting&before=200", "?limit=200", "?status=waiting&limit=200",
+    "?status=used", "?status=approved", "?mine=true&status=used",
 )  # fmt: skip
 
 
@@ -42,8 +46,16 @@ def fill(firm: Firm, first: int, last: int) -> None:
         }
         for n in range(first, last)
     ]  # fmt: skip
+    used = [
+        {
+            "run": f"r{n}", "request": f"q{n}", "mode": "apply", "slot": slot_of(f"q{n}", Mode.APPLY, "", 0),
+            "by": me, "at": "2026-11-26T09:00:00.000Z", "approvals": [],
+        }
+        for n in range(first, last) if n % TAKEN == 1
+    ]  # fmt: skip
     with firm.services.database.transaction() as connection:
         connection.execute(insert(approvals), rows)
+        connection.execute(insert(claims), used)
 
 
 @contextmanager

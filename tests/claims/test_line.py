@@ -29,6 +29,8 @@ def test_asked_approved_applied_undone(firm: Firm) -> None:
     assert firm.say("bob", request).status == "approved"
     run = firm.end(firm.apply(request))
     assert (run["verdict"], firm.marks()) == ("DONE", ["web1", "web2"])
+    shown = firm.shown(request)
+    assert (shown["status"], shown["reason"]) == ("used", f"run {run['run']} took it: DONE")
     approval = firm.record(run)["approvals"]
     assert [(row["who"], row["self"]) for row in approval] == [("bob", False)]
     with pytest.raises(RefusedError, match="applied once already"):
@@ -38,6 +40,24 @@ def test_asked_approved_applied_undone(firm: Firm) -> None:
     assert [k for k in kinds if k in {*wanted, "request.approved"}] == [
         *wanted, "request.approved", "run.claimed", "run.finished",
     ]  # fmt: skip
+
+
+def test_what_was_used_waits_for_nobody(firm: Firm) -> None:
+    """A request that a run took is in no list of what waits, and a veto that comes too late does not change that."""
+    first, second = firm.request(), firm.request()
+    for request in (first, second):
+        firm.say("bob", request)
+    assert firm.listed("waiting")[:2] == firm.listed("approved")[:2] == [second, first]
+    firm.end(firm.apply(first))
+    for status in ("waiting", "approved"):
+        assert (firm.listed(status)[0], first in firm.listed(status)) == (second, False)
+    firm.say("carol", first, ActKind.VETO)
+    assert firm.shown(first)["status"] == "used"
+    assert (firm.listed("used")[0], first in firm.listed("vetoed"), firm.listed("")[:2]) == (
+        first,
+        False,
+        [second, first],
+    )
 
 
 @pytest.mark.parametrize("who", ["dora", "robot", "erin"])

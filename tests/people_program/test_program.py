@@ -47,9 +47,9 @@ def refused(company: Company, who: str, *argv: str, code: int = 3) -> str:
     return done.stderr
 
 
-def shown(company: Company, request: str, who: str = "dora") -> Any:
+def shown(company: Company, request: str, *more: str, who: str = "dora") -> Any:
     """Return a request as somebody is shown it."""
-    return company.json(who, "requests", "show", request)
+    return company.json(who, "requests", "show", request, *more)
 
 
 def test_who_is_who(company: Company) -> None:
@@ -77,6 +77,9 @@ def test_from_the_request_to_the_change(company: Company) -> None:
     listed = company.as_("bob", "requests", "list").stdout
     assert re.search(rf"\d+ +{request}  TST-100  change  open +dora", listed)
     page = company.as_("bob", "requests", "show", request).stdout
+    plan = shown(company, request, "--plan")["plan"]["changes"][0]
+    for line in ("+++ after", f"do:   {plan['command']}", f"undo: {plan['undo']}"):
+        assert line in page
     assert "who may approve it: bob, carol, root" in page
     assert f"opsnb approve|return|reject|veto {request} --comment TEXT" in page
     assert "dora asked for it, and nobody approves their own request" in refused(company, "dora", "approve", request)

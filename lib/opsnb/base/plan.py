@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,11 @@ def merge(title: str, plans: Mapping[str, Plan]) -> Plan:
         changes=tuple(change for plan in plans.values() for change in plan.changes),
         context={"hosts": {name: plan.context for name, plan in plans.items()}},
     )
+
+
+def difference(before: JSON, after: JSON) -> list[str]:
+    """Return how two states differ, as lines of a unified difference."""
+    return list(difflib.unified_diff(state_lines(before), state_lines(after), "before", "after", n=2, lineterm=""))
 
 
 def state_lines(state: JSON) -> list[str]:

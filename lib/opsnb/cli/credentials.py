@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from urllib.parse import quote
 
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.asking import LINK, hidden, new_password
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
 user_option = click.option("--user", default="", metavar="NAME", help="Whose, instead of one's own.")
@@ -82,29 +82,30 @@ def revoke(ctx: click.Context, ident: str, as_json: bool) -> None:
 
 @click.command("password")
 @click.argument("name", default="")
-@click.option("--code", default="", metavar="CODE", help="What a one-time link holds, to set one's first password.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the new password from stdin.")
+@click.option("--code", "by_code", is_flag=True, help="With what a one-time link holds, which is asked for.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the new password from stdin, and the code before it.")
 @json_option
 @click.pass_context
-def password(ctx: click.Context, name: str, code: str, from_stdin: bool, as_json: bool) -> None:
+def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_json: bool) -> None:
     """Set one's own password; for NAME, somebody else, make a one-time link with which they set theirs."""
     from opsnb.client import connect
 
     client = connect(workspace(ctx))
-    if name and not code and client.get("/api/whoami")["user"].casefold() != name.casefold():
+    if name and not by_code and client.get("/api/whoami")["user"].casefold() != name.casefold():
         done = client.post(f"/api/users/{quote(name, safe='')}/link")
         if as_json:
             print_json(done)
             return
         click.echo(done["code"])
         click.echo(safe(f"{done['user']} sets a password with it once, until {done['expires']}:"), err=True)
-        click.echo("  in a browser at URL/enter?code=CODE, or: opsnb user password --code CODE", err=True)
+        click.echo("  in a browser at URL/enter?code=CODE, or in a terminal: opsnb login URL --first", err=True)
         return
-    new = sys.stdin.readline().rstrip("\n") if from_stdin else _asked()
-    if code:
+    code = hidden(LINK, from_stdin=from_stdin) if by_code else ""
+    new = new_password(from_stdin=from_stdin)
+    if by_code:
         done = client.post("/api/enter", {"code": code, "password": new})
     else:
-        old = "" if from_stdin or not _wants_old(client.get("/api/whoami")) else _hidden("Password until now")
+        old = "" if from_stdin or not _wants_old(client.get("/api/whoami")) else hidden("Password until now")
         done = client.post("/api/password", {"password": new, "old": old})
     if as_json:
         print_json(done)
@@ -202,14 +203,6 @@ def _seconds(text: str) -> float:
 
     days = text.strip().removesuffix("d")
     return float(days) * 86400 if text.strip().endswith("d") and days.isdigit() else duration_seconds(text)
-
-
-def _asked() -> str:
-    return str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
-
-
-def _hidden(text: str) -> str:
-    return str(click.prompt(text, hide_input=True, err=True))
 
 
 def _wants_old(me: dict[str, object]) -> bool:

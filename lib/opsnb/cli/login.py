@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.asking import LINK, hidden, new_password
 from opsnb.cli.output import json_option, print_json, safe
 
 if TYPE_CHECKING:
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
 @click.argument("url")
 @click.option("--user", default="", metavar="NAME", help="Whom to sign in; asked for without it.")
 @click.option("--code", default="", metavar="CODE", help="The code of the authenticator, where there is one.")
-@click.option("--password-stdin", "by_password", is_flag=True, help="Read the password from stdin.")
+@click.option("--password-stdin", "by_stdin", is_flag=True, help="Read the password from stdin; before it the code.")
 @click.option("--token-stdin", "by_token", is_flag=True, help="Read an API token from stdin instead.")
 @click.option("--sso", "by_provider", is_flag=True, help="Sign in with the provider, in a browser on any machine.")
+@click.option("--first", is_flag=True, help="Set one's first password, with a one-time code, and sign in with it.")
 @click.option("--ca", default="", metavar="FILE", help="Certificates to trust, PEM, instead of the system's.")
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, url: str, user: str, code: str, by_password: bool, by_token: bool, by_provider: bool, ca: str,
-    as_json: bool,
+    ctx: click.Context, url: str, user: str, code: str, by_stdin: bool, by_token: bool, by_provider: bool, first: bool,
+    ca: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Sign in at URL (https://HOST:PORT). Commands outside of a workspace then go there, and with -w URL anywhere."""
     from dataclasses import replace
@@ -37,10 +39,12 @@ def command(
     from opsnb.client.logins import Login, keep, login_of, read_url
 
     del ctx
-    if by_token and (by_password or user or code):
+    if by_token and (by_stdin or user or code):
         raise UsageError("--token-stdin needs no user, password or code")
-    if by_provider and (by_token or by_password or user or code):
+    if by_provider and (by_token or by_stdin or user or code):
         raise UsageError("--sso asks the provider, in a browser: it needs no user, password, code or token")
+    if first and (by_token or by_provider or user):
+        raise UsageError("--first sets a password: the one-time code says whose, and no token or provider is asked")
     if ca and not Path(ca).is_file():
         raise UsageError(f"--ca {ca}: is no file")
     place = Workspace(Path.cwd(), read_url(url))
@@ -52,10 +56,7 @@ def command(
     elif by_provider:
         secret = _by_provider(place)
     else:
-        user = user or click.prompt("User", err=True)
-        given = (
-            sys.stdin.readline().rstrip("\n") if by_password else click.prompt("Password", hide_input=True, err=True)
-        )
+        user, given = _first(place, from_stdin=by_stdin) if first else _who(user, from_stdin=by_stdin)
         body = {"name": user, "password": given, "code": code, "label": f"opsnb login on {_here()}"}
         secret = Client(place, "").post("/api/login", body)["secret"]
     me = Client(place, secret).get("/api/whoami")
@@ -64,6 +65,19 @@ def command(
         print_json({"url": place.url, "user": me["user"], "expires": me["expires"]})
         return
     click.echo(safe(f"signed in to {place.url} ({me['workspace']}) as {me['user']} until {me['expires']}"))
+
+
+def _who(user: str, *, from_stdin: bool) -> tuple[str, str]:
+    user = user or click.prompt("User", err=True)
+    return user, hidden("Password", from_stdin=from_stdin)
+
+
+def _first(place: Workspace, *, from_stdin: bool) -> tuple[str, str]:
+    """Set the first password of whoever the one-time code is for; return who that is, and the password."""
+    from opsnb.client.connection import Client
+
+    link, given = hidden(LINK, from_stdin=from_stdin), new_password(from_stdin=from_stdin)
+    return str(Client(place, "").post("/api/enter", {"code": link, "password": given})["user"]), given
 
 
 def _by_provider(place: Workspace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -9,10 +10,11 @@ import click
 
 from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
-COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan"}  # all others: red
+COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "blue"}  # all others: red
 NEXT = "approve|return|reject|veto"
-MAX_CHANGES = 10  # of a plan that are shown
-STATUSES = "waiting (open or approved), all, or one of them: open, approved, expired, ..."
+DIFFERENCE = {"+": "green", "-": "red"}
+MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
+STATUSES = "waiting (open or approved), used (a run took it), all, or one of them: open, approved, expired, ..."
 NOTICES = {
     "run": "{what}, asked for by {who}, began",
     "free": "{what}, asked for by {who}, began and nobody had to approve it",
@@ -84,14 +86,16 @@ def list_notices(ctx: click.Context, everything: bool, keep: bool, limit: int, a
 
 @command.command("show")
 @click.argument("request")
+@click.option("--plan", "every", is_flag=True, help="The whole plan, however long it is.")
 @json_option
 @click.pass_context
-def show(ctx: click.Context, request: str, as_json: bool) -> None:
+def show(ctx: click.Context, request: str, every: bool, as_json: bool) -> None:
     """Show one request: its plan, what is missing, who may act, what was said, what became of it."""
     from opsnb.client import connect
 
-    shown = connect(workspace(ctx)).get(f"/api/requests/{quote(request, safe='')}")
-    print_json(shown) if as_json else tell_request(shown)
+    whole = {"plan": "true"} if every or not as_json else {}
+    shown = connect(workspace(ctx)).get(f"/api/requests/{quote(request, safe='')}", **whole)
+    print_json(shown) if as_json else tell_request(shown, every=every)
 
 
 @command.command("withdraw")
@@ -155,8 +159,8 @@ def _say(ctx: click.Context, request: str, act: str, as_json: bool, **body: str)
     print_json(shown) if as_json else tell_request(shown)
 
 
-def tell_request(shown: dict[str, Any]) -> None:
-    """Print a request for people."""
+def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
+    """Print a request for people, with ``every`` line of its plan or the first ones."""
     status = shown["status"] or "planned"
     word = click.style(status, fg=COLOURS.get(status, "red"), bold=True)
     click.echo(f"request {shown['request']}  {word}  {told(shown['reason'])}")
@@ -166,7 +170,7 @@ def tell_request(shown: dict[str, Any]) -> None:
     if shown["leave"]:
         _leave(shown["leave"])
     elif shown["under"] is None:
-        _plan(shown["plan"])
+        _plan(shown["plan"], shown["request"], every=every)
     for step in shown["steps"]:
         state = "done" if step["done"] else "open" if step["open"] else "waits"
         click.echo(safe(f"  step {step['step']}: {step['has']} of {step['needed']} approval(s), {state}"))
@@ -208,15 +212,31 @@ def _leave(leave: dict[str, Any]) -> None:
     click.echo(f"  holds until {leave['until']}" if leave["until"] else f"  does not hold: {told(leave['why'])}")
 
 
-def _plan(plan: dict[str, Any] | None) -> None:
+def _plan(plan: dict[str, Any] | None, request: str, *, every: bool) -> None:
+    """Print each change that the plan makes: as far as there is room, or ``every`` line."""
     if plan is None:
         click.echo("  no plan yet")
         return
     click.echo(f"  plan {plan['digest'][:16]}  {len(plan['changes'])} change(s), record {plan['record'] or 'none'}")
-    for change in plan["changes"][:MAX_CHANGES]:
-        click.echo(safe(f"    {change['host']}: {change['what']}"))
-    if len(plan["changes"]) > MAX_CHANGES:
-        click.echo(f"    and {len(plan['changes']) - MAX_CHANGES} more, all in the record")
+    lines = [line for change in plan["changes"] for line in _change(change)]
+    shown = lines if every else lines[:MAX_LINES]
+    for colour, line in shown:
+        click.echo(click.style(f"    {safe(line)}", fg=colour or None))
+    if len(shown) < len(lines):
+        click.echo(f"    {len(lines) - len(shown)} more lines: opsnb requests show --plan {request}")
+
+
+def _change(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a change's lines, each with its colour; without its states, which not every answer has, its heading."""
+    yield "", f"{change['host']}: {change['what']}"
+    if "after" not in change:
+        return
+    from opsnb.base.plan import difference
+
+    for row in difference(change["before"], change["after"]):
+        yield DIFFERENCE.get(row[:1], ""), f"  {row}"
+    yield "", f"  do:   {change['command']}"
+    yield "", f"  undo: {change['undo']}"
 
 
 def _start(shown: dict[str, Any]) -> None:

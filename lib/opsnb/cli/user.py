@@ -45,6 +45,8 @@ def add(
     }  # fmt: skip
     done = connect(workspace(ctx)).post("/api/users", body)
     _say(done, as_json=as_json)
+    if not service and not as_json:
+        click.echo(safe(f"to let them set a password: opsnb user password {name}"), err=True)
 
 
 @command.command("list")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 
 from opsnb.base.canonical import JSON
-from opsnb.base.plan import Change, Plan, state_lines
+from opsnb.base.plan import Plan, difference
 
 MAX_VALUE = 400  # characters of a value in a one-line summary
 
@@ -23,13 +22,7 @@ def plan_text(plan: Plan) -> str:
     if not plan.changes:
         lines.append("  nothing has to change")
     for change in plan.changes:
-        lines += [f"  {change.host}: {change.what}", *_difference(change)]
+        lines += [f"  {change.host}: {change.what}", *(f"    {row}" for row in difference(change.before, change.after))]
         lines += [f"    do:   {change.command}", f"    undo: {change.undo}"]
     lines.append(f"plan digest {plan.digest}")
     return "\n".join(lines)
-
-
-def _difference(change: Change) -> list[str]:
-    before, after = state_lines(change.before), state_lines(change.after)
-    rows = difflib.unified_diff(before, after, "before", "after", n=2, lineterm="")
-    return [f"    {row}" for row in rows]

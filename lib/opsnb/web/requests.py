@@ -131,9 +131,13 @@ def _lists(api: FastAPI, app: App, who: Who) -> None:
         )
 
     @api.get("/api/requests/{name}")
-    def show(request: Request, name: str) -> dict[str, Any]:
-        """Show a request: what will change, who has to approve, what was done."""
-        return requests.shown(app.services, who(request), name)
+    def show(
+        request: Request,
+        name: str,
+        plan: bool = False,  # noqa: FBT001, FBT002  (a query)
+    ) -> dict[str, Any]:
+        """Show a request: what will change, who has to approve, what was done; ``plan``: before and after."""
+        return requests.shown(app.services, who(request), name, whole=plan)
 
 
 def _notices(api: FastAPI, app: App, who: Who) -> None:

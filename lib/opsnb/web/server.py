@@ -133,7 +133,7 @@ def _say_first(app: App, listening: Listening | None) -> None:
     if listening:
         said += f"\nor once, within an hour, at: {listening.url}/enter?code={code}"
     else:
-        said += f"\nor once, within an hour, by this code: opsnb user password --code {code}"
+        said += f"\nor once, within an hour, with opsnb user password --code, by this code: {code}"
     print(said, file=sys.stderr, flush=True)  # noqa: T201  (the terminal is where it belongs)
 
 

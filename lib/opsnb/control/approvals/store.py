@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import JSON as JSON_TYPE
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, String, Table, Text, insert, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.elements import ColumnElement
 
 from opsnb.base.canonical import salted
 from opsnb.base.clock import parse, stamp
@@ -167,6 +168,7 @@ def page(
     runbook: str = "",
     before: int | None = None,
     most: int = PAGE,
+    only: ColumnElement[bool] | None = None,
 ) -> list[Row[Any]]:
     """Return a page of requests, newest first.
 
@@ -177,12 +179,14 @@ def page(
         runbook: Those of one runbook.
         before: The lowest number seen so far; ``None`` for the first page.
         most: How many, at most ``MAX_PAGE``.
+        only: What else has to hold of them.
     """
     most = max(1, min(most, MAX_PAGE))
     query = select(approvals).order_by(approvals.c.number.desc()).limit(most)
     for column, value in ((approvals.c.requester, requester), (approvals.c.runbook, runbook)):
         query = query.where(column == value) if value else query
     query = query.where(approvals.c.number < before) if before is not None else query
+    query = query.where(only) if only is not None else query
     wanted = list(dict.fromkeys(status))
     queries = [query.where(approvals.c.status == s.value) for s in wanted] or [query]
     pages: Sequence[list[Row[Any]]] = [list(connection.execute(q)) for q in queries]  # each by its own index

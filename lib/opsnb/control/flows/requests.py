@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exists
+from sqlalchemy.sql.elements import ColumnElement
 
 from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 WAITING = "waiting"  # open and approved ones: what somebody still has to do something about
+USED = "used"  # a run took the change, once: whatever its approvals add up to later is about nothing any more
 
 
 def listed(
@@ -35,17 +37,24 @@ def listed(
     before: int | None = None, most: int = approvals.PAGE,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a page of requests, newest first; ``next`` is what ``before`` has to be for the next one."""
-    wanted, now = _statuses(status), current()
+    (wanted, only), now = _statuses(status), current()
     with services.database.transaction() as connection:
         there = directory(connection)
         permit_looking(there, actor)
         rows = approvals.page(
             connection, status=wanted, requester=actor.person.id if mine else "", runbook=runbook, before=before,
-            most=most,
+            most=most, only=only,
         )  # fmt: skip
+        used = claims.applied(connection, [r.request for r in rows])
         first = _first(connection, there, actor, now) if before is None else {}
-    names = ("number", "request", "runbook", "risk", "asked", "status", "until", "review_due", "reviewed")
-    found = [{**{n: getattr(r, n) for n in names}, "requester": there.name(r.requester)} for r in rows]
+    names = ("number", "request", "runbook", "risk", "asked", "until", "review_due", "reviewed")
+    found = [
+        {
+            **{n: getattr(r, n) for n in names}, "requester": there.name(r.requester),
+            "status": USED if r.request in used else r.status,
+        }
+        for r in rows
+    ]  # fmt: skip
     return {
         "requests": found,
         "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None,
@@ -61,16 +70,18 @@ def _first(connection: Connection, there: Directory, actor: Actor, now: datetime
     }  # fmt: skip
 
 
-def shown(services: Services, actor: Actor, request: str, now: datetime | None = None) -> dict[str, Any]:
-    """Return one request with everything that decides about it."""
+def shown(
+    services: Services, actor: Actor, request: str, now: datetime | None = None, *, whole: bool = False
+) -> dict[str, Any]:
+    """Return one request with everything that decides about it; ``whole``: with each change before and after."""
     now = now or current()
     with services.database.transaction() as connection:
         case = open_case(connection, services.policies, request, now)
         permit_looking(case.directory, actor)
-        return told(connection, case, now)
+        return told(connection, case, now, whole=whole)
 
 
-def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
+def told(connection: Connection, case: Case, now: datetime, *, whole: bool = False) -> dict[str, Any]:
     """Return a case as a JSON object."""
     row, body = case.row, case.body
     runs = store.runs_of_request(connection, row.id)
@@ -83,7 +94,8 @@ def told(connection: Connection, case: Case, now: datetime) -> dict[str, Any]:
         "policy": case.policy.name, "hosts": [h["name"] for h in body["hosts"]],
         "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
         "authors": [case.who.name(a) for a in body.get("authors", [])],
-        "plan": _plan(row, planned), "leave": _leave(case, now), **_said(case, now),
+        "plan": _plan(row, planned, whole=whole), "leave": _leave(case, now), **_said(case, now),
+        **_used(connection, row.id),
         "start": {"start": start.start, "due": start.due, "run": start.run, "why": start.why} if start else None,
         "runs": [{**_run(r), "without": without.get(r.id)} for r in runs],
         "under": review.done_under(connection, row.id) if row.runbook == GLASS else None,
@@ -106,6 +118,16 @@ def _said(case: Case, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _used(connection: Connection, request: str) -> dict[str, Any]:
+    """Return what stands instead of the sum of the approvals once a run took the change."""
+    run = claims.applied(connection, [request]).get(request)
+    if run is None:
+        return {}
+    verdict = store.run_row(connection, run).verdict
+    said = f"run {run} took it: {verdict}" if verdict else f"run {run} took it, and goes on"
+    return {"status": USED, "reason": said}
+
+
 def _leave(case: Case, now: datetime) -> dict[str, Any] | None:
     """Return until when a grant holds, or why it does not; ``None`` for every other request."""
     if case.row.runbook not in set(GRANTED):
@@ -114,11 +136,12 @@ def _leave(case: Case, now: datetime) -> dict[str, Any] | None:
     return {"until": None if held.why else stamp(held.until), "why": held.why}
 
 
-def _plan(row: Any, run: Any) -> dict[str, Any] | None:
+def _plan(row: Any, run: Any, *, whole: bool) -> dict[str, Any] | None:
     if row.plan_digest is None:
         return None
     record = f"outputs/{run.path}/run.html" if run is not None and run.path else None
-    changes = [{"host": c["host"], "what": c["what"]} for c in row.plan["changes"]]
+    names = ("host", "what", "before", "after", "command", "undo") if whole else ("host", "what")
+    changes = [{name: c[name] for name in names} for c in row.plan["changes"]]
     return {"digest": row.plan_digest, "run": row.plan_run, "record": record, "changes": changes}
 
 
@@ -144,14 +167,19 @@ def _act(case: Case, act: Act, state: State, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _statuses(status: str) -> tuple[Status, ...]:
+def _statuses(status: str) -> tuple[tuple[Status, ...], ColumnElement[bool] | None]:
+    """Return the statuses that a list asks for, and what else has to hold: none of them is meant of what was used."""
+    taken = exists().where(claims.claims.c.slot == claims.applying(approvals.approvals.c.request))
+    if status == USED:
+        return (), taken
     if status == WAITING:
-        return Status.OPEN, Status.APPROVED
+        return (Status.OPEN, Status.APPROVED), ~taken
     try:
-        return tuple(Status(word) for word in status.split(",") if word)
+        wanted = tuple(Status(word) for word in status.split(",") if word)
     except ValueError:
-        known = ", ".join((WAITING, *Status))
+        known = ", ".join((WAITING, USED, *Status))
         raise UsageError(f"there is no status {status[:40]!r}", hint=f"one or several of: {known}") from None
+    return wanted, ~taken if wanted else None
 
 
 def _time(moment: datetime | None) -> str | None:

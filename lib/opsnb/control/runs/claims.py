@@ -5,6 +5,7 @@ A claim's ``slot`` is unique: of two who claim the same thing, the database itse
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -56,9 +57,21 @@ MAX_DUE = 100  # looked at in one turn
 def slot_of(request: str, mode: Mode, undoes: str, attempt: int) -> str:
     """Return what a claim takes: the application of a request, or one attempt to undo or to retry."""
     if mode is Mode.APPLY:
-        return f"{request}:apply"
+        return str(applying(request))
     about = undoes if mode is Mode.UNDO else request
     return f"{about}:{mode.value}:{attempt}"
+
+
+def applying(request: Any) -> Any:
+    """Return what the application of a request takes: of its id, or of a column of ids."""
+    return request + ":apply"
+
+
+def applied(connection: Connection, requests: Iterable[str]) -> dict[str, str]:
+    """Return, of these requests, those whose change a run took, with that run."""
+    slots = [applying(request) for request in requests]
+    found = connection.execute(select(claims.c.request, claims.c.run).where(claims.c.slot.in_(slots)))
+    return {row.request: row.run for row in found}
 
 
 def add(connection: Connection, *, run: str, request: str, mode: Mode, slot: str, by: str, at: datetime,
