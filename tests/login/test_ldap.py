@@ -15,11 +15,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from login.left import kinds, known, last, size
+from login.planes import forget_tries, plane
 from login.slapd import BASE, OPEN, OWN_DN, OWN_PASSWORD, PASSWORD, Gate, Slapd, person
 from opsnb.base.errors import NotFoundError, NotSignedInError, RefusedError, UnavailableError
 from opsnb.base.signin import Groups, read_sign_in
-from opsnb.base.workspace import Workspace
-from opsnb.cli.workspace import make
 from opsnb.control.app import App
 from opsnb.control.flows import credentials, enter, outside, people
 from opsnb.control.flows.enter import FirstDoor, SignIn
@@ -32,7 +31,6 @@ from opsnb.control.people.wanted import User
 from opsnb.web.api import create
 from opsnb.web.guard import Activity
 from papers import certificate
-from places import Place
 
 pytestmark = pytest.mark.usefixtures("quick_hashes")
 
@@ -176,21 +174,15 @@ def _awake() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def app(slapd: Slapd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """A control plane in this process, with the directory in its settings."""
-    made = Place(tmp_path_factory.mktemp("ldap") / "ws")
-    make(made.root)
-    made.settings(login={"ldap": slapd.settings})
-    app = App(Workspace(made.root))
-    app.set_secret("ldap/opsnb", OWN_PASSWORD, rotate=False)
-    yield app
-    app.close()
+    with plane(tmp_path_factory.mktemp("ldap") / "ws", {"ldap": slapd.settings}, ldap=OWN_PASSWORD) as app:
+        yield app
 
 
 @pytest.fixture(autouse=True)
 def _forget(request: pytest.FixtureRequest) -> None:
     """Let no try of a test before count."""
     if "app" in request.fixturenames:
-        with request.getfixturevalue("app").services.database.transaction() as connection:
-            connection.execute(throttle.throttles.delete())
+        forget_tries(request.getfixturevalue("app"))
 
 
 @contextmanager

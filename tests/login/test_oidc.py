@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from login.left import kinds, known, last, size
+from login.planes import forget_tries, plane
 from login.provider import SECRET
 from login.providing import Provider
 from opsnb.base.errors import NotSignedInError, RefusedError, UnavailableError, UsageError
 from opsnb.base.signin import Groups, Oidc
-from opsnb.base.workspace import Workspace
-from opsnb.cli.workspace import make
 from opsnb.control.app import App
 from opsnb.control.flows import credentials, enter, outside, people, sso
 from opsnb.control.flows.lobby import Drawer, Lobby
@@ -38,7 +37,6 @@ from opsnb.web.api import create
 from opsnb.web.guard import COOKIE, Activity
 from opsnb.web.sso import KEPT
 from papers import certificate
-from places import Place
 
 BACK = "http://127.0.0.1/login/oidc/back"
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -144,13 +142,8 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def app(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """A control plane in this process, with the provider in its settings."""
-    made = Place(tmp_path_factory.mktemp("oidc") / "ws")
-    make(made.root)
-    made.settings(login={"oidc": provider.settings})
-    app = App(Workspace(made.root))
-    app.set_secret("oidc/opsnb", SECRET, rotate=False)
-    yield app
-    app.close()
+    with plane(tmp_path_factory.mktemp("oidc") / "ws", {"oidc": provider.settings}, oidc=SECRET) as app:
+        yield app
 
 
 @pytest.fixture(autouse=True)
@@ -158,8 +151,7 @@ def _afresh(request: pytest.FixtureRequest) -> None:
     """Let neither tries nor orders of a test before count."""
     if "app" in request.fixturenames:
         app, provider = (request.getfixturevalue(name) for name in ("app", "provider"))
-        with app.services.database.transaction() as connection:
-            connection.execute(throttle.throttles.delete())
+        forget_tries(app)
         provider.behave()
         app.lobby = Lobby()
 
