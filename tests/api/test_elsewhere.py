@@ -114,7 +114,6 @@ def test_cp_to_a_host_and_back(afar: Elsewhere) -> None:
             (tuple(words.split()), "are not here")
             for words in (
                 "up",
-                "doctor",
                 "host add x 192.0.2.1",
                 "host check x",
                 "host export",
@@ -132,6 +131,15 @@ def test_what_works_on_the_servers_machine_only(afar: Elsewhere, argv: tuple[str
     assert done.returncode in {2, 3}
     assert said in done.stderr
     assert sorted(afar.home.rglob("*")) == before
+
+
+def test_the_doctor_looks_there(afar: Elsewhere) -> None:
+    """`opsnb doctor` from elsewhere looks at the control plane's machine and finds what it finds there."""
+    found, there = json.loads(afar.opsnb("doctor", "--json").stdout), afar.served.place.json("doctor")
+    names = [check["name"] for check in there["checks"]]
+    assert (found["up"], [check["name"] for check in found["checks"]]) == (True, names)
+    assert found["workspace"] == str(afar.served.place.root)
+    assert "control plane: answers" in afar.opsnb("doctor").stdout
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "x" * 300, "a\nb"])

@@ -87,6 +87,7 @@ EXPECTED: dict[str, Row] = {
     "GET /api/runbooks": Row(READERS),
     "GET /api/runbooks/{runbook}": Row(READERS, path={"runbook": "nowhere"}),
     "GET /api/notebook": Row(READERS),
+    "GET /api/doctor": Row("A"),
     "GET /api/hosts/{host}/trust": Row(READERS, path=NOWHERE),
     "POST /api/hosts/{host}/trust": Row("AESZ", {"keys": ["x"]}, path=NOWHERE),
     "GET /api/secrets": Row("AZ"),

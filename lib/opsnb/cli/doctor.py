@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from opsnb.cli.output import here, json_option, print_json, safe
+from opsnb.cli.output import json_option, print_json, safe, workspace
+
+if TYPE_CHECKING:
+    from opsnb.base.workspace import Workspace
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
@@ -13,24 +18,27 @@ MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yello
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Look at this machine and workspace; exits 1 when something does not work or is not safe."""
+    """Look at this machine and workspace, or those of a control plane elsewhere; exits 1 when something is wrong."""
+    from opsnb.client.connection import Client
+
+    place = workspace(ctx)
+    found = Client(place).get("/api/doctor") if place.url else _here(place)
+    if as_json:
+        print_json(found)
+        return 1 if found["problems"] else 0
+    for check in found["checks"]:
+        mark, colour = MARKS[check["state"]]
+        click.echo(f"{click.style(mark, fg=colour, bold=True)} {check['name']}: {safe(check['found'])}")
+        if check["mend"] and check["state"] != "ok":
+            click.echo(f"    → {safe(check['mend'])}")
+    click.echo("no problem found" if not found["problems"] else f"{found['problems']} problem(s)")
+    return 1 if found["problems"] else 0
+
+
+def _here(place: Workspace) -> dict[str, Any]:
+    """Look without a control plane: it need not run, nor be able to."""
     from opsnb.client.connection import Client
     from opsnb.client.control import answers
-    from opsnb.control.flows.examine import examine
+    from opsnb.control.flows.examine import examined
 
-    place = here(ctx)
-    up = place.token.exists() and answers(Client(place))
-    findings = examine(place, up=up)
-    problems = sum(1 for f in findings if f.state == "problem")
-    if as_json:
-        print_json(
-            {"up": up, "workspace": str(place.root), "problems": problems, "checks": [f.as_json() for f in findings]}
-        )
-        return 1 if problems else 0
-    for finding in findings:
-        mark, colour = MARKS[finding.state.value]
-        click.echo(f"{click.style(mark, fg=colour, bold=True)} {finding.name}: {safe(finding.found)}")
-        if finding.mend and finding.state != "ok":
-            click.echo(f"    → {safe(finding.mend)}")
-    click.echo("no problem found" if not problems else f"{problems} problem(s)")
-    return 1 if problems else 0
+    return examined(place, up=place.token.exists() and answers(Client(place)))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 
 from opsnb.control.flows import reading
+from opsnb.control.flows.examine import examined
 from opsnb.control.flows.services import Services
 from opsnb.control.people.values import Actor
 
@@ -51,3 +52,8 @@ def reading_routes(api: FastAPI, services: Services, who: Callable[[Request], Ac
     def notebook(request: Request, path: str) -> dict[str, Any]:
         """Show a runbook by its path, as the list of runbooks has it: for one without an id."""
         return reading.runbook(services, who(request), path)
+
+    @api.get("/api/doctor")
+    def doctor() -> dict[str, Any]:
+        """Look at the control plane's machine and workspace: what is missing, stale or unsafe, and what mends it."""
+        return examined(services.workspace, up=True)

@@ -102,6 +102,7 @@ TABLE: dict[str, Needs] = {
     "GET /api/runbooks": _may(Action.READ),
     "GET /api/runbooks/{runbook}": _may(Action.READ),
     "GET /api/notebook": _may(Action.READ),
+    "GET /api/doctor": _ADMINISTER,
     "GET /api/hosts/{host}/trust": _may(Action.READ),
     "POST /api/hosts/{host}/trust": _may(Action.TRUST),
     # secrets

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from opsnb.base.clock import now, parse, stamp
@@ -56,6 +57,13 @@ def examine(workspace: Workspace, *, up: bool) -> list[Finding]:
     for look in LOOKS:
         findings += look(workspace)
     return findings
+
+
+def examined(workspace: Workspace, *, up: bool) -> dict[str, Any]:
+    """Return what was found as a JSON object, with the number of problems."""
+    checks = [finding.as_json() for finding in examine(workspace, up=up)]
+    problems = sum(1 for check in checks if check["state"] == State.PROBLEM)
+    return {"up": up, "workspace": str(workspace.root), "problems": problems, "checks": checks}
 
 
 def _python(_: Workspace) -> Iterator[Finding]:
