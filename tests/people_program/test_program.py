@@ -265,7 +265,7 @@ def test_in_chinese(company: Company) -> None:
     )
     done = company.as_("bob", "user", "may", "erin", "exec", "--hosts", "web1", **chinese)
     assert (done.returncode, done.stdout) == (3, "no  erin 的角色为 auditor，无权执行操作“手工执行命令”\n")
-    assert f"request {request}  open  步骤“approve”已有 0 个批准，共需 1 个" in company.as_(
+    assert f"申请 {request}  待审批  步骤“approve”已有 0 个批准，共需 1 个" in company.as_(
         "bob", "requests", "show", request, **chinese
     ).stdout  # fmt: skip
     assert company.as_("erin", "approve", request, "--json", **chinese).stdout.startswith(

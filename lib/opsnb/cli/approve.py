@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.cli.output import json_option, print_json, workspace
-from opsnb.cli.requests import tell_request
+from opsnb.cli.telling import tell_request
 
 ABOUT = {
     "approve": "Approve exactly this request with exactly the plan that it has now.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from opsnb.cli.output import json_option, print_json, workspace
-from opsnb.cli.requests import tell_request
+from opsnb.cli.telling import tell_request
 
 GLASS = "break-glass"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.base.workspace import Workspace, find
 
+ENGLISH = "en"
 HERE = "."  # what --workspace says when nobody says anything
 CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if c not in {9, 10}}
 BIDI = {ord(c): f"\\u{ord(c):04x}" for c in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c"}
@@ -25,7 +27,6 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 
 def workspace(ctx: click.Context) -> Workspace:
     """Return the workspace that the command is about: named, else the one we are in, else who signed in to one's."""
-    import os
     from pathlib import Path
 
     named = str(ctx.obj) if ctx.obj != HERE else os.environ.get("OPSNB_URL", HERE)
@@ -79,19 +80,28 @@ def safe(text: str) -> str:
 
 
 def told(text: str) -> str:
-    """Return a sentence of the program in the language of whoever reads it, safe to print.
+    """Return a finished sentence of the program in the language of whoever reads it, safe to print.
 
-    Their locale says which, as for other programs (``LC_ALL``, ``LC_MESSAGES``, ``LANG``). What no catalogue holds, and
-    every ``--json``, stays English.
+    What no catalogue holds, and every ``--json``, stays English.
     """
-    import os
+    if (tag := _reader()) == ENGLISH:
+        return safe(text)
+    from opsnb.base.i18n import retell
 
+    return safe(retell(text, tag))
+
+
+def say(message: str, /, **values: object) -> str:
+    """Return a message in the language of whoever reads it, each ``{name}`` replaced by its value, safe to print."""
+    from opsnb.base.i18n import translate
+
+    return safe(translate(message, _reader(), **values))
+
+
+def _reader() -> str:
+    """Return whose language it is: their locale says, as for other programs (``LC_ALL``, ``LC_MESSAGES``, ``LANG``)."""
     tag = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    if tag.lower().startswith("zh"):
-        from opsnb.base.i18n import retell
-
-        text = retell(text, tag)
-    return safe(text)
+    return tag if tag.lower().startswith("zh") else ENGLISH
 
 
 def progress(text: str) -> None:
@@ -116,8 +126,9 @@ def verdict(word: str | None) -> str:
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; columns as wide as they need."""
     cells = [[safe(str(c)).replace("\n", " ") for c in row] for row in rows]
-    widths = [max(len(str(h)), *(_width(r[i]) for r in cells), 0) if cells else len(h) for i, h in enumerate(headings)]
-    click.echo("  ".join(click.style(h.ljust(w), bold=True) for h, w in zip(headings, widths, strict=True)).rstrip())
+    widths = [max(_width(h), *(_width(r[i]) for r in cells), 0) for i, h in enumerate(headings)]
+    heads = zip(headings, widths, strict=True)
+    click.echo("  ".join(click.style(h + " " * (w - _width(h)), bold=True) for h, w in heads).rstrip())
     for row in cells:
         line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
         click.echo(line.rstrip())

@@ -11,8 +11,8 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.output import json_option, print_json, progress, workspace
-from opsnb.cli.requests import tell_request
 from opsnb.cli.run import assignments, exit_code, tell, values_from, watch
+from opsnb.cli.telling import tell_request
 
 REQUEST = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-z]{5}")  # as base.clock.new_id makes them
 START = "approved, asked (opsnb run ID --mode apply --request REQ says so), or a time such as 2026-12-01T22:00"

@@ -1,0 +1,170 @@
+"""Requests as a terminal shows them, in the language of whoever reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from opsnb.base.i18n import mark
+from opsnb.cli.output import safe, say, told
+
+COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "blue"}  # all others: red
+DIFFERENCE = {"+": "green", "-": "red"}
+MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
+NEXT = "approve|return|reject|veto"
+
+NOTICES = {
+    "run": "{what}, asked for by {who}, began",
+    "free": "{what}, asked for by {who}, began and nobody had to approve it",
+    "glass": "{who} BROKE THE GLASS",
+    "glass_run": "{what}, asked for by {who}, began UNDER BROKEN GLASS",
+    "review_overdue": "nobody has reviewed in time what {who} did",
+}
+STATUSES = (
+    mark("planned"), mark("open"), mark("approved"), mark("returned"), mark("rejected"), mark("vetoed"),
+    mark("withdrawn"), mark("expired"), mark("used"),
+)  # fmt: skip
+ACTS = (
+    mark("approve"), mark("return"), mark("reject"), mark("veto"), mark("withdraw"), mark("delegate"), mark("comment"),
+    mark("review"), mark("escalate"), mark("expire"),
+)  # fmt: skip
+STEPS = (mark("done"), mark("open"), mark("waits"))
+
+
+def tell_first(page: dict[str, Any]) -> None:
+    """Print what a list begins with: broken glass that holds, reviews that are owed, one's own notices."""
+    for row in page.get("glass", ()):
+        text = f" BREAK-GLASS {row['request']}: " + say("{who} until {when}", who=row["who"], when=row["until"]) + " "
+        click.echo(click.style(safe(text), bg="red", fg="white", bold=True))
+    for row in page.get("owed", ()):
+        about = {"request": row["request"], "runbook": row["runbook"], "who": row["who"], "when": row["due"]}
+        if row["overdue"]:
+            text = say("OVERDUE review of {request} ({runbook} by {who}) until {when}", **about)
+        else:
+            text = say("review owed of {request} ({runbook} by {who}) until {when}", **about)
+        click.echo(click.style(text, fg="red" if row["overdue"] else None, bold=bool(row["overdue"])))
+    if page.get("notices"):
+        click.echo(say("{n} notice(s): {command}", n=page["notices"], command="opsnb requests notices"))
+
+
+def tell_notices(rows: list[dict[str, Any]]) -> None:
+    """Print what somebody is told of."""
+    for row in rows:
+        run, request = row["run"], row["request"]
+        about = say("request {request}", request=request)
+        about = say("run {run} of {request}", run=run, request=about) if run else about
+        why = told(NOTICES[row["kind"]].format(who=row["by"], what=row["runbook"]))
+        click.echo(f"{safe(row['at'])}  {why}: {about}")
+    if not rows:
+        click.echo(say("no notice that you have not seen"))
+    else:
+        click.echo(say("more about one: {command}", command="opsnb requests show REQUEST"))
+
+
+def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
+    """Print a request for people, with ``every`` line of its plan or the first ones."""
+    _head(shown)
+    if shown["leave"]:
+        until, why = shown["leave"]["until"], told(shown["leave"]["why"])
+        click.echo("  " + (say("holds until {when}", when=until) if until else say("does not hold: {why}", why=why)))
+    elif shown["under"] is None:
+        _plan(shown["plan"], shown["request"], every=every)
+    for step in shown["steps"]:
+        state = say("done" if step["done"] else "open" if step["open"] else "waits")
+        counts = {"step": step["step"], "has": step["has"], "needed": step["needed"]}
+        click.echo("  " + say("step {step}: {has} of {needed} approval(s), {state}", **counts, state=state))
+    for act in shown["acts"]:
+        _act(act)
+    if shown["able"]:
+        click.echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
+        click.echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
+    _start(shown)
+    _review(shown)
+    for run in shown["runs"]:
+        line = f"{run['run']}  {run['mode']}  {run['verdict'] or run['state']}  {told(run['reason'] or '')}"
+        click.echo("  " + say("run {run}", run=line.rstrip()))
+
+
+def _head(shown: dict[str, Any]) -> None:
+    status = shown["status"] or "planned"
+    word = click.style(say(status), fg=COLOURS.get(status, "red"), bold=True)
+    click.echo(f"{say('request {request}', request=shown['request'])}  {word}  {told(shown['reason'])}")
+    of = say("(risk {risk}, policy {policy})", risk=shown["risk"], policy=shown["policy"])
+    click.echo(safe(f"  {shown['runbook']}  {shown['title']}  {of}"))
+    why = shown["why"] or say("no reason given")
+    click.echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
+    click.echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
+
+
+def _review(shown: dict[str, Any]) -> None:
+    """Print what was done under a broken glass, and whether somebody reviewed what went without an approval."""
+    for row in shown["under"] or ():
+        what = " ".join(map(str, row["command"])) if row["command"] else row["title"]
+        doing = f"{row['runbook']} {row['mode']}: {what}"
+        click.echo("  " + say("under it {when}  run {run}  {what}", when=row["at"], run=row["run"], what=doing))
+        ended, hosts = row["verdict"] or row["state"], ", ".join(row["hosts"])
+        said = say("on {hosts}  {ended}  record {record}", hosts=hosts, ended=ended, record=row["record"])
+        click.echo(f"    {said}")
+    if shown["under"] == []:
+        click.echo("  " + say("nothing was done under it"))
+    if shown.get("review_due") and not shown["reviewed"]:
+        about = {"when": shown["review_due"], "command": f"opsnb requests review {shown['request']} --comment TEXT"}
+        if shown["overdue"]:
+            text = click.style(say("review OVERDUE until {when}: {command}", **about), fg="red", bold=True)
+        else:
+            text = say("review owed until {when}: {command}", **about)
+        click.echo(f"  {text}")
+
+
+def _act(act: dict[str, Any]) -> None:
+    who = act["by"]
+    who = say("{who} for {other}", who=who, other=act["for"]) if act["for"] else who
+    who = say("{who} to {other}", who=who, other=act["to"]) if act["to"] else who
+    what = say("{act} by {who}", act=say(act["act"]), who=who)
+    void = ""
+    if act["act"] == "approve" and not act["counts"]:
+        why = told(act["void"])
+        void = "  " + (say("(does not count: {why})", why=why) if why else say("(does not count)"))
+    click.echo(safe(f"  {act['at']}  {what}{void}  {act['comment']}".rstrip()))
+
+
+def _plan(plan: dict[str, Any] | None, request: str, *, every: bool) -> None:
+    """Print each change that the plan makes: as far as there is room, or ``every`` line."""
+    if plan is None:
+        click.echo("  " + say("no plan yet"))
+        return
+    about = {"digest": plan["digest"][:16], "n": len(plan["changes"]), "record": plan["record"] or "-"}
+    click.echo("  " + say("plan {digest}  {n} change(s), record {record}", **about))
+    lines = [line for change in plan["changes"] for line in _change(change)]
+    shown = lines if every else lines[:MAX_LINES]
+    for colour, line in shown:
+        click.echo(click.style(f"    {safe(line)}", fg=colour or None))
+    if left := len(lines) - len(shown):
+        click.echo("    " + say("{n} more lines: {command}", n=left, command=f"opsnb requests show --plan {request}"))
+
+
+def _change(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a change's lines, each with its colour; without its states, which not every answer has, its heading."""
+    yield "", f"{change['host']}: {change['what']}"
+    if "after" not in change:
+        return
+    from opsnb.base.plan import difference
+
+    for row in difference(change["before"], change["after"]):
+        yield DIFFERENCE.get(row[:1], ""), f"  {row}"
+    yield "", "  " + say("do:   {what}", what=change["command"])
+    yield "", "  " + say("undo: {what}", what=change["undo"])
+
+
+def _start(shown: dict[str, Any]) -> None:
+    start = shown["start"]
+    if start is None or start["run"] or not shown["status"]:
+        return
+    if start["start"] == "asked" and shown["status"] == "approved":
+        how = f"opsnb run {shown['runbook']} --mode apply --request {shown['request']}"
+        click.echo("  " + say("start it: {command}", command=how))
+    elif start["start"] != "asked":
+        when = say("starts at {when}", when=start["due"]) if start["start"] == "time" else say("starts when approved")
+        click.echo(f"  {when}" + (say("; kept back: {why}", why=told(start["why"])) if start["why"] else ""))

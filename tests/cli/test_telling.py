@@ -1,0 +1,115 @@
+"""A request in a terminal: all that decides about it, in English and in Chinese, with nothing in it that acts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from opsnb.cli.telling import MAX_LINES, tell_first, tell_notices, tell_request
+
+AT = "2026-11-26T08:00:00.000Z"
+SHOWN: dict[str, Any] = {
+    "request": "q1", "status": "open", "reason": "step 'approve' has 0 of 2 approvals", "runbook": "HST-020",
+    "title": "Notice", "risk": "change", "policy": "p", "requester": "dora", "why": "", "hosts": ["web1", "web2"],
+    "leave": None, "under": None, "able": ["bob"], "start": {"start": "time", "due": AT, "run": None, "why": ""},
+    "steps": [
+        {"step": "approve", "has": 0, "needed": 2, "done": False, "open": True},
+        {"step": "later", "has": 0, "needed": 1, "done": False, "open": False},
+    ],
+    "acts": [
+        {"act": "approve", "by": "bob", "at": AT, "for": "li", "to": "", "comment": "ok", "counts": False, "void": ""},
+        {"act": "delegate", "by": "bob", "at": AT, "for": "", "to": "carol", "comment": "", "counts": False, "void": ""},
+    ],
+    "review_due": AT, "reviewed": False, "overdue": True,
+    "runs": [{"run": "r1", "mode": "plan", "state": "ended", "verdict": "PLANNED", "reason": None}],
+    "plan": {
+        "digest": "0" * 64, "record": None,
+        "changes": [
+            {
+                "host": "web1", "what": "file /x\x1b[2J", "before": {"content": "a\nb\n"}, "after": {"content": "a\nc\n"},
+                "command": "write /x", "undo": "put it back",
+            }
+        ],
+    },
+}  # fmt: skip
+ENGLISH = f"""\
+request q1  open  step 'approve' has 0 of 2 approvals
+  HST-020  Notice  (risk change, policy p)
+  asked by dora: no reason given
+  hosts web1, web2
+  plan 0000000000000000  1 change(s), record -
+    web1: file /x\\x1b[2J
+      --- before
+      +++ after
+      @@ -1,2 +1,2 @@
+       a
+      -b
+      +c
+      do:   write /x
+      undo: put it back
+  step approve: 0 of 2 approval(s), open
+  step later: 0 of 1 approval(s), waits
+  {AT}  approve by bob for li  (does not count)  ok
+  {AT}  delegate by bob to carol
+  who may approve it: bob
+    opsnb approve|return|reject|veto q1 --comment TEXT
+  starts at {AT}
+  review OVERDUE until {AT}: opsnb requests review q1 --comment TEXT
+  run r1  plan  PLANNED
+"""
+FIRST: dict[str, Any] = {
+    "glass": [{"request": "q2", "who": "erin", "until": AT}], "notices": 2,
+    "owed": [
+        {"request": "q3", "runbook": "HST-020", "who": "dora", "due": AT, "overdue": True},
+        {"request": "q4", "runbook": "HST-020", "who": "dora", "due": AT, "overdue": False},
+    ],
+}  # fmt: skip
+NOTICE = {"kind": "glass", "at": AT, "by": "erin", "runbook": "break_glass", "run": "", "request": "q2"}
+# what is the same in both: commands, names, verdicts, words of people, differences
+KEPT = re.compile(
+    r"opsnb [a-z|]+( [a-z]+)?( q\d| REQUEST)?|--comment TEXT|HST-020|BREAK-GLASS|PLANNED|put it back|"
+    r"\b(Notice|change|plan|web\d|file|before|after|write|approve|later|ok|bob|li|carol|dora|erin)\b"
+)
+
+
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str) -> str:
+    """Return everything that is told of a request, a list and a notice."""
+    monkeypatch.setenv("LC_ALL", language)
+    tell_request(SHOWN)
+    tell_first(FIRST)
+    tell_notices([NOTICE])
+    tell_notices([])
+    return capsys.readouterr().out
+
+
+def test_a_request_in_english(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that decides, the plan line by line, and what to type."""
+    said = printed(capsys, monkeypatch, "C.UTF-8")
+    assert said[: len(ENGLISH)] == ENGLISH
+
+
+def test_a_request_in_chinese(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No English word is left but commands, names and what people wrote."""
+    said = printed(capsys, monkeypatch, "zh_CN.UTF-8")
+    assert "可审批的人：bob" in said
+    assert "复核已逾期" in said
+    assert re.findall(r"[A-Za-z]{2,}", KEPT.sub(" ", said)) == []
+
+
+def test_a_long_plan_is_cut_and_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no room is counted, and the command that shows it is named; with ``every`` all of it is there."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    content = {"content": "".join(f"line {n}\n" for n in range(3 * MAX_LINES))}
+    change = {**SHOWN["plan"]["changes"][0], "before": None, "after": content}
+    long = {**SHOWN, "plan": {**SHOWN["plan"], "changes": [change]}}
+    tell_request(long)
+    cut = capsys.readouterr().out
+    assert f"+line {MAX_LINES - 6}" in cut
+    assert f"+line {MAX_LINES}\n" not in cut
+    assert "more lines: opsnb requests show --plan q1" in cut
+    tell_request(long, every=True)
+    whole = capsys.readouterr().out
+    assert f"+line {3 * MAX_LINES - 1}\n" in whole
+    assert "more lines" not in whole
