@@ -6,7 +6,7 @@ from typing import Any
 
 from claims import world
 from claims.history import MOST, NAMES, SEEN, must
-from claims.oracle import BOT, DAY, Claimed
+from claims.oracle import BOT, DAY, HOUR, TIMEOUT, Claimed
 from claims.saying import Saying
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals.values import ActKind
@@ -15,7 +15,7 @@ from opsnb.control.flows.claim import begin_next
 from opsnb.control.flows.submit import _applied, let, queue, start_due_in
 from opsnb.control.ledger.store import latest
 from opsnb.control.people import changes
-from opsnb.control.records import Mode, Verdict
+from opsnb.control.records import Cause, Mode, Verdict
 from opsnb.control.runs import claims, store
 
 
@@ -115,6 +115,81 @@ class Claiming(Saying):
         request = self.pick_open(which)
         self.stray(request, pick)
         self.put_in_line(request, Mode.APPLY, "dora", "")
+        self.claim()
+
+    def spoiled(self, which: int, pick: int, cause: Cause) -> None:
+        """What everybody approved is spoiled in one of many ways, and stands in the queue, or is due, all the same."""
+        request = self.pick_open(which)
+        asked = self.books.requests[request]
+        for _ in range(3):
+            if self.books.status(asked, self.second) == "open":
+                self.second += 1
+                self.approve_well(request, pick)
+        if asked.claimed or self.books.status(asked, self.second) != "approved":
+            return
+        SEEN["what was approved was spoiled"] += 1
+        by = self.spoil(request, pick, cause)
+        if self.starts[request][0] != "asked" and pick % 2:
+            self.start_due(600)
+        else:
+            self.put_in_line(request, Mode.APPLY, by, "")
+        self.claim_up_to(request)
+
+    def spoil(self, request: str, pick: int, cause: Cause) -> str:
+        """Spoil what is approved; return who starts it."""
+        asked = self.books.requests[request]
+        match pick % 8:
+            case 0 | 1 | 2:
+                self.move_under(request, cause)
+            case 3:
+                self.leave(asked.requester, active=False)
+                return "dora" if asked.requester == "anna" else "anna"
+            case 4:
+                for role in sorted(self.books.roles[asked.requester]):
+                    self.role(asked.requester, role, give=False)
+                return "dora" if asked.requester == "anna" else "anna"
+            case 5:
+                return ("erin", "finn", "carol")[pick % 3]
+            case 6:
+                self.second += asked.sealed.validity
+            case _:
+                self.say_well_of(request, ActKind.VETO, pick)
+        return asked.requester
+
+    def claim_up_to(self, request: str) -> None:
+        """Claim until nothing of a request is left in the queue, or what is left waits for a lock."""
+        while any(one[1] == request for one in self.queued):
+            before = len(self.queued)
+            self.claim()
+            if len(self.queued) == before:
+                return
+
+    def around_a_freeze(self, kind: int, pick: int) -> None:
+        """What is approved before a freeze begins just before it or is due in it, and goes on behind it."""
+        if self.second >= HOUR - TIMEOUT:
+            return
+        self.another_policy("frozen", back=False)
+        self.ask("dora", "", "approved", kind, MOST + 1)
+        request = list(self.books.requests)[-1]
+        if self.books.status(self.books.requests[request], self.second) != "open" or not self.approve_well(
+            request, pick
+        ):
+            return
+        if pick % 2:
+            self.second = HOUR - TIMEOUT // 2
+            self.put_in_line(request, Mode.APPLY, "dora", "")
+            self.claim_up_to(request)
+        self.second = max(self.second, HOUR)
+        self.start_due(0)
+        self.second = 4 * HOUR
+        self.start_due(0)
+
+    def late_by_hand(self, who: str, pick: int) -> None:
+        """Somebody works by hand when their grant has ended."""
+        self.another_policy("protected", back=False)
+        self.grant(who, "web1", 1)
+        self.second += 1800
+        (self.by_hand if pick % 2 else self.queue_by_hand)(who, "web1")
         self.claim()
 
     def queue_by_hand(self, who: str, host: str) -> None:

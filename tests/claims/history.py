@@ -190,7 +190,10 @@ class History:
 
     def move(self, which: int, cause: Cause) -> None:
         """Something that a request stands on, or its rows in the database, is altered."""
-        request = self.pick(which)
+        self.move_under(self.pick(which), cause)
+
+    def move_under(self, request: str, cause: Cause) -> None:
+        """The same, of one request."""
         if self.books.requests[request].wrong:
             return
         if cause in {Cause.REQUEST, Cause.PARAMETERS, Cause.PLAN}:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from claims import world
 from claims.history import MOST, PEOPLE, SEEN, History, must
-from claims.oracle import BOT, Asked, Said
+from claims.oracle import BOT, HOUR, Asked, Said
 from opsnb.base.errors import RefusedError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.values import Act, ActKind
@@ -112,7 +112,10 @@ class Saying(History):
 
     def say_well(self, which: int, kind: ActKind, pick: int) -> None:
         """Somebody says something that the oracle says they may."""
-        request = self.pick_open(which)
+        self.say_well_of(self.pick_open(which), kind, pick)
+
+    def say_well_of(self, request: str, kind: ActKind, pick: int) -> None:
+        """The same, of one request."""
         asked, _ = self.books.ticked(self.books.requests[request], self.second)
         tos = PEOPLE if kind is ActKind.DELEGATE else ["erin"]
         able = [
@@ -136,6 +139,36 @@ class Saying(History):
             if one[:2] == [asked.requester, who] and self.second < one[3] and pick % 5 < 2:
                 self.end_delegation(number)  # which hides nothing
         self.say(request, ActKind.APPROVE, who, behalf)
+
+    def twice(self, which: int, pick: int) -> None:
+        """Who said yes says it for another one, too; or another one says it again with the right that was used."""
+        request = self.pick_open(which)
+        asked = self.books.requests[request]
+        if not asked.of("approve"):
+            self.approve_well(request, pick)
+        if not asked.of("approve") or self.books.status(asked, self.second) != "open":
+            return
+        one = asked.of("approve")[-1]
+        others = [p for p in PEOPLE if p not in {one.who, one.voice}]
+        other = others[pick % len(others)]
+        who, voice = (one.who, other) if pick % 2 else (other, one.voice)
+        if pick % 3 and not self.books.may(voice, "approve", asked):
+            self.role(voice, "approver", give=True)
+        self.delegate(voice, who, 0, HOUR)
+        SEEN["a person, or a right, said yes twice"] += 1
+        self.say(request, ActKind.APPROVE, who, voice)
+
+    def lesser(self, pick: int) -> None:
+        """Somebody whose role is about a lesser risk says yes to what is dangerous."""
+        self.second += 1
+        self.ask("dora", "", "asked", world.DANGEROUS, MOST + 1)
+        items = self.books.requests.items()
+        found = [n for n, a in items if a.risk == "danger" and self.books.status(a, self.second) == "open"]
+        if found:
+            who = ("erin", "finn")[pick % 2]
+            self.role(who, "minor", give=True)
+            SEEN["a lesser role said yes to danger"] += 1
+            self.say(found[pick % len(found)], ActKind.APPROVE, who)
 
     def stray(self, request: str, pick: int) -> None:
         """An approval of another plan stands in the database after the asking, as a defect would leave it."""

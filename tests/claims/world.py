@@ -54,6 +54,7 @@ KINDS = (
     ("TST-200", Risk.DANGER, ("web1", "web2"), False),
     ("TST-100", Risk.CHANGE, ("s1",), False),
 )
+DANGEROUS = 2  # which of them is
 
 
 def at(second: int) -> datetime:
