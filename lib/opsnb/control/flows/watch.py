@@ -89,7 +89,7 @@ class Watch:
             with self.services.database.transaction() as connection:
                 person = str(self.body["requester"]["id"])
                 found = leave_of(connection, self.services.policies, self.body, person, now, self.under)
-                if found and found.glass:  # a broken glass lets go on what a grant let begin: that is reviewed, too
+                if found and found.glass:  # it began without a leave, and needs one now
                     use(connection, found.glass, self.run, str(self.body["request"]), Mode.READ, person, now)
                 return found
         except (SQLAlchemyError, OpsnbError):
