@@ -208,6 +208,18 @@ def test_the_first_password_from_elsewhere(served: Served) -> None:
     assert served.elsewhere("logout").returncode == 0
 
 
+def test_the_first_password_on_the_machine(served: Served) -> None:
+    """`opsnb user password --code` takes a one-time code and a password where the workspace is; a wrong code is none."""
+    name = served.place.json("whoami")["user"]
+    link = served.place.client.post(f"/api/users/{name}/link")["code"]
+    for given, said in ((link, f"the password of {name} is set"), (link, "it was used")):
+        done = subprocess.run(
+            [str(OPSNB), "user", "password", "--code", "--stdin"], cwd=served.place.root, input=f"{given}\n{PASSWORD}\n",
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert said in done.stdout + done.stderr
+
+
 def test_a_certificate_of_somebody_else(served: Served) -> None:
     """Without the certificate to trust, and over plain HTTP elsewhere, no password is sent."""
     done = served.elsewhere("login", served.url, "--user", "x", "--password-stdin", given=PASSWORD)
