@@ -85,6 +85,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "say": lambda m, d: m.say_well(d.which, d.one(SAYING), d.odd),
     "tempt": lambda m, d: m.tempt(d.which, d.pick),
     "twice": lambda m, d: m.twice(d.which, d.pick),
+    "former": lambda m, d: m.former(d.which, d.pick),
     "spoiled": lambda m, d: m.spoiled(d.which, d.pick, d.odd_one(MOVES)),
     "around a freeze": lambda m, d: m.around_a_freeze(d.which, d.pick),
     "late by hand": lambda m, d: m.late_by_hand(d.one(("dora", "anna")), d.odd),
@@ -125,7 +126,7 @@ TEMPERS: dict[str, tuple[str, ...]] = {
     "calm": USUAL,
     "people": (*USUAL, *["spoiled"] * 2, *["leave"] * 2, *["role"] * 2, "alone", "alone", *["only person"] * 2, "never own", *["lesser"] * 2,
                "leader", "act", "tempt", *["start"] * 3),
-    "delegates": (*USUAL, *["twice"] * 5, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["tempt"] * 4,
+    "delegates": (*USUAL, *["twice"] * 5, *["former"] * 2, *["delegate"] * 5, "end delegate", "end delegate", "leave", *["approve"] * 5, *["tempt"] * 4,
                   "act"),
     "policies": (*USUAL, "spoiled", "stray", *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
     "words": (*USUAL, "spoiled", "stray", *["say"] * 6, *["act"] * 5, *["tempt"] * 3, "plan anew", "approve", "lapse"),
@@ -157,7 +158,8 @@ MUST = (
     "left", "came back", "left alone", "all came back", "role given", "role taken", "another leader", "ground moved",
     "ground mended", "asked for a grant", "by hand", "by hand under a grant", "by hand under a glass", "by hand, begun",
     "by hand, refused for grant", "by hand, refused for role", "what was approved was spoiled",
-    "a person, or a right, said yes twice", "a lesser role said yes to danger", "glass broken", "refused to break the glass",
+    "a person, or a right, said yes twice", "a lesser role said yes to danger",
+    "who stood in for the requester said yes", "glass broken", "refused to break the glass",
 )  # fmt: skip
 HALF = 0.5
 INSTEAD = ("approve", "end", "say", "ask", "minute")  # where what was drawn finds nothing to do

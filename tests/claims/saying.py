@@ -158,6 +158,18 @@ class Saying(History):
         SEEN["a person, or a right, said yes twice"] += 1
         self.say(request, ActKind.APPROVE, who, voice)
 
+    def former(self, which: int, pick: int) -> None:
+        """Somebody stood in for the requester for a moment, and says yes when that is over."""
+        request = self.pick_open(which)
+        requester = self.books.requests[request].requester
+        others = [p for p in ("bob", "carol", "anna", "finn") if p != requester]
+        who = others[pick % len(others)]
+        self.role(who, "approver", give=True)
+        self.delegate(requester, who, 0, HOUR)
+        self.end_delegation(len(self.books.delegations) - 1)
+        SEEN["who stood in for the requester said yes"] += 1
+        self.say(request, ActKind.APPROVE, who)
+
     def lesser(self, pick: int) -> None:
         """Somebody whose role is about a lesser risk says yes to what is dangerous."""
         self.second += 1
