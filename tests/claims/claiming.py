@@ -184,6 +184,25 @@ class Claiming(Saying):
         self.second = 4 * HOUR
         self.start_due(0)
 
+    def due_again(self, kind: int, pick: int) -> None:
+        """What started of itself was refused at its claim; when it would be let through again, it is not due again."""
+        self.ask("dora", "", "approved", kind, MOST + 1)
+        request = list(self.books.requests)[-1]
+        for _ in range(3):
+            if self.books.status(self.books.requests[request], self.second) == "open":
+                self.second += 1
+                self.approve_well(request, pick)
+        self.start_due(0)
+        if not any(one[1] == request for one in self.queued):
+            return
+        self.move_under(request, Cause.TOOLKIT)
+        self.claim_up_to(request)
+        while self.running:
+            self.end(0, done=True)
+        self.mend_under(request)
+        SEEN["what was refused at its claim was due again"] += 1
+        self.start_due(0)
+
     def late_by_hand(self, who: str, pick: int) -> None:
         """Somebody works by hand when their grant has ended."""
         self.another_policy("protected", back=False)

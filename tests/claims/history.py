@@ -206,7 +206,10 @@ class History:
 
     def mend(self, which: int) -> None:
         """It is put back."""
-        request = self.pick(which)
+        self.mend_under(self.pick(which))
+
+    def mend_under(self, request: str) -> None:
+        """The same, of one request."""
         self.ground.gone.pop(request, None)
         if request in self.altered:
             with self.database.transaction() as connection:

@@ -88,6 +88,7 @@ STEPS: dict[str, Callable[[Claiming, Drawn], None]] = {
     "former": lambda m, d: m.former(d.which, d.pick),
     "spoiled": lambda m, d: m.spoiled(d.which, d.pick, d.odd_one(MOVES)),
     "around a freeze": lambda m, d: m.around_a_freeze(d.which, d.pick),
+    "due again": lambda m, d: m.due_again(d.which, d.pick),
     "late by hand": lambda m, d: m.late_by_hand(d.one(("dora", "anna")), d.odd),
     "lesser": lambda m, d: m.lesser(d.pick),
     "approve": lambda m, d: m.approve(d.which, d.pick),
@@ -131,7 +132,7 @@ TEMPERS: dict[str, tuple[str, ...]] = {
     "policies": (*USUAL, "spoiled", "stray", *["policy"] * 3, *["plan anew"] * 2, "say", "say"),
     "words": (*USUAL, "spoiled", "stray", *["say"] * 6, *["act"] * 5, *["tempt"] * 3, "plan anew", "approve", "lapse"),
     "time": (*USUAL, *["around a freeze"] * 2, *["spoiled"] * 2, *["wait"] * 5, *["lapse"] * 3, *["due"] * 3, "approve", "say"),
-    "starts": (*["ask"] * 3, *["spoiled"] * 3, "around a freeze", *["approve"] * 6, *["due"] * 5, *["claim"] * 4, *["end"] * 2, *["start"] * 3, "wait",
+    "starts": (*["ask"] * 3, *["spoiled"] * 3, "around a freeze", "due again", *["approve"] * 6, *["due"] * 5, *["claim"] * 4, *["end"] * 2, *["start"] * 3, "wait",
                "policy", "leave"),
     "ground": (*USUAL, *["spoiled"] * 4, *["move"] * 4, *["mend"] * 3, *["claim"] * 2, "queue", "queue"),
     "by hand": (*["protect"] * 2, "late by hand", *["grant"] * 5, *["by hand"] * 5, *["queue by hand"] * 4, *["claim"] * 3, "end", *["about a grant"] * 2, "wait", "leave", "role",
@@ -159,7 +160,8 @@ MUST = (
     "ground mended", "asked for a grant", "by hand", "by hand under a grant", "by hand under a glass", "by hand, begun",
     "by hand, refused for grant", "by hand, refused for role", "what was approved was spoiled",
     "a person, or a right, said yes twice", "a lesser role said yes to danger",
-    "who stood in for the requester said yes", "glass broken", "refused to break the glass",
+    "who stood in for the requester said yes", "what was refused at its claim was due again",
+    "glass broken", "refused to break the glass",
 )  # fmt: skip
 HALF = 0.5
 INSTEAD = ("approve", "end", "say", "ask", "minute")  # where what was drawn finds nothing to do
