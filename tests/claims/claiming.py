@@ -92,7 +92,11 @@ class Claiming(Saying):
             self.second += 8 * DAY
             self.lapse()
         self.start_one(request, who)
-        if pick % 2:
+        if pick % 4 == 0:  # an own approval is worth nothing any more
+            self.books.active = set(NAMES)
+            self.change("all came back", *(changes.SetActive(person=n, active=True) for n in NAMES))
+            self.claim_up_to(request)
+        elif pick % 2:
             self.claim()
 
     def only_person_may_not(self, kind: int, pick: int) -> None:
