@@ -25,7 +25,10 @@ pytestmark = pytest.mark.slow
 # The thief: it finds the token in the arguments of somebody's process, and has many ways to say "approve" with it.
 THIEF = """
 import ctypes, glob, json, os, signal, socket, struct, subprocess, sys, threading, time
-words = [w for p in glob.glob("/proc/[0-9]*/cmdline") for w in open(p, "rb").read().split(b"\\0")]
+def words_of(path):
+    try: return open(path, "rb").read().split(b"\\0")
+    except OSError: return []  # it has ended meanwhile
+words = [w for p in glob.glob("/proc/[0-9]*/cmdline") for w in words_of(p)]
 token = next(w.decode() for w in words if w.startswith(b"opsnb_"))
 def call(source):
     s = socket.socket(socket.AF_INET if source else socket.AF_UNIX)
