@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 @click.argument("url")
 @click.option("--user", default="", metavar="NAME", help="Whom to sign in; asked for without it.")
 @click.option("--code", default="", metavar="CODE", help="The code of the authenticator, where there is one.")
-@click.option("--password-stdin", "by_stdin", is_flag=True, help="Read the password from stdin; before it the code.")
+@click.option(
+    "--password-stdin",
+    "by_stdin",
+    is_flag=True,
+    help="Read from stdin: the password; with --first the one-time code before it.",
+)
 @click.option("--token-stdin", "by_token", is_flag=True, help="Read an API token from stdin instead.")
 @click.option("--sso", "by_provider", is_flag=True, help="Sign in with the provider, in a browser on any machine.")
 @click.option("--first", is_flag=True, help="Set one's first password, with a one-time code, and sign in with it.")
