@@ -80,7 +80,7 @@ def test_a_session_is_a_run_with_a_record(up: Place, person: Person) -> None:
 
 def test_what_is_typed_without_echo_is_nowhere(up: Place, person: Person) -> None:
     """A password that a program reads without echo reaches the program, and no file of the record or of the state."""
-    person.type(b"read -rs -p 'password: ' X; echo; echo \"${#X} characters\"\r")
+    person.type(b"stty -echo; read -r -p 'password: ' X; stty echo; echo; echo \"${#X} characters\"\r")
     person.wait(rb"\npassword: ")
     person.type(b"Tr0ub4dor&3x\r")
     assert "12 characters" in person.wait(rb"P> \Z").decode()
@@ -98,8 +98,8 @@ def test_keys_reach_the_program_and_not_us(person: Person) -> None:
     person.wait(rb"\nbegun\r\n")  # the program's own word: before it, the shell itself would be interrupted
     person.type(b"\x03")
     person.wait(rb"\^C\r\nP> \Z")
-    person.type(b"cat; echo ended\r")
-    person.wait(rb"echo ended\r\n")
+    person.type(b'echo be""gun; cat; echo ended\r')
+    person.wait(rb"\nbegun\r\n")  # until then the shell has the terminal, and turns no CR into a line's end
     person.type(b"typed\r\x04")
     assert "typed\r\ntyped\r\nended" in person.wait(rb"P> \Z").decode()
 
@@ -212,8 +212,8 @@ def test_a_run_that_is_stopped_keeps_what_was_recorded(up: Place, person: Person
 def test_a_paste_is_whole(person: Person) -> None:
     """More than a terminal or a queue holds is typed at once: every byte arrives, in order."""
     lines = b"".join(b"%07d %s\r" % (n, b"x" * 60) for n in range(3000))
-    person.type(b"stty -echo; head -n 3000 | md5sum\r")
-    person.wait(rb"md5sum\r\n")
+    person.type(b'stty -echo; echo be""gun; head -n 3000 | md5sum\r')
+    person.wait(rb"\nbegun\r\n")  # until then the shell has the terminal, and turns no CR into a line's end
     person.type(lines)
     wanted = hashlib.md5(lines.replace(b"\r", b"\n"), usedforsecurity=False).hexdigest()
     person.wait(wanted.encode(), 60)
