@@ -9,13 +9,14 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, safe, table, workspace
 
 TIMES = "like 2026-12-01, 2026-12-01T18:00, 2026-12-01T18:00+08:00, or 8h or 3d from now"
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-@click.group("delegate")
+@click.group("delegate", cls=Commands)
 def command() -> None:
     """Have somebody approve in somebody's place for a time; every approval then says for whom."""
 

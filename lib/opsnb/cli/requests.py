@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.i18n import mark
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 from opsnb.cli.telling import tell_first, tell_notices, tell_request
 
@@ -18,7 +19,7 @@ HEADS = (
 )  # fmt: skip
 
 
-@click.group("requests")
+@click.group("requests", cls=Commands)
 def command() -> None:
     """List and show what was asked for; take back, hand on, comment, review."""
 

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from opsnb.cli.following import kept
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, loud, print_json, safe, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, tell, watch
 
 
-@click.group("runs")
+@click.group("runs", cls=Commands)
 def command() -> None:
     """List, show, follow, stop, retry and undo runs."""
 

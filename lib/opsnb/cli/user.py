@@ -11,6 +11,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -18,7 +19,7 @@ mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.
 department_option = click.option("--department", metavar="NAME", help="Where they work; '' for nowhere.")
 
 
-@click.group("user")
+@click.group("user", cls=Commands)
 def command() -> None:
     """Add, list, show, change, deactivate and import users and service accounts."""
 
