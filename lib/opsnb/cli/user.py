@@ -166,6 +166,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     from opsnb.client import connect
 
     path = Path(file)
+    if path.is_dir():
+        raise UsageError(f"{file}: is a directory", hint="name a file, YAML or CSV")
     kind = kind or {".csv": "csv", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "")
     if not kind:
         raise UsageError(f"{file}: nobody can tell what it is", hint="--format yaml or --format csv")
@@ -174,7 +176,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint="save it as UTF-8") from None
+        hint = "save it as UTF-8; in Excel: CSV UTF-8"
+        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint=hint) from None
     place = workspace(ctx)
     body = {"text": text, "format": kind, "name": path.name, "dry_run": dry}
     done = connect(place).post("/api/people/import", body)
