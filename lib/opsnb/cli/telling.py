@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 import click
@@ -13,7 +15,8 @@ from opsnb.cli.output import safe, say, told
 COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "blue"}  # all others: red
 DIFFERENCE = {"+": "green", "-": "red"}
 MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
-NEXT = "approve|return|reject|veto"
+OTHERS = "return|reject|veto"  # what else one may do about a request that one may approve
+AGAIN = ("returned", "expired")  # whoever still wants it asks anew
 
 NOTICES = {
     "run": "{what}, asked for by {who}, began",
@@ -79,7 +82,12 @@ def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
         _act(act)
     if shown["able"]:
         click.echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
-        click.echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
+        plan = shown["plan"] if shown["plan"] and shown["plan"]["changes"] else None
+        read = f" --plan {plan['digest'][:16]}" if plan else ""  # this one, and no later one
+        click.echo(f"    opsnb approve {shown['request']}{read}")
+        click.echo(f"    opsnb {OTHERS} {shown['request']} --comment TEXT")
+    if shown["status"] in AGAIN and shown["under"] is None and not shown["leave"]:
+        click.echo("  " + say("ask anew: {command}", command=_again(shown)))
     _start(shown)
     _review(shown)
     for run in shown["runs"]:
@@ -156,6 +164,16 @@ def _change(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield DIFFERENCE.get(row[:1], ""), f"  {row}"
     yield "", "  " + say("do:   {what}", what=change["command"])
     yield "", "  " + say("undo: {what}", what=change["undo"])
+
+
+def _again(shown: dict[str, Any]) -> str:
+    """Return the command that plans and asks for the same once more."""
+    given = [
+        f" -p {quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
+        for name, value in shown["parameters"].items()
+        if value is not None
+    ]
+    return f"opsnb request {quote(shown['runbook'])}{''.join(given)} --reason TEXT"
 
 
 def _start(shown: dict[str, Any]) -> None:

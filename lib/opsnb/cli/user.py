@@ -185,6 +185,7 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     click.echo("nothing was changed (--dry-run)" if dry else f"{len(done['changes'])} change(s) made")
 
 
@@ -200,6 +201,7 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     user = done["user"]
     if user["active"] and not user["roles"]:
         click.echo(
@@ -207,11 +209,18 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
         )
 
 
+def _say_notes(done: dict[str, Any]) -> None:
+    """Print what a change of people turned: from one to several, or back."""
+    for note in done.get("notes", ()):
+        click.echo(click.style(told(note), bold=True), err=True)
+
+
 def _note(user: dict[str, Any]) -> str:
     notes = ["service account"] if user["kind"] == "service" else []
     notes += [] if user["active"] else ["has left"]
     notes += [f"stands in for {', '.join(user['stands_for'])}"] if user["stands_for"] else []
-    notes += [f"{', '.join(user['delegates'])} stands in for them"] if user["delegates"] else []
+    stand = "stand" if user["delegates"][1:] else "stands"
+    notes += [f"{', '.join(user['delegates'])} {stand} in for them"] if user["delegates"] else []
     return " · ".join(notes)
 
 
