@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from opsnb.control.app import App
-from opsnb.control.flows import execute
+from opsnb.control.flows import execute, submit
 from opsnb.control.flows.seal import Asked
 from opsnb.control.records import RunState
 from places import Place, wait_for
@@ -100,3 +101,34 @@ def test_a_run_that_comes_while_a_worker_looks(app: App, monkeypatch: pytest.Mon
     app.start()
     wait_for(lambda: len(said) > 1, 30)
     assert said[0] == said[1]
+
+
+def test_asking_twice_at_once_is_asking_once(app: App) -> None:
+    """A client that lost its answer asks again while the first question is worked on: one run, and both are told it."""
+    told: list[str] = []
+    askers = [
+        threading.Thread(target=lambda: told.append(app.submit(replace(ASKED, submission="the same"))))
+        for _ in range(8)
+    ]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert len(told) == 8
+    assert [row["run"] for row in app.runs(100)] == list(set(told))
+
+
+def test_a_question_that_was_cut_off_in_the_middle(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control plane that died between sealing and queueing is asked again: the sealed request is queued then."""
+
+    def dies(*_: Any, **__: Any) -> str:
+        raise KeyboardInterrupt
+
+    asked = replace(ASKED, submission="the same")
+    with monkeypatch.context() as patch:
+        patch.setattr(submit, "queue", dies)
+        with pytest.raises(KeyboardInterrupt):
+            app.submit(asked)
+    run = app.submit(asked)
+    assert app.submit(asked) == run
+    assert [row["run"] for row in app.runs(100)] == [run]

@@ -112,7 +112,7 @@ def test_a_cell_times_out(up: Place) -> None:
 
 def test_the_run_times_out_with_a_cell_that_ignores_the_interrupt(up: Place) -> None:
     """A cell that ignores SIGINT and SIGTERM is killed when the run's time is up."""
-    front = LONG.format(n=1) + "\ntimeout: 4s"
+    front = "id: TST-001\ntitle: t\npromise: p\nrisk: read\nowner: o\ntimeout: 4s\ncell_timeout: 4s"
     stubborn = (
         "import signal, time, opsnb\nrun = opsnb.begin('TST-001')\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
