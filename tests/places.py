@@ -191,6 +191,11 @@ def files_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
                 yield path, path.read_bytes()
 
 
+def unhurried(seconds: float) -> float:
+    """Return a time in which something must have begun: these seconds, and more on a machine that has much to do."""
+    return seconds * max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
+
+
 def wait_for(condition: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
     """Wait until a condition holds.
 
