@@ -48,9 +48,8 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
         RefusedError: If it may not run.
     """
     with services.database.transaction() as connection:
-        known = store.request_of_submission(connection, asked.submission) if asked.submission else None
-        if known is not None:
-            return str(store.runs_of_request(connection, known.id)[0].id)
+        if asked.submission and (before := _before(connection, asked.submission, actor)):
+            return before
     if request:
         return _apply(services, asked, actor, request)
     if asked.mode is not None and asked.mode.changes:
@@ -73,6 +72,21 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
         under = found.glass.request if found and found.glass else ""
         run = queue(connection, sealed, name_of(runbook), runbook.title, mode, by, under=under)
     return _told(services, run, sealed)
+
+
+def _before(connection: Connection, submission: str, actor: Actor) -> str:
+    """Return the run that somebody's submission has begun before; empty: none.
+
+    Raises:
+        RefusedError: If it is somebody else's, or began no run.
+    """
+    known = store.request_of_submission(connection, submission)
+    if known is None:
+        return ""
+    runs = store.runs_of_request(connection, known.id) if known.requester == actor.person.id else []
+    if not runs:
+        raise RefusedError("this submission's id is taken", hint="each submission has an id of its own, made at random")
+    return str(runs[0].id)
 
 
 def undo(services: Services, run: str, actor: Actor) -> str:
