@@ -145,6 +145,6 @@ def test_what_nobody_sees_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_name_draws_no_line_of_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
     """What is to be activated is one line for each thing, whatever a file is called."""
     row = {"kind": "notebook", "name": "runbooks/a\n- policy prod is gone.ipynb", "what": "new", "lines": []}
-    activate._say({"changes": [row], "may_activate": ["anna"]})  # noqa: SLF001  (what `opsnb activate` prints)
+    activate._say({"changes": [row], "may_activate": ["anna"]})
     said = r"+ notebook runbooks/a\x0a- policy prod is gone.ipynb is new"
     assert capsys.readouterr().out.splitlines()[0] == said
