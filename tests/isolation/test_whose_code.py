@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from opsnb.cli.workspace import make
+from opsnb.control.revision.git import last_authors
 from places import Place
 
 pytestmark = pytest.mark.slow
@@ -57,3 +60,28 @@ def test_no_code_comes_from_where_somebody_stands(tmp_path: Path, kernel: str) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT READ" in done.stdout + done.stderr
     assert "NOT IMPORTED" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_clone_has_git_run_no_program(tmp_path: Path) -> None:
+    """A workspace's clone that lacks something names who brings it; asking who wrote a file asks nobody there."""
+    source, clone, mark = tmp_path / "source", tmp_path / "clone", tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\ntouch {mark}\nexec git-upload-pack "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=dora", "-c", "user.email=dora@example.com")
+        subprocess.run(["git", *who, *words], check=True, capture_output=True)
+
+    git("init", str(source))
+    (source / "x.ipynb").write_text("1", encoding="utf-8")
+    git("-C", str(source), "add", ".")
+    git("-C", str(source), "commit", "-m", "x")
+    assert last_authors(source, ["x.ipynb"]) == {"x.ipynb": frozenset({"dora@example.com"})}
+    git("-C", str(source), "config", "uploadpack.allowFilter", "true")
+    git("clone", "--filter=tree:0", "--no-checkout", source.as_uri(), str(clone))
+    git("-C", str(clone), "config", "remote.origin.uploadpack", str(program))
+    git("-C", str(clone), "config", "protocol.file.allow", "always")
+    last_authors(clone, ["x.ipynb"])
+    assert not mark.exists()
