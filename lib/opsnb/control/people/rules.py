@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from opsnb.base.looks import skeleton
 from opsnb.control.people.builtin import ROLES
-from opsnb.control.people.names import skeleton
 from opsnb.control.people.values import (
     ANY,
     ON_RUNBOOKS,
