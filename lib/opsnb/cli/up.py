@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from opsnb.base.interpreter import argv_of
 from opsnb.cli.output import here, json_option, reader
 
 
@@ -26,4 +27,4 @@ def command(
     for option, value in (("--listen", listen), ("--tls-cert", certificate), ("--tls-key", key)):
         more += [option, value] if value else []
     more += ["--foreground", "--language", reader(), *(["--json"] if as_json else [])]
-    os.execv(sys.executable, [sys.executable, "-m", "opsnb.web.server", str(place.root), *more])  # noqa: S606  (argv, no shell)
+    os.execv(sys.executable, argv_of("opsnb.web.server", str(place.root), *more))  # noqa: S606  (argv, no shell)
