@@ -291,10 +291,12 @@ def _audit_routes(api: FastAPI, app: App) -> None:
 
 def _errors(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
-    async def shape(_: Request, error: RequestValidationError) -> Response:
+    async def shape(request: Request, error: RequestValidationError) -> Response:
         """Say which field is wrong and how, never what it held: it may be a secret."""
         wrong = [f"{'.'.join(str(part) for part in row['loc'])[:100]}: {row['msg'][:200]}" for row in error.errors()]
-        return _answer(UsageError("; ".join(wrong[:MOST_WRONG])))
+        plain = request.method == "POST" and "json" not in request.headers.get("content-type", "")
+        hint = "send JSON, with Content-Type: application/json" if plain else "/api/openapi.json says what it takes"
+        return _answer(UsageError("; ".join(wrong[:MOST_WRONG]), hint=hint))
 
     @api.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> Response:
