@@ -69,11 +69,11 @@ class Place:
         (self.root / "opsnb.yaml").write_text(rows + "\n", encoding="utf-8")
 
     def opsnb(
-        self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120
+        self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run the real program in the workspace."""
+        """Run the real program in the workspace, or elsewhere."""
         return subprocess.run(
-            [str(OPSNB), *argv], cwd=self.root, env={**os.environ, **(env or {})}, timeout=timeout,
+            [str(OPSNB), *argv], cwd=cwd or self.root, env={**os.environ, **(env or {})}, timeout=timeout,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 

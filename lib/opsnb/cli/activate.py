@@ -83,7 +83,9 @@ def _say(found: dict[str, Any]) -> None:
         if row["what"] != "changed" and counts[at] > MAX_NEW:
             continue
         mark, colour = MARKS[row["what"]]
-        head = safe(f"{row['kind']} {row['name']}") + ("" if row["what"] == "changed" else f" is {row['what']}")
+        head = safe(f"{row['kind']} {row['name']}").replace("\n", "\\x0a") + (
+            "" if row["what"] == "changed" else f" is {row['what']}"
+        )
         click.echo(f"{click.style(mark, fg=colour, bold=True)} {head}")
         for line in row["lines"]:
             click.echo("    " + click.style(safe(line), fg=LINE_COLOURS.get(line[:3])))

@@ -72,12 +72,20 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
 
 
 def _known(services: Services, asked: Asked, actor: Actor) -> str:
-    """Return the request that the same question of the same person made; empty: it is asked for the first time."""
+    """Return the request that the same question of the same person made; empty: it is asked for the first time.
+
+    Raises:
+        RefusedError: If the submission is somebody else's, or the id of a request that named none, as a grant's.
+    """
     if not asked.submission:
         return ""
     with services.database.transaction() as connection:
         row = store.request_of_submission(connection, asked.submission)
-    return str(row.id) if row is not None and row.requester == actor.person.id else ""
+    if row is None:
+        return ""
+    if row.requester != actor.person.id or row.id == row.submission:
+        raise RefusedError("this submission's id is taken", hint="each submission has an id of its own, made at random")
+    return str(row.id)
 
 
 def _queued(services: Services, sealed: str, actor: Actor, start: str) -> str:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from opsnb.base.interpreter import argv_of
 from opsnb.base.masking import Masker
 from opsnb.control.runs import cgroups, scratch
 from opsnb.control.runs import kernel as kernels
@@ -211,7 +212,7 @@ class Supervisor:
         os.write(writer, slot.as_json().encode() + b"\n")
         os.close(writer)
         process = subprocess.Popen(
-            [sys.executable, "-m", "opsnb.control.runs.kernel", str(reader)],
+            argv_of("opsnb.control.runs.kernel", str(reader)),
             pass_fds=(reader, slot.link, slot.ready), cwd=self.folder / "work", start_new_session=True,
         )  # fmt: skip
         os.close(reader)

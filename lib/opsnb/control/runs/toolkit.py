@@ -11,7 +11,10 @@ PACKAGES = ("base", "fleet", "kits", "runbook")
 
 
 class Toolkit:
-    """Computes the digest, and again only when a file has changed: its inode's own time, which nobody sets, says so."""
+    """Computes the digest, and again only when a file's state has changed.
+
+    The time at which its content changed says nothing by itself: anybody sets that as they like.
+    """
 
     def __init__(self) -> None:
         self.root = Path(__file__).resolve().parents[2]
@@ -22,8 +25,7 @@ class Toolkit:
     def digest(self) -> str:
         """Return the toolkit's digest as the files stand now."""
         files = sorted(p for name in PACKAGES for p in (self.root / name).rglob("*.py"))
-        stats = [(str(p), p.stat()) for p in files]
-        seen = tuple((p, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for p, s in stats)
+        seen = tuple((str(p), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for p in files for s in [p.stat()])
         with self._lock:
             if seen != self._seen:
                 rows = {str(p.relative_to(self.root)): sha256(p.read_bytes()) for p in files}
