@@ -49,7 +49,7 @@ def asked(callers: Callers) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def narrow(callers: Callers) -> Person:
     """Somebody who may read and approve what is done with other runbooks alone."""
-    people.set_role(callers.app.services, callers.app.actor, "narrow", ("read,approve TST-9*",), new=True)
+    people.set_role(callers.app.services, callers.app.actor, "narrow", ("read,approve TST-9*", "read a*"), new=True)
     people.add_user(callers.app.services, callers.app.actor, User(name="p-Y", give=("narrow",)))
     return callers.person("Y")
 

@@ -44,6 +44,7 @@ def command(ctx: click.Context, *, show: bool, diff: bool, yes: bool, as_json: b
         if as_json or not sys.stdin.isatty():
             raise UsageError("nobody is there to be asked, so nothing was activated", hint="opsnb activate --yes")
         click.confirm("Have these files hold?", abort=True)
+        client = connect(workspace(ctx))  # one that was started for us does not wait for people
     done = client.post("/api/revision", {"files": found["files"], "active": found["active"]})
     if as_json:
         print_json({**found, **done})

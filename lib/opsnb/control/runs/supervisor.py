@@ -77,6 +77,7 @@ class Supervisor:
     holds: list[str] = field(default_factory=list)  # what holds the kernel besides, as words
     group: cgroups.Group | None = None
     asked: bool = False  # the kernel to end
+    stopped: str | None = None  # why the run was ordered to end before its notebook came
     masker: Masker = field(default_factory=Masker)
 
     def serve(self) -> None:
@@ -120,7 +121,9 @@ class Supervisor:
             render_record(self.control, message)
         elif op == "mask":
             self.mask(message)
-        return bool(op != "exit")  # an order to stop that came too late changes nothing
+        elif op == "stop":  # one that comes after the notebook changes nothing
+            self.stopped = message["why"]
+        return bool(op != "exit")
 
     def mask(self, order: dict[str, Any]) -> None:
         """Take a secret into the masker and say so; the kernel gets it afterwards."""
