@@ -125,6 +125,14 @@ def test_who_may_not_read_it_sees_no_request(callers: Callers, asked: dict[str, 
         assert [act["comment"] for act in shown["acts"]] == []
 
 
+def test_who_may_not_read_it_sees_no_run(callers: Callers, narrow: Person) -> None:
+    """A list of runs has those that one may read, also for who may read a runbook of some odd name."""
+    with callers.client() as client:
+        assert client.post("/api/runs", json={"runbook": "HST-001"}, headers=callers.headers("E")).status_code == 201
+        assert client.get("/api/runs", headers=callers.headers("E")).json()["runs"] != []
+        assert client.get("/api/runs", headers=as_(callers, narrow)).json()["runs"] == []
+
+
 def test_a_delegate_sees_what_they_may_approve(callers: Callers, asked: dict[str, Any], narrow: Person) -> None:
     """Who stands in for an approver sees the requests that they may approve in their place."""
     services, actor = callers.app.services, callers.app.actor
