@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import UsageError
+from opsnb.base.plan import CHANGE_FIELDS
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
@@ -110,6 +111,7 @@ def told(connection: Connection, case: Case, now: datetime, *, whole: bool = Fal
         "policy": case.policy.name, "own": case.who.alone() and case.flow.own,
         "hosts": [h["name"] for h in body["hosts"]],
         "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
+        "files": [{n: f[n] for n in ("parameter", "name", "sha256")} for f in body.get("files", ())],
         "authors": [case.who.name(a) for a in body.get("authors", [])],
         "plan": _plan(row, planned, whole=whole), "leave": _leave(case, now), **_said(case, now),
         **_used(connection, row.id),
@@ -157,7 +159,7 @@ def _plan(row: Any, run: Any, *, whole: bool) -> dict[str, Any] | None:
     if row.plan_digest is None:
         return None
     record = f"outputs/{run.path}/run.html" if run is not None and run.path else None
-    names = ("host", "what", "before", "after", "command", "undo") if whole else ("host", "what")
+    names = CHANGE_FIELDS if whole else ("host", "what")
     changes = [{name: c[name] for name in names} for c in row.plan["changes"]]
     return {"digest": row.plan_digest, "run": row.plan_run, "record": record, "changes": changes}
 
