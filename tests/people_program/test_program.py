@@ -167,7 +167,7 @@ def test_by_hand(company: Company) -> None:
     assert "policy prod protects db1: 'exec' needs a grant" in said
     assert "→ opsnb grant exec db1 --reason '...'" in said
     ask = ("grant", "exec", "db1", "--reason", "look at the queue", "--minutes")
-    assert "3600 s at most" in refused(company, "dora", *ask, "90", code=2)
+    assert "60 minutes at most, not 90" in refused(company, "dora", *ask, "90", code=2)
     grant = company.json("dora", *ask, "30")["request"]
     assert f"who may approve it: opsnb requests show {grant}" in refused(company, "dora", *words)
     page = company.as_("bob", "approve", grant).stdout

@@ -25,6 +25,7 @@ NOTICES = {
     "free": "{what}, asked for by {who}, began and nobody had to approve it",
     "glass": "{who} BROKE THE GLASS",
     "glass_run": "{what}, asked for by {who}, began UNDER BROKEN GLASS",
+    "escalated": "nobody approved in time what {who} asked for, {what}, and you may",
     "review_overdue": "nobody has reviewed in time what {who} did",
 }
 STATUSES = (

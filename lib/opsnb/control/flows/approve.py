@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, update
@@ -13,13 +13,16 @@ from opsnb.base.clock import now as current
 from opsnb.base.clock import parse, stamp
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
 from opsnb.control.approvals import store as approvals
+from opsnb.control.approvals.handlers import meant
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.rules import due, judge
 from opsnb.control.approvals.values import Act, ActKind, Decision, State, Status
 from opsnb.control.flows.case import Case, open_case, permit_seeing
 from opsnb.control.flows.review import unreviewable
+from opsnb.control.flows.telling import tell
 from opsnb.control.ledger.events_approvals import RequestActed, RequestApproved, RequestSettled
 from opsnb.control.ledger.store import append
+from opsnb.control.notify.values import NoticeKind
 from opsnb.control.people.values import Action, Actor
 from opsnb.control.records import Start
 from opsnb.control.runs import claims, store
@@ -138,23 +141,35 @@ def keep(connection: Connection, case: Case, one: Act) -> Case:
             request=request, act=one.kind, by=by, voice=one.voice or by, to=one.to or by, step=step, plan=plan,
             comment=kept.comment,
         ))  # fmt: skip
+    if one.kind is ActKind.ESCALATE:
+        called = next((s.escalate_to for s in case.flow.steps if s.name == one.step), ())
+        tell(connection, meant(called, case.subject, case.who)[0], NoticeKind.ESCALATED, request, now=one.at)
     return case.with_acts((one,))
 
 
 def settle(connection: Connection, case: Case, now: datetime) -> State:
     """Keep what a case adds up to now; one that is approved may be due to start."""
     state = case.state(now)
-    if approvals.settle(connection, case.row.id, replace(state, until=_until(case, state, now))):
+    if approvals.settle(connection, case.row.id, replace(state, until=until(case, state, now))):
         append(connection, RequestSettled(request=case.row.id, status=state.status))
     if state.status is Status.APPROVED:
         _approved(connection, case, state, now)
     return state
 
 
-def _until(case: Case, state: State, now: datetime) -> datetime | None:
-    """Return when the clock looks at a case again: when its time is over, or that of a delegation it stands on."""
-    who = case.who
+def until(case: Case, state: State, now: datetime) -> datetime | None:
+    """Return when the clock looks at a case again.
+
+    That is when its time is over, or that of a delegation it stands on, or a step has waited so long that others are
+    called.
+    """
+    who, within = case.who, {step.name: step.within for step in case.flow.steps if step.escalate_to and step.within}
     ends = [who.standing_until(a.person, a.on_behalf_of, now) for a in state.approvals if a.on_behalf_of]
+    ends += [
+        step.since + timedelta(seconds=within[step.name])
+        for step in state.steps
+        if step.open and step.since and step.name in within and not (step.done or step.escalated)
+    ]
     return min((end for end in (state.until, *ends) if end is not None), default=None)
 
 

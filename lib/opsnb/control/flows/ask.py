@@ -15,7 +15,7 @@ from opsnb.base.errors import RefusedError, UsageError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.values import Act, ActKind, Status
-from opsnb.control.flows.approve import keep, settle
+from opsnb.control.flows.approve import keep, settle, until
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.people import permit
 from opsnb.control.ledger.events_approvals import RequestAsked
@@ -121,7 +121,7 @@ def ask_in(connection: Connection, case: Case, now: datetime) -> Case:
         )
     case = replace(case, subject=replace(case.subject, asked=now), asked=True)
     state = case.state(now)
-    approvals.ask(connection, case.subject, state)
+    approvals.ask(connection, case.subject, replace(state, until=until(case, state, now)))
     salt = case.row.salts["plan"]
     append(connection, RequestAsked(
         request=case.row.id, by=case.row.requester, plan=salted(salt, case.subject.plan.encode()),

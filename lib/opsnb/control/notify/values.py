@@ -13,6 +13,7 @@ class NoticeKind(StrEnum):
     FREE = "free"  # a change began that nobody had to approve
     GLASS = "glass"  # somebody broke the glass
     GLASS_RUN = "glass_run"  # a change began under a broken glass
+    ESCALATED = "escalated"  # a step waited too long, and they may approve it too
     REVIEW_OVERDUE = "review_overdue"  # nobody looked in time at what went without an approval
 
 
