@@ -360,6 +360,7 @@ def _take_lock(path: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise UnavailableError(f"another process owns this workspace ({path} is locked)") from error
+    os.utime(descriptor)  # since when, for those who wait for its socket
     return descriptor
 
 
