@@ -37,13 +37,10 @@ def connect(workspace: Workspace) -> Client:
     while True:
         if answers(client):
             return client
-<<<<<<< HEAD
         held = _held(workspace.lock)
-        if not held and start(workspace) and answers(client):
-=======
-        start(workspace)  # where somebody else was faster, theirs may serve by the time that ours has given up
+        if not held:
+            start(workspace)  # where somebody else was faster, theirs may serve by the time that ours has given up
         if answers(client):
->>>>>>> main
             return client
         if time.monotonic() > end and not (held and _is_starting(workspace)):
             raise UnavailableError(
