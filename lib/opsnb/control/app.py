@@ -116,8 +116,7 @@ class App:
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
         remove_old(self.workspace)
-        recovered = recover(services)
-        if recovered:
+        if recovered := recover(services):
             LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)
         for number in range(self.settings.workers):
             thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
@@ -363,6 +362,7 @@ def _take_lock(path: Path) -> int:
             f"another process owns this workspace ({path} is locked)",
             hint="it is served already: commands in this workspace go there; to serve it here, end that opsnb up first",
         ) from error
+    os.utime(descriptor)  # since when, for those who wait for its socket
     return descriptor
 
 
