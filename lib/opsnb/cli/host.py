@@ -13,6 +13,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
@@ -27,7 +28,7 @@ TARGET = re.compile(
 SHOWN = ("user", "port", "via", "environment", "sudo", "container", "engine")
 
 
-@click.group("host")
+@click.group("host", cls=Commands)
 def command() -> None:
     """Keep the inventory: add, list, trust, check, import, export hosts."""
 

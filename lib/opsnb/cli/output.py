@@ -86,7 +86,7 @@ def told(text: str) -> str:
 
     What no catalogue holds, and every ``--json``, stays English.
     """
-    if (tag := _reader()) == ENGLISH:
+    if (tag := reader()) == ENGLISH:
         return safe(text)
     from opsnb.base.i18n import retell
 
@@ -97,10 +97,10 @@ def say(message: str, /, **values: object) -> str:
     """Return a message in the language of whoever reads it, each ``{name}`` replaced by its value, safe to print."""
     from opsnb.base.i18n import translate
 
-    return safe(translate(message, _reader(), **values))
+    return safe(translate(message, reader(), **values))
 
 
-def _reader() -> str:
+def reader() -> str:
     """Return whose language it is: their locale says, as for other programs (``LC_ALL``, ``LC_MESSAGES``, ``LANG``)."""
     tag = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return tag if tag.lower().startswith("zh") else ENGLISH
@@ -130,7 +130,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     cells = [[safe(str(c)).replace("\n", " ") for c in row] for row in rows]
     widths = [max(_width(h), *(_width(r[i]) for r in cells), 0) for i, h in enumerate(headings)]
     heads = zip(headings, widths, strict=True)
-    click.echo("  ".join(click.style(h + " " * (w - _width(h)), bold=True) for h, w in heads).rstrip())
+    click.echo("  ".join(click.style(h, bold=True) + " " * (w - _width(h)) for h, w in heads).rstrip())
     for row in cells:
         line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
         click.echo(line.rstrip())

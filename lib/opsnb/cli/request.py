@@ -66,7 +66,7 @@ def command(
         progress(f"record {result.get('record') or 'none'}")
         tell_request(shown)
     else:
-        tell(result, runbook)
+        tell(result)
     return exit_code(result)
 
 

@@ -7,12 +7,13 @@ import sys
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, table, workspace
 
 stdin_option = click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin, to its end.")
 
 
-@click.group("secret")
+@click.group("secret", cls=Commands)
 def command() -> None:
     """Set, list, rotate and remove secrets; no command shows a value."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 import click
@@ -15,8 +16,9 @@ COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "bl
 DIFFERENCE = {"+": "green", "-": "red"}
 MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
 MAX_VALUE = 400  # characters of a parameter's value
-NEXT = "approve|return|reject|veto"
 CONTINUED = "\n      │ "
+OTHERS = "return|reject|veto"  # what else one may do about a request that one may approve
+AGAIN = ("returned", "expired")  # whoever still wants it asks anew
 
 NOTICES = {
     "run": "{what}, asked for by {who}, began",
@@ -90,7 +92,12 @@ def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
         _act(act)
     if shown["able"]:
         _echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
-        _echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
+        plan = shown["plan"] if shown["plan"] and shown["plan"]["changes"] else None
+        read = f" --plan {plan['digest'][:16]}" if plan else ""  # this one, and no later one
+        _echo(f"    opsnb approve {shown['request']}{read}")
+        _echo(f"    opsnb {OTHERS} {shown['request']} --comment TEXT")
+    if shown["status"] in AGAIN and shown["under"] is None and not shown["leave"]:
+        _echo("  " + say("ask anew: {command}", command=_again(shown)))
     _start(shown)
     _review(shown)
     for run in shown["runs"]:
@@ -193,6 +200,16 @@ def _target(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
             first, *more = text.splitlines()
             yield "", f"  {name}: {first}"
             yield from (("", f"    {line}") for line in more)
+
+
+def _again(shown: dict[str, Any]) -> str:
+    """Return the command that plans and asks for the same once more."""
+    given = [
+        f" -p {quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
+        for name, value in shown["parameters"].items()
+        if value is not None
+    ]
+    return f"opsnb request {quote(shown['runbook'])}{''.join(given)} --reason TEXT"
 
 
 def _start(shown: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -18,7 +19,7 @@ mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.
 department_option = click.option("--department", metavar="NAME", help="Where they work; '' for nowhere.")
 
 
-@click.group("user")
+@click.group("user", cls=Commands)
 def command() -> None:
     """Add, list, show, change, deactivate and import users and service accounts."""
 
@@ -165,6 +166,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     from opsnb.client import connect
 
     path = Path(file)
+    if path.is_dir():
+        raise UsageError(f"{file}: is a directory", hint="name a file, YAML or CSV")
     kind = kind or {".csv": "csv", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "")
     if not kind:
         raise UsageError(f"{file}: nobody can tell what it is", hint="--format yaml or --format csv")
@@ -173,7 +176,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint="save it as UTF-8") from None
+        hint = "save it as UTF-8; in Excel: CSV UTF-8"
+        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint=hint) from None
     place = workspace(ctx)
     body = {"text": text, "format": kind, "name": path.name, "dry_run": dry}
     done = connect(place).post("/api/people/import", body)
@@ -181,6 +185,7 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     click.echo("nothing was changed (--dry-run)" if dry else f"{len(done['changes'])} change(s) made")
 
 
@@ -196,6 +201,7 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     user = done["user"]
     if user["active"] and not user["roles"]:
         click.echo(
@@ -203,11 +209,18 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
         )
 
 
+def _say_notes(done: dict[str, Any]) -> None:
+    """Print what a change of people turned: from one to several, or back."""
+    for note in done.get("notes", ()):
+        click.echo(click.style(told(note), bold=True), err=True)
+
+
 def _note(user: dict[str, Any]) -> str:
     notes = ["service account"] if user["kind"] == "service" else []
     notes += [] if user["active"] else ["has left"]
     notes += [f"stands in for {', '.join(user['stands_for'])}"] if user["stands_for"] else []
-    notes += [f"{', '.join(user['delegates'])} stands in for them"] if user["delegates"] else []
+    stand = "stand" if user["delegates"][1:] else "stands"
+    notes += [f"{', '.join(user['delegates'])} {stand} in for them"] if user["delegates"] else []
     return " · ".join(notes)
 
 

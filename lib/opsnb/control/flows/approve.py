@@ -95,12 +95,17 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         why = decision.reason
         if (ended := _ended(case, wanted, now)).startswith(why):
             why = ended
-        able = case.able(now) if deed.kind is ActKind.APPROVE else []
-        raise RefusedError(
-            f"{deed.kind} of request {request}: {why}",
-            hint=f"who may approve it: {', '.join(able)}" if able else "",
-        )
+        hint = _who_may(case, wanted, now) if deed.kind is ActKind.APPROVE else ""
+        raise RefusedError(f"{deed.kind} of request {request}: {why}", hint=hint)
     return settle(connection, keep(connection, case, wanted), now)
+
+
+def _who_may(case: Case, refused: Act, now: datetime) -> str:
+    """Return who may approve a case; whoever may as a delegate, and did not say so, is told how."""
+    if other := next((one for one in case.ways(refused.person, now) if one and not refused.on_behalf_of), ""):
+        return f"in the place of {case.who.name(other)}: opsnb approve {case.row.id} --for {case.who.name(other)}"
+    able = case.able(now)
+    return f"who may approve it: {', '.join(able)}" if able else ""
 
 
 def _ended(case: Case, wanted: Act, now: datetime) -> str:
