@@ -114,7 +114,8 @@ def _head(shown: dict[str, Any]) -> None:
     why = shown["why"] or say("no reason given")
     _echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
     _echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
-    for name, value in (shown.get("parameters") or {}).items():
+    given = (shown.get("parameters") or {}).items()
+    for name, value in ((name, value) for name, value in given if value is not None):
         _echo("  " + say("with {name} = {value}", name=name, value=_value(value)))
     for file in shown.get("files") or ():
         _echo("  " + say("with the file {name}, SHA-256 {digest}", name=file["name"], digest=file["sha256"]))
