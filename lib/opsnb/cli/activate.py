@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
 
 MARKS = {"new": ("+", "green"), "gone": ("-", "red"), "changed": ("~", "yellow")}
 MAX_NEW = 20  # new or gone things of one kind that are named one by one
@@ -92,5 +92,7 @@ def _say(found: dict[str, Any]) -> None:
     for (kind, what), number in counts.items():
         if what != "changed" and number > MAX_NEW:
             click.echo(f"{MARKS[what][0]} … {number - MAX_NEW} more of kind {kind}: {what}")
+    for note in found.get("notes", ()):
+        click.echo(click.style("! ", fg="yellow", bold=True) + told(note).replace("\n", "\\x0a"))
     number = len(found["changes"])
     click.echo(f"{number} difference{'s' * (number > 1)}; may activate: {', '.join(found['may_activate']) or 'nobody'}")

@@ -31,6 +31,7 @@ from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
 from opsnb.control.flows.examine_isolation import isolation
 from opsnb.control.flows.examine_policies import policies
+from opsnb.control.flows.examine_signin import sign_in
 from opsnb.control.flows.finding import Finding, State
 from opsnb.control.revision.files import take
 from opsnb.control.revision.glance import glance
@@ -311,6 +312,7 @@ LOOKS: tuple[Callable[[Workspace], Iterator[Finding]], ...] = (
     _permissions,
     _settings,
     policies,
+    sign_in,
     _activation,
     _reviews,
     _catalog,
