@@ -84,7 +84,7 @@ def told(text: str) -> str:
 
     What no catalogue holds, and every ``--json``, stays English.
     """
-    if (tag := _reader()) == ENGLISH:
+    if (tag := reader()) == ENGLISH:
         return safe(text)
     from opsnb.base.i18n import retell
 
@@ -95,11 +95,11 @@ def say(message: str, /, **values: object) -> str:
     """Return a message in the language of whoever reads it, each ``{name}`` replaced by its value, safe to print."""
     from opsnb.base.i18n import translate
 
-    return safe(translate(message, _reader(), **values))
+    return safe(translate(message, reader(), **values))
 
 
-def _reader() -> str:
-    """Return whose language it is: their locale says, as for other programs (``LC_ALL``, ``LC_MESSAGES``, ``LANG``)."""
+def reader() -> str:
+    """Return whose language is read here: the locale says, as for other programs (LC_ALL, LC_MESSAGES, LANG)."""
     tag = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return tag if tag.lower().startswith("zh") else ENGLISH
 
