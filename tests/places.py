@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,11 @@ class Place:
         (self.root / "opsnb.yaml").write_text(rows + "\n", encoding="utf-8")
 
     def opsnb(
-        self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120
+        self, *argv: str, env: dict[str, str] | None = None, timeout: float = 120, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run the real program in the workspace."""
+        """Run the real program in the workspace, or elsewhere."""
         return subprocess.run(
-            [str(OPSNB), *argv], cwd=self.root, env={**os.environ, **(env or {})}, timeout=timeout,
+            [str(OPSNB), *argv], cwd=cwd or self.root, env={**os.environ, **(env or {})}, timeout=timeout,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
@@ -149,9 +150,9 @@ class Place:
         with socket.socket(socket.AF_UNIX) as there, contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
             there.connect(f"/proc/self/fd/{folder}/{self.workspace.socket.name}")  # however long the path is
             pid, _, _ = struct.unpack("3i", there.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            os.kill(pid, signal.SIGTERM)
+            end_of(pid)
         os.close(folder)
-        wait_for(lambda: not self.workspace.socket.exists(), 30)
+        assert not self.workspace.socket.exists()
 
     def close(self) -> None:
         """End every control plane that was started here; one that lasts as long as its runs ends with them."""
@@ -170,6 +171,31 @@ class Place:
                     process.wait()
 
 
+def end_of(pid: int) -> None:
+    """Have a process end, and wait until it has: its last words are written then, and its files closed."""
+    with contextlib.suppress(ProcessLookupError):
+        held = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(held, signal.SIGTERM)
+            assert select.select([held], [], [], 60)[0], f"process {pid} has not ended"
+        finally:
+            os.close(held)
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield every file below a folder with its bytes, in order; what goes while somebody writes there is passed over."""
+    found = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+    for path in sorted(found):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.read_bytes()
+
+
+def unhurried(seconds: float) -> float:
+    """Return a time in which something must have begun: these seconds, and more on a machine that has much to do."""
+    return seconds * max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
+
+
 def wait_for(condition: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
     """Wait until a condition holds.
 
@@ -178,7 +204,8 @@ def wait_for(condition: Callable[[], bool], seconds: float, process: subprocess.
     """
     end = time.monotonic() + seconds
     while not condition():
-        assert process is None or process.poll() is None, f"the process ended with {process and process.returncode}"
+        if process is not None and process.poll() is not None and not condition():  # it may have come with its end
+            raise AssertionError(f"the process ended with {process.returncode}")
         assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.02)
 

@@ -16,19 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
+
 SSHD = "/usr/sbin/sshd"
 ADDRESSES = 16  # that one sshd listens on at most
 SETTINGS = {
     "StrictModes": "no", "UsePAM": "no", "UseDNS": "no", "MaxStartups": "300:30:400", "PermitRootLogin": "yes",
     "PasswordAuthentication": "no", "PrintMotd": "no", "LogLevel": "ERROR", "MaxSessions": "64",
 }  # fmt: skip
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def keygen(path: Path, *options: str, kind: str = "ed25519") -> str:

@@ -43,7 +43,7 @@ def wrote(office: Office, path: str = PATH) -> frozenset[str]:
     """Return who wrote a notebook as it is now."""
     digest = take(office.place.root, lambda _: True).revision.files[path]
     with office.services.database.transaction() as connection:
-        return authors(connection, path, digest)
+        return authors(connection, digest)
 
 
 # -- one person, and the second -----------------------------------------------------------------------------------
@@ -255,6 +255,23 @@ def test_who_activates_a_change_is_its_author(office: Office) -> None:
     office.place.add("one", "print(3)", front=FRONT.format(id="ONE-001", risk="read"))
     activated(office)
     assert wrote(office) == {office.first.person.id}
+
+
+def test_a_notebook_that_is_moved_or_taken_back_keeps_its_authors(office: Office) -> None:
+    """Who brought a notebook stays its author when somebody else activates another place of it, or it once more."""
+    bob, path = office.join("bob", "administrator"), office.place.root / PATH
+    before = path.read_bytes()
+    office.place.add("one", "print(2)", front=FRONT.format(id="ONE-001", risk="read"))
+    written = path.read_bytes()
+    activated(office, bob)
+    path.rename(path.with_name("two.ipynb"))
+    activated(office)
+    assert bob.person.id in wrote(office, "runbooks/two.ipynb")
+    path.with_name("two.ipynb").write_bytes(before)
+    activated(office)
+    path.with_name("two.ipynb").write_bytes(written)
+    activated(office)
+    assert wrote(office, "runbooks/two.ipynb") == {bob.person.id, office.first.person.id}
 
 
 def test_git_names_an_author_too(office: Office) -> None:

@@ -20,7 +20,7 @@ import pytest
 from opsnb.cli.workspace import make
 from papers import certificate
 from places import OPSNB, Place, wait_for
-from sshd import free_port
+from ports import free_port
 
 PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
 

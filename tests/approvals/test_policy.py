@@ -280,3 +280,12 @@ def test_the_strictest_glass_of_several(one, other, wanted, who):
         flow = policy.broken(60.0)
         assert (flow.steps, flow.own, flow.validity) == ((), False, 60.0)
         assert flow.review == 3600.0 * min(one["review"], other["review"])
+
+
+@pytest.mark.parametrize("name", ["prod", "Prod", "PROD", "pr\u043ed", "\uff50rod", "pr0d"])
+def test_another_spelling_leaves_no_policy(name):
+    """An environment that looks like production is under its policy; one that does not is not."""
+    policies = read_policies({"prod": {"environments": ["prod", "live-*"], "approvals": 2}, "rest": {"approvals": 0}})
+    assert policies.choose(Risk.CHANGE, [name], "TST-001").name == "prod"
+    assert policies.choose(Risk.CHANGE, [f"Live-{name}"], "TST-001").name == "prod"
+    assert policies.choose(Risk.CHANGE, [f"{name}-like"], "TST-001").name == "rest"

@@ -51,7 +51,8 @@ def main() -> int:
 def measure(folder: Path, python: Path, rounds: int, only: set[str]) -> int:
     """Start the hosts, let the contenders run in turn, print the figures."""
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "lib")]
-    from sshd import ADDRESSES, Sshd, free_port, keygen, user
+    from ports import free_port
+    from sshd import ADDRESSES, Sshd, keygen, user
 
     (folder / "authorized").write_text(keygen(folder / "key") + "\n", encoding="utf-8")
     addresses = [f"127.0.40.{n}" for n in range(1, MANY + 1)]

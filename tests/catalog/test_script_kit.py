@@ -15,6 +15,7 @@ from opsnb.base.canonical import sha256
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.base.plan import Plan
 from opsnb.kits import script
+from places import wait_for
 
 WRITE = '#!/bin/sh\nset -eu\nprintf "%s" "$text" > "made.$1"\necho "made $1 in $PWD"\n'
 REMOVE = 'rm "made.$1"\n'
@@ -167,8 +168,12 @@ def test_an_interrupt_ends_it_and_its_children(tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0] == "interrupted\n"
     child = int((tmp_path / "pid").read_text())
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True, check=False).stdout
-    assert state.strip()[:1] in {"", "Z"}
+
+    def over() -> bool:  # what was killed has its number until it had a turn to end
+        shown = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True, check=False)
+        return shown.stdout.strip()[:1] in {"", "Z"}
+
+    wait_for(over, 20)
     assert not (tmp_path / ".opsnb-a.sh.json").exists()
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import event, update
 
 from claims.firm import Firm
 from opsnb.base.canonical import digestible
-from opsnb.base.clock import now
+from opsnb.base.clock import now, parse
 from opsnb.control.approvals.values import ActKind
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows import people
@@ -33,7 +33,7 @@ from opsnb.control.people.values import Action
 from opsnb.control.people.wanted import User
 from opsnb.control.records import Cause
 from opsnb.control.runs import store
-from places import wait_for
+from places import unhurried, wait_for
 
 pytestmark = pytest.mark.slow
 PROTECTED: dict[str, Any] = {"prod": {"environments": ["prod"], "protected": True, "grant": "1h"}}
@@ -212,10 +212,10 @@ def test_a_command_ends_when_its_leave_does(busy: Firm, case: str) -> None:
     grant = granted(busy)
     run = by_hand(busy, "sh", "-c", "echo begun; sleep 300")
     wait_for(lambda: "begun" in told(busy, run), 30)
-    started = time.monotonic()
+    started = now()
     with change(busy, grant):
         ended = busy.end(run)
-    assert time.monotonic() - started < SOON
+    assert (parse(ended["ended"]) - started).total_seconds() < SOON  # its record takes what it takes
     assert ended["verdict"] == "ABORTED"
     assert why in ended["reason"]
     if case != "vetoed":
@@ -240,9 +240,9 @@ def test_what_had_ended_is_known(busy: Firm) -> None:
 
 def test_a_command_ends_with_its_grant(busy: Firm) -> None:
     """A grant's minutes are over in the middle of a command: warned, ended, ABORTED; of the host it says unknown."""
-    grant = granted(busy, seconds=6)
+    grant = granted(busy, seconds=unhurried(6))
     run = by_hand(busy, "sh", "-c", "echo begun; sleep 300")
-    ended = busy.end(run, 6 + 3 * SOON)
+    ended = busy.end(run, 90)
     assert (ended["verdict"], ended["result"]["verdict"]) == ("ABORTED", "ABORTED")
     assert ended["reason"].startswith(f"grant {grant} ended at ")
     (row,) = ended["result"]["evidence"]["hosts"]
@@ -270,16 +270,16 @@ def test_a_command_ends_with_the_glass(busy: Firm) -> None:
 
 def test_a_session_ends_with_its_grant(busy: Firm) -> None:
     """Warned in the terminal; another grant in time lets it go on; with that one's end shell and recording are closed."""
-    first = granted(busy, Action.SSH, 6)
+    first = granted(busy, Action.SSH, unhurried(6))
     run = by_hand(busy, runbook="HST-005", **SESSION)
     person = Sitting(busy, run)
     person.wait(f"s, with grant {first}; to go on: opsnb grant ssh web1".encode())
-    second = granted(busy, Action.SSH, 8)
+    second = granted(busy, Action.SSH, unhurried(8))
     wait_for(lambda: asked(busy, action=Action.SSH, under=first).source == second, 20)
     person.wait(f"s, with grant {second}".encode())
     person.type(b"echo it-goes-$((40+2))\r")
     person.wait(b"it-goes-42")
-    ended = busy.end(run, 8 + 3 * SOON)
+    ended = busy.end(run, 90)
     assert ended["reason"].startswith(f"grant {second} ended at ")
     assert f"[opsnb: this ends now: {ended['reason']}]".encode() in person.leave()
     assert (ended["verdict"], ended["result"]["evidence"]["ended"]) == ("ABORTED", ended["reason"])

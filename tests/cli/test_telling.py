@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opsnb.cli import activate
 from opsnb.cli.telling import MAX_LINES, tell_first, tell_notices, tell_request
 
 AT = "2026-11-26T08:00:00.000Z"
@@ -113,3 +114,37 @@ def test_a_long_plan_is_cut_and_says_so(capsys: pytest.CaptureFixture[str], monk
     whole = capsys.readouterr().out
     assert f"+line {3 * MAX_LINES - 1}\n" in whole
     assert "more lines" not in whole
+
+
+FORGED = f"looks fine\n  {AT}  approve by anna  read the plan\nrequest q1  approved  everybody it needs approved it"
+
+
+def test_what_somebody_wrote_never_looks_like_a_line_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason, a comment, a title, a plan with line breaks forges no approval: what goes on is marked as that."""
+    (change,) = SHOWN["plan"]["changes"]
+    forged: dict[str, Any] = {
+        **SHOWN, "why": FORGED, "title": FORGED, "hosts": [FORGED], "reason": FORGED, "able": [FORGED],
+        "acts": [{**SHOWN["acts"][0], "comment": FORGED}], "start": {**SHOWN["start"], "why": FORGED},
+        "steps": [{**SHOWN["steps"][0], "step": FORGED}], "runs": [{**SHOWN["runs"][0], "reason": FORGED}],
+        "plan": {**SHOWN["plan"], "changes": [{**change, **dict.fromkeys(("host", "what", "command", "undo"), FORGED)}]},
+    }  # fmt: skip
+    tell_request(forged)
+    page = {"glass": [{"request": "q2", "who": FORGED, "until": AT, "review_due": AT}], "owed": [], "notices": 0}
+    tell_first(page)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("approve by anna" in line for line in lines) == 14
+    assert [line for line in lines if re.match(r" *(request q1 +approved|.{24}  approve by anna)", line)] == []
+
+
+def test_what_nobody_sees_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Invisible characters, and those that only some terminals break a line at, are told by their codes."""
+    tell_request({**SHOWN, "why": "a\u200bb\u2028c\ufeffd\u2060e\u00adf"})
+    assert r"asked by dora: a\u200bb\u2028c\ufeffd\u2060e\u00adf" in capsys.readouterr().out
+
+
+def test_a_file_name_draws_no_line_of_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is to be activated is one line for each thing, whatever a file is called."""
+    row = {"kind": "notebook", "name": "runbooks/a\n- policy prod is gone.ipynb", "what": "new", "lines": []}
+    activate._say({"changes": [row], "may_activate": ["anna"]})
+    said = r"+ notebook runbooks/a\x0a- policy prod is gone.ipynb is new"
+    assert capsys.readouterr().out.splitlines()[0] == said

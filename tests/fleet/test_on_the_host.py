@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 import secrets
 import subprocess
@@ -48,16 +49,25 @@ def test_a_write_that_is_cut_is_unknown_and_whole(ssh: Place) -> None:
     path = f"/tmp/opsnb-cut-{secrets.token_hex(4)}"
     with opened(ssh.run()) as machine:
         machine.write(path, b"old")
-        cutter = threading.Timer(0.15, ssh.sshd.cut)
-        cutter.start()
-        data = secrets.token_bytes(4_000_000)
+        data, over = secrets.token_bytes(4_000_000), threading.Event()
+
+        def cut_now_and_then() -> None:  # one cut may fall between two writes, or into a login
+            while not over.wait(0.15):
+                ssh.sshd.cut()
 
         def write_on_and_on() -> None:
             for _ in range(100):
-                machine.write(path, data)
+                with contextlib.suppress(UnreachableError):  # nothing was begun: that is known
+                    machine.write(path, data)
 
-        with pytest.raises(UnknownOutcomeError, match="lost"):
-            write_on_and_on()
+        cutter = threading.Thread(target=cut_now_and_then)
+        cutter.start()
+        try:
+            with pytest.raises(UnknownOutcomeError, match="lost"):
+                write_on_and_on()
+        finally:
+            over.set()
+            cutter.join()
         assert machine.read(path) in {b"old", data}
         machine.run("sh", "-c", "rm -f /tmp/.opsnb-*")
         machine.remove(path)

@@ -13,6 +13,7 @@ import pytest
 from fleet.conftest import Place, opened, ran, row
 from opsnb.base.errors import OpsnbError
 from opsnb.fleet import Machine, Status
+from places import wait_for
 from sshd import user
 
 
@@ -98,6 +99,7 @@ def test_a_program_of_root_is_ended_too(ssh: Place) -> None:
     mark = f"2{secrets.randbelow(10**8):08d}"
     with rooted(ssh) as machine:
         assert machine.run("sleep", mark, seconds=1.5, sudo=True).status is Status.UNKNOWN
+        # What was killed has its name until it had a turn to end.
+        wait_for(lambda: subprocess.run(["pgrep", "-f", f"^sleep {mark}$"], check=False).returncode == 1, 20)
         gone = machine.run("sh", "-c", f"! grep -la {mark} /proc/[0-9]*/cmdline | grep -v self", sudo=True)
         assert mark not in gone.text
-        assert subprocess.run(["pgrep", "-f", f"^sleep {mark}$"], check=False).returncode == 1

@@ -17,8 +17,9 @@ from places import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces want root")]
 
 BEGUN = "/var/tmp/begun"
-# Says that it has begun, works, and says that it has ended; where both words stay is on the host's disk.
-WORK = f"echo begun >{BEGUN}; sleep 1; echo ended >>{BEGUN}"
+GO = "/var/tmp/go"
+# Says that it has begun, works until it may end, and says that it has ended; both words stay on the host's disk.
+WORK = f"echo begun >{BEGUN}; while [ ! -e {GO} ]; do sleep 0.05; done; echo ended >>{BEGUN}"
 BY_NAME = 'case "$(hostname)" in web3) exit 3;; esac; hostname'
 SECONDS = 3.0  # what a command is given; a host that is lost costs this much
 
@@ -35,7 +36,7 @@ WAYS: dict[str, Way] = {
 def hosts(namespaces: Networks) -> Iterator[Fleet]:
     """A fleet without connections; no host has begun anything."""
     for name in namespaces.names:
-        namespaces.inside(name, "rm", "-f", BEGUN)
+        namespaces.inside(name, "rm", "-f", BEGUN, GO)
     with fleet.connect(namespaces.rows, namespaces.credential) as made:
         yield made
 
@@ -71,11 +72,16 @@ def test_dies_before(namespaces: Networks, hosts: Fleet, way: str) -> None:
 @pytest.mark.parametrize("way", [*WAYS, "session cut"])
 def test_dies_during(namespaces: Networks, hosts: Fleet, way: str) -> None:
     """Lost while it works: unknown, not failed; the other two are ok, whatever became of the work on the lost one."""
+    assert len(hosts.run("true").ok) == len(namespaces.names)  # the login takes what it takes
+    for name in ("web1", "web3"):
+        namespaces.inside(name, "touch", GO)
     held: list[Results] = []
     asking = threading.Thread(target=lambda: held.append(hosts.run("sh", "-c", WORK, seconds=SECONDS, sudo=True)))
     asking.start()
-    wait_for(lambda: begun(namespaces, "web2") == ["begun"], 10)
+    wait_for(lambda: begun(namespaces, "web2") == ["begun"], 30)
     (WAYS | {"session cut": Networks.cut})[way](namespaces, "web2")
+    if namespaces.process("web2").alive():  # from here on it ends, and would say so if it were not lost
+        namespaces.inside("web2", "touch", GO)
     asking.join(60)
     assert statuses(held[0]) == {"web1": "ok", "web2": "unknown", "web3": "ok"}
     assert (held[0]["web2"].exit, bool(held[0]["web2"].error)) == (None, True)
@@ -83,7 +89,7 @@ def test_dies_during(namespaces: Networks, hosts: Fleet, way: str) -> None:
     assert begun(namespaces, "web1") == ["begun", "ended"]
     assert begun(namespaces, "web2")[0] == "begun"
     if way == "link dropped":  # nobody saw it, and it was done all the same: this is what unknown means
-        wait_for(lambda: begun(namespaces, "web2") == ["begun", "ended"], 10)
+        wait_for(lambda: begun(namespaces, "web2") == ["begun", "ended"], 30)
     if way in {"power lost", "killed"}:
         assert begun(namespaces, "web2") == ["begun"]
 
@@ -92,6 +98,8 @@ def test_dies_during(namespaces: Networks, hosts: Fleet, way: str) -> None:
 def test_dies_after(namespaces: Networks, hosts: Fleet, way: str) -> None:
     """Lost after: what was ok stays ok. The next command has not begun there, says so, and runs on the others."""
     first = hosts.run("hostname", seconds=SECONDS)
+    for name in namespaces.names:
+        namespaces.inside(name, "touch", GO)
     WAYS[way](namespaces, "web2")
     second = hosts.run("sh", "-c", WORK, seconds=SECONDS, sudo=True)
     assert statuses(first) == {"web1": "ok", "web2": "ok", "web3": "ok"}

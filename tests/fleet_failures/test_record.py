@@ -14,8 +14,11 @@ from places import OPSNB, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces want root")]
 
-# web3 fails at once; the others say that they have begun, work, and say that they have ended.
-WORK = 'case "$(hostname)" in web3) exit 3;; esac; echo begun >/var/tmp/mark; sleep 1; echo done'
+# web3 fails at once; the others say that they have begun, work until they may end, and say that they have ended.
+WORK = (
+    'case "$(hostname)" in web3) exit 3;; esac; echo begun >/var/tmp/mark; '
+    "while [ ! -e /var/tmp/go ]; do sleep 0.05; done; echo done"
+)
 SCRAP = "application/scrapbook.scrap.json+json"
 
 
@@ -23,7 +26,7 @@ SCRAP = "application/scrapbook.scrap.json+json"
 def test_the_record_says_what_is_known(namespaces: Networks, way: str, status: str) -> None:
     """`opsnb exec` answers ok, failed and unreachable or unknown, ends with 1, and the record verifies and says so."""
     for name in namespaces.names:
-        namespaces.inside(name, "rm", "-f", "/var/tmp/mark")
+        namespaces.inside(name, "rm", "-f", "/var/tmp/mark", "/var/tmp/go")
     if way == "before":
         namespaces.unplug("web2")
     argv = [str(OPSNB), "exec", "all", "--seconds", "4", "--json", "--", "sh", "-c", WORK]
@@ -33,6 +36,8 @@ def test_the_record_says_what_is_known(namespaces: Networks, way: str, status: s
             marked = "test -e /var/tmp/mark && echo yes || true"
             wait_for(lambda: namespaces.inside("web2", "sh", "-c", marked) == "yes\n", 60, process)
             namespaces.unplug("web2")
+        for name in ("web1", "web2"):  # also the lost one: it would answer if it were not lost
+            namespaces.inside(name, "touch", "/var/tmp/go")
         answer, said = process.communicate(timeout=120)
     finally:
         process.kill()

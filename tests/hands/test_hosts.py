@@ -70,17 +70,18 @@ def test_a_dead_host_is_unreachable_and_the_rest_answers(hosts: Hosts) -> None:
 
 def test_a_host_that_dies_in_the_middle_is_unknown(hosts: Hosts) -> None:
     """The command had begun, and nobody saw its end: unknown, not failed; the rest is ok."""
-    person = Person("exec", "web1,web2", "--json", "--", "sh", "-c", "echo began; sleep 3; echo ended", cwd=hosts.root)
-    run = ""
-    wait_for(lambda: bool(hosts.client.get("/api/runs", limit=1, runbook="HST-004")["runs"]), 20)
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        newest = hosts.client.get("/api/runs", limit=1, runbook="HST-004")["runs"][0]
-        if newest["state"] == "running":
-            run = newest["run"]
-            break
-    hosts.wait_cell(run, "web2 │ began")
+    known = {row["run"] for row in hosts.client.get("/api/runs", limit=100, runbook="HST-004")["runs"]}
+    work = "echo began; until [ -e /tmp/go ]; do sleep 0.1; done; echo ended"
+    person = Person("exec", "web1,web2", "--json", "--", "sh", "-c", work, cwd=hosts.root)
+
+    def new() -> list[str]:
+        rows = hosts.client.get("/api/runs", limit=1, runbook="HST-004")["runs"]
+        return [row["run"] for row in rows if row["run"] not in known]
+
+    wait_for(lambda: bool(new()), 60)
+    hosts.wait_cell(new()[0], "web2 │ began")
     os.kill(hosts.process("web2").pid, signal.SIGKILL)
+    hosts.sudo("web1", "touch /tmp/go")
     shown, code = person.end()
     person.close()
     hosts.restore()

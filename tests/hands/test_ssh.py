@@ -17,7 +17,7 @@ import pytest
 
 from opsnb.base.errors import OpsnbError
 from persons import Person
-from places import Place
+from places import Place, files_below
 
 pytestmark = pytest.mark.slow
 ECHO_SECONDS = 0.06  # from a key to its echo, half of the time
@@ -48,7 +48,7 @@ def files(up: Place, result: dict[str, Any]) -> tuple[str, str]:
 
 def everything(folder: Path) -> bytes:
     """Return every byte of a record."""
-    return b"".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    return b"".join(data for _, data in files_below(folder))
 
 
 def test_a_session_is_a_run_with_a_record(up: Place, person: Person) -> None:
@@ -111,7 +111,7 @@ def test_the_window_can_change_its_size(up: Place, person: Person) -> None:
     person.wait(rb"P> \Z")
     person.resize(71, 19)
     os.kill(person.pid, signal.SIGWINCH)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while "19 71" not in person.run(b"stty size"):
         assert time.monotonic() < end
     person.type(b"exit\r")

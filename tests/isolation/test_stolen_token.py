@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from api.test_tcp import free_port
 from claims.firm import Firm
 from opsnb.base.clock import now
 from opsnb.base.errors import OpsnbError
@@ -19,6 +18,7 @@ from opsnb.control.people import tokens
 from opsnb.control.people.store import directory
 from opsnb.control.people.tokens import TokenKind
 from places import text_of
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +28,8 @@ import ctypes, glob, json, os, signal, socket, struct, subprocess, sys, threadin
 def words_of(path):
     try: return open(path, "rb").read().split(b"\\0")
     except OSError: return []  # it has ended meanwhile
-words = [w for p in glob.glob("/proc/[0-9]*/cmdline") for w in words_of(p)]
-token = next(w.decode() for w in words if w.startswith(b"opsnb_"))
+found = [words_of(p) for p in glob.glob("/proc/[0-9]*/cmdline")]
+token = next(w.decode() for words in found if mark in words for w in words if w.startswith(b"opsnb_"))
 def call(source):
     s = socket.socket(socket.AF_INET if source else socket.AF_UNIX)
     s.settimeout(20)
@@ -97,7 +97,9 @@ class Robbed:
         self.bob, self.dora = self._token("bob"), self._token("dora")
         firm.app.close()
         self.place.up("--listen", f"127.0.0.1:{self.port}")
-        self.careless = subprocess.Popen(["sh", "-c", "sleep 300; :", "sh", self.bob], start_new_session=True)
+        self.careless = subprocess.Popen(
+            ["sh", "-c", "sleep 300; :", "sh", self.bob, str(self.place.root)], start_new_session=True
+        )
         asked = {"runbook": "TST-100", "values": {"directory": str(firm.folder)}, "reason": "because"}
         planned = self.place.end(Client(self.place.workspace, self.dora).post("/api/requests", asked)["run"])
         self.request = str(planned["request"])
@@ -111,7 +113,8 @@ class Robbed:
 
     def _steal(self) -> dict[str, Any]:
         known = f"path, port, request = {str(self.place.workspace.socket)!r}, {self.port}, {self.request!r}\n"
-        self.place.add("thief", known + THIEF)
+        mark = f"mark = {str(self.place.root)!r}.encode()\n"  # by which it knows this test's token from another's
+        self.place.add("thief", known + mark + THIEF)
         return self.place.end(self.place.submit("runbooks/thief.ipynb"))
 
     def close(self) -> None:

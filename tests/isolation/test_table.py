@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from api.test_tcp import free_port
 from isolation.tries import TRIES, cell
 from places import OPSNB, ROOT, Place, text_of, wait_for
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
     from opsnb.cli.workspace import make
 
     make(made.root)
-    made.settings(cell_timeout="60s")
+    made.settings(cell_timeout="10m")
     folders = {name: tmp_path_factory.mktemp(name) for name in ("reads", "into")}
     beside = Path(tempfile.mkdtemp(dir="/var/tmp"))
     with socket.socket(socket.AF_UNIX) as abstract, socket.socket() as listening:
@@ -65,7 +65,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
         listening.listen()
         port = free_port()
         made.up("--listen", f"127.0.0.1:{port}")
-        bystander = subprocess.Popen(["sleep", "120"])
+        bystander = subprocess.Popen(["sleep", "600"])
         said = subprocess.run(
             [OPSNB, "secret", "set", "a/key", "--stdin"], cwd=made.root, input=b"a long value", check=False
         )
@@ -117,7 +117,7 @@ def own_group() -> str:
 
 def sleeper(place: Place) -> dict[str, Any]:
     """Start somebody else's run that goes on; return what can be found out about it."""
-    place.add("sleeper", "import os, time\nprint('here', os.getpid(), os.environ['HOME'], flush=True)\ntime.sleep(55)")
+    place.add("sleeper", "import os, time\nprint('here', os.getpid(), os.environ['HOME'], flush=True)\ntime.sleep(590)")
     run = place.submit("runbooks/sleeper.ipynb")
     said = ""
     for event in place.client.events(run):

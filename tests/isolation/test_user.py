@@ -68,7 +68,7 @@ def other() -> Iterator[OtherUser]:
     folder.chmod(0o755)
     made = OtherUser(folder / "ws")
     make(made.root)
-    made.settings(kernel_user=USER, memory="600MiB", cell_timeout="20s")
+    made.settings(kernel_user=USER, memory="600MiB", cell_timeout="10m")
     made.up()
     yield made
     made.close()
@@ -167,7 +167,7 @@ def test_a_directory_that_the_user_may_not_write(other: OtherUser) -> None:
 @as_root
 def test_two_kernels_of_one_user_do_not_reach_each_other(other: OtherUser) -> None:
     """Being the same user gives one run nothing of another: no memory, environment, folder, signal."""
-    other.add("sleeper", "import os, time\nprint('here', os.getpid(), os.getcwd(), flush=True)\ntime.sleep(15)")
+    other.add("sleeper", "import os, time\nprint('here', os.getpid(), os.getcwd(), flush=True)\ntime.sleep(500)")
     run = other.submit("runbooks/sleeper.ipynb")
     said = ""
     for event in other.client.events(run):
@@ -186,14 +186,14 @@ def test_two_kernels_of_one_user_do_not_reach_each_other(other: OtherUser) -> No
     other.client.post(f"/api/runs/{run}/stop")
     assert text_of(other.executed(result)["cells"][0]).split() == ["refused"] * len(tries)
     other.end(run)
-    wait_for(lambda: not Path(folder).parent.exists(), 10)
+    wait_for(lambda: not Path(folder).parent.exists(), 30)
 
 
 @pytest.mark.slow
 @as_root
 def test_a_kernel_dies_with_its_supervisor_also_as_another_user(other: OtherUser) -> None:
     """Becoming somebody else makes the system forget the death signal; the kernel asks for it again."""
-    other.add("orphan", "import os, time\nprint('here', os.getpid(), os.getppid(), flush=True)\ntime.sleep(15)")
+    other.add("orphan", "import os, time\nprint('here', os.getpid(), os.getppid(), flush=True)\ntime.sleep(500)")
     run = other.submit("runbooks/orphan.ipynb")
     said = ""
     for event in other.client.events(run):
@@ -203,7 +203,7 @@ def test_a_kernel_dies_with_its_supervisor_also_as_another_user(other: OtherUser
     _, pid, supervisor = said.split()
     os.kill(int(supervisor), signal.SIGKILL)
     assert other.end(run)["verdict"] == "ABORTED"
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 10)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 30)
 
 
 @as_root

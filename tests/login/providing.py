@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from login.slapd import answers
 from places import wait_for
-from sshd import free_port
+from ports import free_port
 
 CLIENT = "opsnb-test"
 

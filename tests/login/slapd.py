@@ -13,7 +13,7 @@ from pathlib import Path
 
 from papers import certificate
 from places import wait_for
-from sshd import free_port
+from ports import free_port
 
 SLAPD = "/usr/sbin/slapd"
 BASE = "ou=people,dc=example,dc=com"

@@ -147,8 +147,8 @@ def test_a_directory_that_goes_in_the_middle(slapd: Slapd, messages: int) -> Non
     gate = Gate(slapd.port, messages=messages - 1 or -1)
     begun = time.monotonic()
     with pytest.raises(UnavailableError):
-        directory(slapd, url=f"ldap://127.0.0.1:{gate.port}").sign_in("bob", PASSWORD)
-    assert time.monotonic() - begun < 2
+        directory(slapd, url=f"ldap://127.0.0.1:{gate.port}", answer=30).sign_in("bob", PASSWORD)
+    assert time.monotonic() - begun < 10  # and not after its bound
     gate.close()
 
 

@@ -109,9 +109,9 @@ def saying(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_an_answer_that_is_none(saying: int) -> None:
     """Whoever does not speak LDAP is an error, at once, and lets nobody in."""
     begun = time.monotonic()
-    with Line("127.0.0.1", saying, 5) as line, pytest.raises(LineError):
+    with Line("127.0.0.1", saying, 30) as line, pytest.raises(LineError):
         line.bind(b"cn=x", b"secret")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10  # and not after its bound
 
 
 @pytest.mark.parametrize("saying", [OK_TLS + OK_TLS], indirect=True)

@@ -16,8 +16,8 @@ from login.provider import SECRET
 from login.providing import Provider
 from opsnb.cli.workspace import make
 from places import OPSNB, Place, wait_for
+from ports import free_port
 from render.test_browser import FLAGS
-from sshd import free_port
 
 
 class Served:

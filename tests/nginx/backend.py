@@ -1,8 +1,8 @@
 """A back end for tests, a program of its own: answers with its name and the request's number, and writes both down.
 
 ``backend.py NAME HOST:PORT FILE``. Every request that it begins to answer is a line of the file: ``METHOD NUMBER``.
-``/n/17`` is answered at once, ``/slow/17/0.5`` after half a second, ``/health`` always, by nobody counted. The answer
-repeats the length of what was posted. ``/broken/17`` is answered with 500.
+``/n/17`` is answered at once, ``/slow/17/0.5`` after half a second, ``/held/17`` when SIGUSR1 comes, ``/health`` always, by
+nobody counted. The answer repeats the length of what was posted. ``/broken/17`` is answered with 500.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ class Backend:
     """One back end."""
 
     def __init__(self, name: str, file: str) -> None:
-        self.name = name
+        self.name, self.go = name, asyncio.Event()
         self.file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def release(self) -> None:
+        """Answer what is held."""
+        self.go.set()
+        self.go = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -44,6 +49,8 @@ class Backend:
             os.write(self.file, f"{method} {words[1] if len(words) > 1 else '-'}\n".encode())
         if words[0] == "slow":
             await asyncio.sleep(float(words[2]))
+        if words[0] == "held":
+            await self.go.wait()
         said = f"{self.name} {words[1] if len(words) > 1 else '-'} {len(body)}\n".encode()
         status = "500 Broken" if words[0] == "broken" else "200 OK"
         return f"HTTP/1.1 {status}\r\nContent-Length: {len(said)}\r\n\r\n".encode() + said
@@ -55,6 +62,7 @@ async def main(name: str, listen: str, file: str) -> None:
     backend = Backend(name, file)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, backend.release)
     server = await asyncio.start_server(backend.serve, host, int(port), backlog=512)
     async with server:
         await ended.wait()

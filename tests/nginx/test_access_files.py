@@ -20,7 +20,6 @@ import pytest
 
 from nearby import RunOfNames
 from nginx.accesslines import AWKS, START, command, format_of, one, scanned, write
-from nginx.ports import quiet_ports
 from nginx.tiers import Nginx
 from opsnb import fleet
 from opsnb.base.errors import UsageError
@@ -31,6 +30,7 @@ from opsnb.kits.nginx.access.scanning import scan
 from opsnb.kits.nginx.access.traffic import traffic
 from opsnb.kits.nginx.access.window import Window, window
 from places import wait_for
+from ports import quiet_ports
 
 pytestmark = pytest.mark.slow
 SIMPLE = parse_format('[$time_local] "$request" $status $bytes_sent $request_time')

@@ -58,7 +58,7 @@ def sent(webtier: Hosts) -> Sent:
     found = {host: ask(webtier.url(host, ""), paths) for host, paths in SENT.items()}
     for host, paths in SENT.items():
         wanted = sum(paths.values())
-        wait_for(lambda h=host, n=wanted: webtier.sudo(h, f"wc -l < {LOG}").strip() == str(n), 10)
+        wait_for(lambda h=host, n=wanted: webtier.sudo(h, f"wc -l < {LOG}").strip() == str(n), 30)
     return found
 
 

@@ -15,13 +15,13 @@ import pytest
 
 from hostile.values import values as hostile
 from nearby import carry_out, nearby
-from nginx.ports import quiet_ports
 from nginx.tiers import Nginx, fetch, nodes
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits.nginx import balance_tables, spread
 from opsnb.kits.nginx.balancer import Wanted, plan_balancer, suits, wanted
 from opsnb.kits.nginx.render import HEAD
 from places import wait_for
+from ports import quiet_ports
 
 pytestmark = pytest.mark.slow
 HOST = "near1"

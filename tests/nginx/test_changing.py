@@ -10,7 +10,6 @@ import pytest
 
 from hostile.values import executed
 from nearby import carry_out, nearby
-from nginx.ports import quiet_ports
 from nginx.tiers import Nginx, fetch
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.kits.nginx import changing, running
@@ -18,6 +17,7 @@ from opsnb.kits.nginx.changing import apply, observe, plan_files
 from opsnb.kits.nginx.probe import Probe
 from opsnb.runbook import actuators
 from places import wait_for
+from ports import quiet_ports
 
 pytestmark = pytest.mark.slow
 HOST = "near1"

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from nearby import carry_out, nearby
-from nginx.ports import quiet_ports
 from nginx.tiers import Nginx, fetch
 from opsnb.base.errors import UsageError
 from opsnb.kits.nginx.changing import plan_files
 from opsnb.kits.nginx.testing import judge, turned
+from ports import quiet_ports
 
 HOST = "near1"
 OK = "nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,10 @@ def boot(place: Networks, name: str) -> None:
     start = f"rm -f {NGINX} && cp /usr/sbin/nginx {NGINX} && {NGINX} -c /etc/nginx/nginx.conf"
     gone = "[ -d /proc/$(cat /run/nginx.pid 2>/dev/null || echo none) ] || rm -f /run/nginx.pid"
     shell(place, name, f"{gone}; {end}; {start}; rm {NGINX}; cat >{NGINX} <<'END'\n{WRAPPER}END\nchmod 755 {NGINX}")
+    wait_for(lambda: workers(place, name) != [], SECONDS)  # the master starts them when it has gone into the background
+    count = shell(place, name, "sed -n 's/^worker_processes *\\(.*\\);/\\1/p' /etc/nginx/nginx.conf").strip()
+    all_of_them = int(count) if count.isdigit() else len(os.sched_getaffinity(0))  # auto
+    wait_for(lambda: len(workers(place, name)) == all_of_them, SECONDS)
 
 
 def begun(place: Networks, held: str) -> str:
@@ -128,10 +133,16 @@ def states(place: Networks, result: dict[str, Any]) -> dict[str, str]:
     return {host: state for host, (state, _) in applied(place, result).items()}
 
 
-def masters(place: Networks) -> dict[str, tuple[str, str]]:
-    """Each host's master and how often it has loaded its configuration, as its error log says."""
-    look = "p=$(cat /run/nginx.pid); echo $p; cat /proc/$p/task/$p/children"
-    return {name: tuple(shell(place, name, look).split("\n", 1)) for name in place.names}  # type: ignore[misc]
+def workers(place: Networks, name: str) -> list[str]:
+    """The numbers of a host's workers that accept connections: not of those that only finish what they began."""
+    look = "p=$(cat /run/nginx.pid); for w in $(cat /proc/$p/task/$p/children); do echo $w $(tr '\\0' ' ' </proc/$w/cmdline); done"
+    rows = (line.split(" ", 1) for line in shell(place, name, f"{look} 2>/dev/null; true").splitlines())
+    return sorted(row[0] for row in rows if row[1:] == ["nginx: worker process"])
+
+
+def masters(place: Networks) -> dict[str, tuple[str, list[str]]]:
+    """Each host's master and its workers: of another generation once it has loaded its configuration again."""
+    return {name: (shell(place, name, "cat /run/nginx.pid").strip(), workers(place, name)) for name in place.names}
 
 
 def serving(place: Networks, name: str) -> set[str]:
@@ -173,7 +184,7 @@ def test_a_change_that_is_ended_between_swap_and_reload(fresh: Networks) -> None
     run = begun(fresh, "web2")
     fresh.cut("web2")
     for process in shared.descendants(fresh.process("web2").pid):
-        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # it ended meanwhile
             if b"opsnb-old" in Path(f"/proc/{process.pid}/cmdline").read_bytes():  # the script, amid its work
                 process.kill()
     lost = fresh.end(run)

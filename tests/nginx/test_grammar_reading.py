@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx
 from nobody import AS_NOBODY, everybodys
 from opsnb.base.errors import NotFoundError, UsageError
@@ -21,6 +20,7 @@ from opsnb.kits.nginx.finding import Process, Sight, installation, parse_command
 from opsnb.kits.nginx.grammar import walk
 from opsnb.kits.nginx.scripts import FIND, READ
 from places import wait_for
+from ports import quiet_ports
 
 SAID = {
     "nginx": ("nginx version: nginx/1.22.1 (Ubuntu)\nbuilt with OpenSSL 3\nconfigure arguments: --prefix=/a --with-cc-opt='-g -O2'\n", ("nginx", "1.22.1", ("--prefix=/a", "--with-cc-opt=-g -O2"))),

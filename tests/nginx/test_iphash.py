@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx
 from opsnb.base.errors import UsageError
 from opsnb.kits import nginx
 from opsnb.kits.nginx import iphash, iphashproof
 from places import wait_for
+from ports import quiet_ports
 
 needs_nginx = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed here")
 NODES = 5

@@ -160,17 +160,21 @@ def test_a_line_stays_while_requests_are_open_and_goes_when_they_have_ended(web:
     web.forget()
     spare = Spare(action="out", server=web.backends["c"])
     plan = spares.plan([HOST], spare, conf=str(web.conf), wait=0.5)
-    threads = [threading.Thread(target=web.get, args=(f"/slow/{n}/4",)) for n in range(3)]  # one for each back end
+    threads = [threading.Thread(target=web.get, args=(f"/held/{n}",)) for n in range(3)]  # one for each back end
     for thread in threads:
         thread.start()
-    wait_for(lambda: sum(web.counted().values()) >= 3, 20)
-    carry_out(type(plan)(title="", changes=plan.changes[:1]))
-    last = type(plan)(title="", changes=plan.changes[1:])
-    with pytest.raises(OpsnbError, match=r"is not drained, and stays down: after .* 1 connections and [12] workers"):
-        carry_out(last)
-    assert f"server {web.backends['c']} down;" in web.site.read_text(encoding="utf-8")
-    for thread in threads:
-        thread.join()
+    try:
+        wait_for(lambda: sum(web.counted().values()) >= 3, 20)
+        carry_out(type(plan)(title="", changes=plan.changes[:1]))
+        last = type(plan)(title="", changes=plan.changes[1:])
+        said = r"is not drained, and stays down: after .* 1 connections and [12] workers"
+        with pytest.raises(OpsnbError, match=said):
+            carry_out(last)
+        assert f"server {web.backends['c']} down;" in web.site.read_text(encoding="utf-8")
+    finally:
+        web.release()
+        for thread in threads:
+            thread.join()
     carry_out(last)
     assert web.backends["c"] not in web.site.read_text(encoding="utf-8")
 

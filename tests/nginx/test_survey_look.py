@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from nginx import certificates
-from nginx.ports import quiet_ports
 from nginx.tiers import NGINX, Nginx, fetch
 from nobody import AS_NOBODY, everybodys
 from opsnb.kits import nginx
@@ -23,6 +22,7 @@ from opsnb.kits.nginx.scripts import SHOWN
 from opsnb.kits.nginx.surveylook import look, taken
 from opsnb.kits.nginx.surveyrules import Case
 from places import wait_for
+from ports import quiet_ports
 
 CONFIGS = Path(__file__).with_name("configs")
 TAKEN = sorted(
@@ -94,14 +94,14 @@ def test_a_file_that_changed_after_the_load_is_named(running: tuple[Nginx, int, 
         assert not isinstance(case, Exception)
         return case.newer
 
-    wait_for(lambda: newer() == (), 10)
+    wait_for(lambda: newer() == (), 30)
     path = one.root / "conf.d/site.conf"
     path.write_text(path.read_text() + "# edited\n")
     assert newer() == (str(path),)
     before = one.workers()
     os.kill(one.pid, 1)
     wait_for(lambda: bool(one.workers()) and not set(one.workers()) & set(before), 20)
-    wait_for(lambda: newer() == (), 10)
+    wait_for(lambda: newer() == (), 30)
 
 
 @pytest.mark.parametrize("name", TAKEN)

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nginx.ports import quiet_ports
 from nginx.tiers import Nginx
 from places import wait_for
+from ports import quiet_ports
 
 BACKEND = Path(__file__).with_name("backend.py")
 FORMAT = '$remote_addr [$time_local] "$request" $status $body_bytes_sent $request_time $upstream_addr $upstream_status "$http_user_agent"'
@@ -79,6 +79,11 @@ class Tier:
         process = self._processes.pop(name)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
+
+    def release(self) -> None:
+        """Have every back end answer what it holds."""
+        for process in self._processes.values():
+            process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
         """End everything that was started."""

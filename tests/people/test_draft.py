@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsnb.base.errors import NotFoundError, OpsnbError, RefusedError, UsageError
+from opsnb.base.looks import skeleton
 from opsnb.control.people.draft import Draft, first_person
-from opsnb.control.people.names import skeleton
 from opsnb.control.people.rules import Directory
 from opsnb.control.people.values import Kind, Person
 from opsnb.control.people.wanted import User, Wanted

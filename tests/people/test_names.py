@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.base.errors import UsageError
+from opsnb.base.looks import skeleton
 from opsnb.control.people import grants
-from opsnb.control.people.names import MAX_TEXT, full_text, login_name, mail_address, role_name, shown, skeleton
+from opsnb.control.people.names import MAX_TEXT, full_text, login_name, mail_address, role_name, shown
 from opsnb.control.people.values import ANY, ON_HOSTS, ON_RUNBOOKS, Action, Grant
 from opsnb.control.records import Risk
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.base.errors import OpsnbError, RefusedError
+from opsnb.base.looks import skeleton
 from opsnb.control.database import Database
 from opsnb.control.flows import people as flow
 from opsnb.control.flows import people_record
@@ -21,7 +22,7 @@ from opsnb.control.people import changes as made
 from opsnb.control.people import store, telling
 from opsnb.control.people.builtin import ABOUT, ROLES
 from opsnb.control.people.draft import Draft
-from opsnb.control.people.names import login_name, skeleton
+from opsnb.control.people.names import login_name
 from opsnb.control.people.rules import Directory, may
 from opsnb.control.people.tables import people
 from opsnb.control.people.values import (

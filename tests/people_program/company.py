@@ -25,7 +25,7 @@ from claims.firm import CELLS, FRONT, HOSTS, PARAMETERS
 from opsnb.cli.workspace import make
 from papers import certificate
 from places import OPSNB, Place, notebook, wait_for
-from sshd import free_port
+from ports import free_port
 
 PASSWORD = "correct horse battery"  # noqa: S105  (a test's)
 POLICIES = {
@@ -77,7 +77,7 @@ class Company:
             return self.place.serving()
 
         wait_for(serves, 60, process)
-        wait_for(lambda: serves() and b"Ctrl-C" in shown, 10, process)
+        wait_for(lambda: serves() and b"Ctrl-C" in shown, 30, process)
         return shown.decode()
 
     def browse(self, path: str, **fields: str) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -135,9 +136,11 @@ def test_a_step_that_is_handed_on(company: Company) -> None:
 
 def test_starts_of_themselves(company: Company) -> None:
     """`--start approved` starts with the approval, a time when it has come; each at its time and once."""
+    begun_at = time.monotonic()
     at_once = company.request("--start", "approved", "--hosts", "web1")
     company.as_("bob", "approve", at_once)
-    due = (datetime.now().astimezone() + timedelta(seconds=6)).replace(microsecond=0)
+    took = time.monotonic() - begun_at  # the next one takes as long, and is to be there before its time
+    due = (datetime.now().astimezone() + timedelta(seconds=max(6, 3 * took))).replace(microsecond=0)
     later = company.request("--start", due.replace(tzinfo=None).isoformat(), "--hosts", "db1")
     company.as_("bob", "approve", later)
     begun = {"db1": 0.0}
@@ -147,7 +150,7 @@ def test_starts_of_themselves(company: Company) -> None:
         begun["db1"] = begun["db1"] or ("db1" in marks) * datetime.now(UTC).timestamp()
         return marks == {"web1", "db1"}
 
-    wait_for(started, 60)
+    wait_for(started, 60 + 3 * took)
     assert begun["db1"] >= due.timestamp()
     wait_for(lambda: [r["verdict"] for r in shown(company, later)["runs"]] == ["PLANNED", "DONE"], 30)
     assert company.marks() == ["db1", "web1"]
@@ -204,15 +207,17 @@ def test_break_glass(company: Company) -> None:
 
 def test_a_delegate_and_the_end_of_the_period(company: Company) -> None:
     """On behalf while the period lasts, shown as such; over by itself: refused with the time, listed as over, no claim."""
+    begun_at = time.monotonic()
     first, second = company.request("--hosts", "web1"), company.request("--hosts", "web1")
-    end = datetime.now().astimezone().replace(microsecond=0) + timedelta(seconds=12)
+    took = time.monotonic() - begun_at  # as the three commands that follow, or longer
+    end = datetime.now().astimezone().replace(microsecond=0) + timedelta(seconds=max(12, 3 * took))
     until = end.replace(tzinfo=None).isoformat()
     made = company.json("carol", "delegate", "add", "carol", "erin", "--until", until)
     assert "has to say so" in refused(company, "erin", "approve", first)
     found = company.json("erin", "approve", first, "--for", "carol")
     assert [(a["by"], a["for"], a["counts"]) for a in found["acts"]] == [("erin", "carol", True)]
     assert "may not administer" in refused(company, "erin", "delegate", "add", "carol", "bob", "--until", "1d")
-    wait_for(lambda: datetime.now().astimezone() >= end, 30)
+    wait_for(lambda: datetime.now().astimezone() >= end, 30 + 3 * took)
     ended = f"erin is not a delegate of carol any more: that ended at {end.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
     assert ended in refused(company, "erin", "approve", second, "--for", "carol")
     assert ended in refused(company, "dora", "run", "TST-100", "--mode", "apply", "--request", first)

@@ -85,7 +85,7 @@ def test_a_host_sees_its_own_processes_only(rehearsal: Hosts) -> None:
     assert shown.split()[:2] == ["1", "sshd:"]
     assert len(shown.splitlines()) < 10
     assert rehearsal.ssh("web2", "pkill -x sleep").returncode == 0
-    wait_for(lambda: rehearsal.ssh("web2", "pgrep -x sleep").returncode == 1, 10)  # process 1 collects its orphans
+    wait_for(lambda: rehearsal.ssh("web2", "pgrep -x sleep").returncode == 1, 30)  # process 1 collects its orphans
 
 
 @pytest.mark.parametrize(

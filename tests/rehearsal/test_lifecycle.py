@@ -54,11 +54,12 @@ def tree(root: Path) -> list[str]:
 
 def test_nothing_is_left(fleet: Hosts) -> None:
     """up, status and down on the command line: hosts answer in between; files, mounts and processes are as before."""
-    before, mounts = tree(fleet.root), Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    before = tree(fleet.root)
     up = fleet.json("rehearse", "up", "--hosts", "3")
     assert [host["name"] for host in up["hosts"]] == ["web1", "web2", "db1"]
-    assert len(about(fleet.root)) == 3
-    assert Path("/proc/self/mountinfo").read_text(encoding="utf-8") == mounts
+    wait_for(lambda: len(about(fleet.root)) == 3, 20)  # what asked each whether it is there may take a moment to end
+    # The fleet's own: others make mounts meanwhile. Of the name, what stands there as it is.
+    assert fleet.root.parent.name not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
     status = fleet.json("rehearse", "status")
     assert (status["form"], [host["up"] for host in status["hosts"]]) == ("own", [True] * 3)
     assert fleet.ssh("web2", "hostname").stdout == "web2\n"

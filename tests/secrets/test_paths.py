@@ -15,7 +15,7 @@ import pytest
 from leaks import finds
 from opsnb.base.masking import Masker
 from opsnb.cli.workspace import make
-from places import OPSNB, Place
+from places import OPSNB, Place, files_below
 
 pytestmark = pytest.mark.slow
 
@@ -97,10 +97,10 @@ def run(
 
 def left(place: Place) -> Iterator[tuple[str, bytes]]:
     """Yield every file of the workspace that anybody may be shown, database and logs included."""
-    for path in sorted(place.root.rglob("*")):
+    for path, data in files_below(place.root):
         inside = path.relative_to(place.root)
-        if path.is_file() and "quarantine" not in inside.parts:
-            yield str(inside), path.read_bytes()
+        if "quarantine" not in inside.parts:
+            yield str(inside), data
 
 
 def leaks(place: Place, events: list[dict[str, Any]]) -> list[str]:

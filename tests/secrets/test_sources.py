@@ -107,7 +107,7 @@ def vault(fake: FakeVault, **changed: Any) -> Vault:
         "mount": "secret",
         "role": "role",
         "secret": lambda: "secret-id-1",
-        "seconds": 0.5,
+        "seconds": 20,
     }
     return Vault(**{**values, **changed})
 
@@ -135,7 +135,7 @@ def test_vault_logs_in_once_more_when_the_lease_ended(fake: FakeVault) -> None:
 ])  # fmt: skip
 def test_a_vault_that_misbehaves(fake: FakeVault, mood: str, kind: type[OpsnbError], says: str) -> None:
     """Sealed, forbidden, slow, nonsense: an error that says which, in bounded time, without a value in it."""
-    client = vault(fake)
+    client = vault(fake, seconds=2 if mood == "slow" else 20)
     client.read("team/db", "password")
     fake.mood = mood
     started, asked = time.monotonic(), fake.asked

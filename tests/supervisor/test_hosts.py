@@ -32,7 +32,12 @@ left=$(ls | grep -v -e '^shop.conf$' -e '^worker.conf$')
 rm -f $left
 supervisorctl update >/dev/null
 supervisorctl start all >/dev/null
-[ "$(supervisorctl status | grep -c RUNNING)" = 2 ]
+n=0
+until [ "$(supervisorctl status | grep -c RUNNING)" = 2 ]; do
+  n=$((n + 1))
+  [ "$n" -lt 200 ] || exit 1
+  sleep 0.1
+done
 """
 
 
@@ -103,9 +108,13 @@ def test_a_crash_is_survived_and_counted(hosts: Hosts) -> None:
     """A process that is killed comes back with another pid, and the survey counts one restart more."""
     before, life = found("app1", "shop")
     hosts.sudo("app1", f"kill -9 {before.pid}")
-    wait_for(lambda: found("app1", "shop")[0].state == "RUNNING", 20)
-    after, then = found("app1", "shop")
-    assert after.pid != before.pid
+
+    def again() -> bool:
+        now = found("app1", "shop")[0]
+        return (now.state, now.pid != before.pid) == ("RUNNING", True)
+
+    wait_for(again, 30)
+    _, then = found("app1", "shop")
     assert (then.restarts, then.unexpected) == (life.restarts + 1, life.unexpected + 1)
     assert then.last_exit == "terminated by SIGKILL"
 

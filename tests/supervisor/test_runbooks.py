@@ -34,7 +34,9 @@ def printed(place: Hosts, result: dict[str, Any]) -> str:
 
 def test_every_host_is_looked_at(webtier: Hosts) -> None:
     """SUP-001 over all hosts, one of them without power: the others are read, a crash is counted, and the record says so."""
-    webtier.sudo("app1", "kill -9 $(supervisorctl pid shop)")
+    before = webtier.sudo("app1", "supervisorctl pid shop")
+    webtier.sudo("app1", f"kill -9 {before}")
+    wait_for(lambda: webtier.sudo("app1", "supervisorctl pid shop || true") not in {before, "0\n"}, 30)
     wait_for(lambda: states(webtier, "app1").get("shop") == "RUNNING", 30)
     result = webtier.json("run", "SUP-001", "--hosts", "role=app | db1")
     assert result["verdict"] == "DONE", result

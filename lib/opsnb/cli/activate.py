@@ -44,6 +44,7 @@ def command(ctx: click.Context, *, show: bool, diff: bool, yes: bool, as_json: b
         if as_json or not sys.stdin.isatty():
             raise UsageError("nobody is there to be asked, so nothing was activated", hint="opsnb activate --yes")
         click.confirm("Have these files hold?", abort=True)
+        client = connect(workspace(ctx))  # one that was started for us does not wait for people
     done = client.post("/api/revision", {"files": found["files"], "active": found["active"]})
     if as_json:
         print_json({**found, **done})
@@ -82,7 +83,9 @@ def _say(found: dict[str, Any]) -> None:
         if row["what"] != "changed" and counts[at] > MAX_NEW:
             continue
         mark, colour = MARKS[row["what"]]
-        head = safe(f"{row['kind']} {row['name']}") + ("" if row["what"] == "changed" else f" is {row['what']}")
+        head = safe(f"{row['kind']} {row['name']}").replace("\n", "\\x0a") + (
+            "" if row["what"] == "changed" else f" is {row['what']}"
+        )
         click.echo(f"{click.style(mark, fg=colour, bold=True)} {head}")
         for line in row["lines"]:
             click.echo("    " + click.style(safe(line), fg=LINE_COLOURS.get(line[:3])))

@@ -90,7 +90,8 @@ def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_
     """Set one's own password; for NAME, somebody else, make a one-time link with which they set theirs."""
     from opsnb.client import connect
 
-    client = connect(workspace(ctx))
+    place = workspace(ctx)
+    client = connect(place)
     if name and not by_code and client.get("/api/whoami")["user"].casefold() != name.casefold():
         done = client.post(f"/api/users/{quote(name, safe='')}/link")
         if as_json:
@@ -101,12 +102,13 @@ def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_
         click.echo("  in a browser at URL/enter?code=CODE, or in a terminal: opsnb login URL --first", err=True)
         return
     code = hidden(LINK, from_stdin=from_stdin) if by_code else ""
-    new = new_password(from_stdin=from_stdin)
+    new = new_password(from_stdin=from_stdin)  # a control plane that was started for us does not wait for people
     if by_code:
-        done = client.post("/api/enter", {"code": code, "password": new})
+        done = connect(place).post("/api/enter", {"code": code, "password": new})
     else:
-        old = "" if from_stdin or not _wants_old(client.get("/api/whoami")) else hidden("Password until now")
-        done = client.post("/api/password", {"password": new, "old": old})
+        wanted = not from_stdin and _wants_old(connect(place).get("/api/whoami"))
+        old = hidden("Password until now") if wanted else ""
+        done = connect(place).post("/api/password", {"password": new, "old": old})
     if as_json:
         print_json(done)
     else:

@@ -17,6 +17,8 @@ ENGLISH = "en"
 HERE = "."  # what --workspace says when nobody says anything
 CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if c not in {9, 10}}
 BIDI = {ord(c): f"\\u{ord(c):04x}" for c in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c"}
+UNSEEN = {ord(c): f"\\u{ord(c):04x}" for c in "\u00ad\u180e\u200b\u2028\u2029\u2060\ufeff"}
+SHOWN = CONTROL | BIDI | UNSEEN
 COLOURS = {
     "DONE": "green", "PLANNED": "cyan", "NOT_APPLICABLE": "yellow", "FAILED": "red", "DRIFTED": "magenta",
     "ABORTED": "red", "LOST": "red",
@@ -75,8 +77,8 @@ def print_json(value: Any) -> None:
 
 
 def safe(text: str) -> str:
-    """Return text with control and direction characters shown and not obeyed."""
-    return text.translate(CONTROL).translate(BIDI)
+    """Return text with control, direction and invisible characters shown and not obeyed."""
+    return text.translate(SHOWN)
 
 
 def told(text: str) -> str:

@@ -14,6 +14,7 @@ COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "bl
 DIFFERENCE = {"+": "green", "-": "red"}
 MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
 NEXT = "approve|return|reject|veto"
+CONTINUED = "\n      │ "
 
 NOTICES = {
     "run": "{what}, asked for by {who}, began",
@@ -33,20 +34,28 @@ ACTS = (
 STEPS = (mark("done"), mark("open"), mark("waits"))
 
 
+def _echo(text: str, *, err: bool = False) -> None:
+    """Print one line. What somebody wrote has line breaks of its own: behind each a mark says that it goes on.
+
+    Without it a reason or a comment could draw what only the program says: an approval, a plan, another status.
+    """
+    click.echo(text.replace("\n", CONTINUED), err=err)
+
+
 def tell_first(page: dict[str, Any]) -> None:
     """Print what a list begins with: broken glass that holds, reviews that are owed, one's own notices."""
     for row in page.get("glass", ()):
         text = f" BREAK-GLASS {row['request']}: " + say("{who} until {when}", who=row["who"], when=row["until"]) + " "
-        click.echo(click.style(safe(text), bg="red", fg="white", bold=True))
+        _echo(click.style(safe(text), bg="red", fg="white", bold=True))
     for row in page.get("owed", ()):
         about = {"request": row["request"], "runbook": row["runbook"], "who": row["who"], "when": row["due"]}
         if row["overdue"]:
             text = say("OVERDUE review of {request} ({runbook} by {who}) until {when}", **about)
         else:
             text = say("review owed of {request} ({runbook} by {who}) until {when}", **about)
-        click.echo(click.style(text, fg="red" if row["overdue"] else None, bold=bool(row["overdue"])))
+        _echo(click.style(text, fg="red" if row["overdue"] else None, bold=bool(row["overdue"])))
     if page.get("notices"):
-        click.echo(say("{n} notice(s): {command}", n=page["notices"], command="opsnb requests notices"))
+        _echo(say("{n} notice(s): {command}", n=page["notices"], command="opsnb requests notices"))
 
 
 def tell_notices(rows: list[dict[str, Any]]) -> None:
@@ -56,11 +65,11 @@ def tell_notices(rows: list[dict[str, Any]]) -> None:
         about = say("request {request}", request=request)
         about = say("run {run} of {request}", run=run, request=about) if run else about
         why = told(NOTICES[row["kind"]].format(who=row["by"], what=row["runbook"]))
-        click.echo(f"{safe(row['at'])}  {why}: {about}")
+        _echo(f"{safe(row['at'])}  {why}: {about}")
     if not rows:
-        click.echo(say("no notice that you have not seen"))
+        _echo(say("no notice that you have not seen"))
     else:
-        click.echo(say("more about one: {command}", command="opsnb requests show REQUEST"))
+        _echo(say("more about one: {command}", command="opsnb requests show REQUEST"))
 
 
 def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
@@ -68,34 +77,34 @@ def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
     _head(shown)
     if shown["leave"]:
         until, why = shown["leave"]["until"], told(shown["leave"]["why"])
-        click.echo("  " + (say("holds until {when}", when=until) if until else say("does not hold: {why}", why=why)))
+        _echo("  " + (say("holds until {when}", when=until) if until else say("does not hold: {why}", why=why)))
     elif shown["under"] is None:
         _plan(shown["plan"], shown["request"], every=every)
     for step in shown["steps"]:
         state = say("done" if step["done"] else "open" if step["open"] else "waits")
         counts = {"step": step["step"], "has": step["has"], "needed": step["needed"]}
-        click.echo("  " + say("step {step}: {has} of {needed} approval(s), {state}", **counts, state=state))
+        _echo("  " + say("step {step}: {has} of {needed} approval(s), {state}", **counts, state=state))
     for act in shown["acts"]:
         _act(act)
     if shown["able"]:
-        click.echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
-        click.echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
+        _echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
+        _echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
     _start(shown)
     _review(shown)
     for run in shown["runs"]:
         line = f"{run['run']}  {run['mode']}  {run['verdict'] or run['state']}  {told(run['reason'] or '')}"
-        click.echo("  " + say("run {run}", run=line.rstrip()))
+        _echo("  " + say("run {run}", run=line.rstrip()))
 
 
 def _head(shown: dict[str, Any]) -> None:
     status = shown["status"] or "planned"
     word = click.style(say(status), fg=COLOURS.get(status, "red"), bold=True)
-    click.echo(f"{say('request {request}', request=shown['request'])}  {word}  {told(shown['reason'])}")
+    _echo(f"{say('request {request}', request=shown['request'])}  {word}  {told(shown['reason'])}")
     of = say("(risk {risk}, policy {policy})", risk=shown["risk"], policy=shown["policy"])
-    click.echo(safe(f"  {shown['runbook']}  {shown['title']}  {of}"))
+    _echo(safe(f"  {shown['runbook']}  {shown['title']}  {of}"))
     why = shown["why"] or say("no reason given")
-    click.echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
-    click.echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
+    _echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
+    _echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
 
 
 def _review(shown: dict[str, Any]) -> None:
@@ -103,19 +112,19 @@ def _review(shown: dict[str, Any]) -> None:
     for row in shown["under"] or ():
         what = " ".join(map(str, row["command"])) if row["command"] else row["title"]
         doing = f"{row['runbook']} {row['mode']}: {what}"
-        click.echo("  " + say("under it {when}  run {run}  {what}", when=row["at"], run=row["run"], what=doing))
+        _echo("  " + say("under it {when}  run {run}  {what}", when=row["at"], run=row["run"], what=doing))
         ended, hosts = row["verdict"] or row["state"], ", ".join(row["hosts"])
         said = say("on {hosts}  {ended}  record {record}", hosts=hosts, ended=ended, record=row["record"])
-        click.echo(f"    {said}")
+        _echo(f"    {said}")
     if shown["under"] == []:
-        click.echo("  " + say("nothing was done under it"))
+        _echo("  " + say("nothing was done under it"))
     if shown.get("review_due") and not shown["reviewed"]:
         about = {"when": shown["review_due"], "command": f"opsnb requests review {shown['request']} --comment TEXT"}
         if shown["overdue"]:
             text = click.style(say("review OVERDUE until {when}: {command}", **about), fg="red", bold=True)
         else:
             text = say("review owed until {when}: {command}", **about)
-        click.echo(f"  {text}")
+        _echo(f"  {text}")
 
 
 def _act(act: dict[str, Any]) -> None:
@@ -127,22 +136,22 @@ def _act(act: dict[str, Any]) -> None:
     if act["act"] == "approve" and not act["counts"]:
         why = told(act["void"])
         void = "  " + (say("(does not count: {why})", why=why) if why else say("(does not count)"))
-    click.echo(safe(f"  {act['at']}  {what}{void}  {act['comment']}".rstrip()))
+    _echo(safe(f"  {act['at']}  {what}{void}  {act['comment']}".rstrip()))
 
 
 def _plan(plan: dict[str, Any] | None, request: str, *, every: bool) -> None:
     """Print each change that the plan makes: as far as there is room, or ``every`` line."""
     if plan is None:
-        click.echo("  " + say("no plan yet"))
+        _echo("  " + say("no plan yet"))
         return
     about = {"digest": plan["digest"][:16], "n": len(plan["changes"]), "record": plan["record"] or "-"}
-    click.echo("  " + say("plan {digest}  {n} change(s), record {record}", **about))
+    _echo("  " + say("plan {digest}  {n} change(s), record {record}", **about))
     lines = [line for change in plan["changes"] for line in _change(change)]
     shown = lines if every else lines[:MAX_LINES]
     for colour, line in shown:
-        click.echo(click.style(f"    {safe(line)}", fg=colour or None))
+        _echo(click.style(f"    {safe(line)}", fg=colour or None))
     if left := len(lines) - len(shown):
-        click.echo("    " + say("{n} more lines: {command}", n=left, command=f"opsnb requests show --plan {request}"))
+        _echo("    " + say("{n} more lines: {command}", n=left, command=f"opsnb requests show --plan {request}"))
 
 
 def _change(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -164,7 +173,7 @@ def _start(shown: dict[str, Any]) -> None:
         return
     if start["start"] == "asked" and shown["status"] == "approved":
         how = f"opsnb run {shown['runbook']} --mode apply --request {shown['request']}"
-        click.echo("  " + say("start it: {command}", command=how))
+        _echo("  " + say("start it: {command}", command=how))
     elif start["start"] != "asked":
         when = say("starts at {when}", when=start["due"]) if start["start"] == "time" else say("starts when approved")
-        click.echo(f"  {when}" + (say("; kept back: {why}", why=told(start["why"])) if start["why"] else ""))
+        _echo(f"  {when}" + (say("; kept back: {why}", why=told(start["why"])) if start["why"] else ""))

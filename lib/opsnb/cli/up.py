@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from opsnb.base.interpreter import argv_of
 from opsnb.cli.output import here, json_option, print_json
 
 
@@ -30,4 +31,4 @@ def command(
         sys.stdout.flush()
     where = f"{place.socket}" + (f" and {listen}" if listen else "")
     click.echo(f"serving {place.root} on {where}  (Ctrl-C stops the runs, records them, and ends)", err=True)
-    os.execv(sys.executable, [sys.executable, "-m", "opsnb.web.server", str(place.root), *more])  # noqa: S606  (argv, no shell)
+    os.execv(sys.executable, argv_of("opsnb.web.server", str(place.root), *more))  # noqa: S606  (argv, no shell)

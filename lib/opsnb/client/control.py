@@ -7,11 +7,11 @@ else: there is one way to run, whether ``opsnb up`` is there or not (docs/decisi
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
+from opsnb.base.interpreter import argv_of
 from opsnb.base.workspace import Workspace
 from opsnb.client.connection import Client
 
@@ -86,7 +86,7 @@ def start(workspace: Workspace) -> bool:
     workspace.state.mkdir(mode=0o700, exist_ok=True)
     log = os.open(workspace.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     process = subprocess.Popen(
-        [sys.executable, "-m", "opsnb.web.server", str(workspace.root), "--until-idle", "--ready-fd", str(writer)],
+        argv_of("opsnb.web.server", str(workspace.root), "--until-idle", "--ready-fd", str(writer)),
         pass_fds=(writer,), start_new_session=True, stdin=subprocess.DEVNULL, stdout=log,
         stderr=log,
     )  # fmt: skip

@@ -58,6 +58,7 @@ from opsnb.control.secrets import Environment, SecretStore, Sources, Vault
 
 LOG = logging.getLogger("opsnb")
 TURN_SECONDS = 1.0  # between two looks at what is due
+STOPPED = "the control plane was stopped"
 
 
 class App:
@@ -126,8 +127,9 @@ class App:
     def stop_all(self) -> None:
         """Start nothing more, stop what runs, and wait until it is recorded. Queued runs stay queued."""
         self._stopping.set()
+        self.services.ending = STOPPED  # before we look who runs: whoever is about to run looks at it afterwards
         for run in list(self.services.running):
-            stop(self.services, run, "the control plane was stopped")
+            stop(self.services, run, STOPPED)
         self.services.wake()
         for thread in (*self._workers, *self._sessions):
             thread.join(timeout=60.0)
@@ -298,10 +300,10 @@ class App:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
+            news = self.services.news
             run = self._claim()
             if run is None:
-                with self.services.work:
-                    self.services.work.wait(timeout=1.0)
+                self.services.rest(news, 1.0)
             elif not self._is_session(run) or not self._aside(run):
                 self._carry(run)
 

@@ -32,7 +32,7 @@ from opsnb.web.enter import enter_routes
 from opsnb.web.guard import Activity, Guard
 from opsnb.web.people import people_routes
 from opsnb.web.reading import reading_routes
-from opsnb.web.requests import request_routes
+from opsnb.web.requests import WITHOUT_NUL, request_routes
 from opsnb.web.sso import sso_routes
 
 START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
@@ -49,7 +49,7 @@ class RunRequest(BaseModel):
     texts: dict[str, str] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
     hosts: str = Field(default="", max_length=4096)
-    folder: str = Field(default="", max_length=4096)
+    folder: str = Field(default="", max_length=4096, pattern=WITHOUT_NUL)
     mode: Mode | None = None
     request: str = Field(default="", max_length=80)
     why: str = Field(default="", max_length=4000)

@@ -18,6 +18,7 @@ from opsnb.control.flows.seal import Asked
 from opsnb.control.people.values import Action, Actor
 
 MOST_NUMBER = 2**63 - 1  # what a column of the database holds
+WITHOUT_NUL = r"^[^\x00]*$"  # of a path
 Who = Callable[[Request], Actor]
 
 
@@ -34,7 +35,7 @@ class NewRequest(Body):
     texts: dict[str, str] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
     hosts: str = Field(default="", max_length=4096)
-    folder: str = Field(default="", max_length=4096)
+    folder: str = Field(default="", max_length=4096, pattern=WITHOUT_NUL)
     reason: str = Field(min_length=1, max_length=4000)
     start: str = Field(default="asked", min_length=1, max_length=80)
     submission: str = Field(default="", max_length=80)

@@ -33,12 +33,35 @@ from opsnb.web.listening import Listening, Protocol
 FIRST_SECONDS = 10.0  # how long a transient control plane waits for its first request
 LOOK_SECONDS = 2.0  # between two looks whether the workspace is still there
 LINGER_SECONDS = 0.3  # and how long after the last one
+LOOP_TURNS = 10  # of an event loop, in which who has connected becomes a connection that it knows
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOG = logging.getLogger("opsnb")
 
 
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling: a signal stops the runs first."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Keep the loop."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def connected(self) -> bool:
+        """Whether somebody is connected, also who has not been heard yet; asked from another thread."""
+
+        async def taken() -> bool:
+            for _ in range(LOOP_TURNS):  # whoever stood in the queue of the socket is let in meanwhile
+                await asyncio.sleep(0)
+            return bool(self.server_state.connections)
+
+        if self._loop is None:
+            return False
+        try:
+            return asyncio.run_coroutine_threadsafe(taken(), self._loop).result(LOOK_SECONDS)
+        except TimeoutError:  # it has a lot to do
+            return True
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  (uvicorn's own signature)
@@ -103,12 +126,26 @@ def _end(app: App, servers: list[Server], ending: threading.Event, activity: Act
             continue
         wait = LINGER_SECONDS
         served = activity.served
-        if not activity.open and not app.busy() and not ending.wait(LINGER_SECONDS) and served == activity.served:
+        if activity.open or app.busy() or ending.wait(LINGER_SECONDS) or served != activity.served:
+            continue
+        if _gone_unasked(app.workspace.socket, servers, activity, served):
             break
     app.workspace.socket.unlink(missing_ok=True)
     app.stop_all()
     for server in servers:
         server.should_exit = True
+
+
+def _gone_unasked(path: Path, servers: list[Server], activity: Activity, served: int) -> bool:
+    """Take the socket's name away, and give it back if somebody connected just before: they were let in."""
+    aside = path.with_name(f"{path.name}.ending")
+    with contextlib.suppress(OSError):  # it was removed with its workspace
+        path.rename(aside)
+        if any(server.connected() for server in servers) or activity.open or served != activity.served:
+            aside.rename(path)
+            return False
+        aside.unlink()
+    return True
 
 
 def _config(api: FastAPI, certificate: str | None = None, key: str | None = None) -> uvicorn.Config:

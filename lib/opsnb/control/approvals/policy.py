@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from opsnb.base.canonical import JSON
+from opsnb.base.looks import skeleton
 from opsnb.control.approvals.freeze import Freeze
 from opsnb.control.approvals.handlers import meant
 from opsnb.control.approvals.strictest import at_least, combined, least
@@ -174,7 +175,7 @@ class Rule:
 
     def fits(self, risk: Risk, environment: str, runbook: str) -> bool:
         """Whether it is about such a request."""
-        return risk in self.risks and matches(environment, self.environments) and covers(self.runbooks, runbook)
+        return risk in self.risks and looks(environment, self.environments) and covers(self.runbooks, runbook)
 
 
 def _built_in(name: str, validity: float) -> Policy:
@@ -244,6 +245,14 @@ def _plain(value: Any) -> JSON:
 def matches(name: str, globs: Iterable[str]) -> bool:
     """Whether a name fits one of several globs; upper and lower case are different."""
     return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def looks(name: str, globs: tuple[str, ...]) -> bool:
+    """Whether a name fits one of several globs, or looks as if it did: ``Prod``, or a Cyrillic letter in ``prod``.
+
+    Otherwise a host would leave a policy by another spelling that nobody sees when it is activated.
+    """
+    return matches(name, globs) or matches(skeleton(name), map(skeleton, globs))
 
 
 def covers(globs: tuple[str, ...], runbook: str) -> bool:

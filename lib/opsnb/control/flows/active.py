@@ -185,13 +185,13 @@ def activators(there: Directory) -> list[str]:
     return sorted(there.name(person) for person in able)
 
 
-def authors(connection: Connection, path: str, digest: str) -> frozenset[str]:
+def authors(connection: Connection, digest: str) -> frozenset[str]:
     """Return the ids of those who wrote a notebook with this digest: they never approve a run of it.
 
     Whoever activated the revision that brought it, and whoever git names as the author of its last commit then, where
     an e-mail address is that of somebody here. What was there in the very first revision has the latter only.
     """
-    people, mails = store.wrote(connection, path, digest)
+    people, mails = store.wrote(connection, digest)
     there = directory(connection)
     return people | {p.id for p in there.people.values() if p.mail and p.mail.casefold() in mails}
 

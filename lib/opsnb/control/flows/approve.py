@@ -16,7 +16,7 @@ from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import Policies
 from opsnb.control.approvals.rules import due, judge
 from opsnb.control.approvals.values import Act, ActKind, Decision, State, Status
-from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.case import Case, open_case, permit_seeing
 from opsnb.control.flows.review import unreviewable
 from opsnb.control.ledger.events_approvals import RequestActed, RequestApproved, RequestSettled
 from opsnb.control.ledger.store import append
@@ -75,7 +75,10 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         raise UsageError(f"'{deed.kind}' is not done by people")
     if not actor.in_scope(scope):
         raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{scope}'")
-    case = tick(connection, open_case(connection, policies, request, now), now)
+    case = open_case(connection, policies, request, now)
+    if deed.kind is ActKind.COMMENT:  # all others want more than to see it
+        permit_seeing(case, actor, now)
+    case = tick(connection, case, now)
     if not case.asked:
         raise RefusedError(
             f"nobody asked for an approval of request {request}", hint=f"opsnb request {request} --reason '...'"

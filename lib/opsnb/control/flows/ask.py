@@ -39,7 +39,8 @@ def when(text: str) -> tuple[Start, datetime | None]:
         return Start(text), None
     try:
         due = datetime.fromisoformat(text)
-    except ValueError:
+        stamp(due)
+    except (ValueError, OverflowError):  # no time, or one that UTC does not reach
         due = None
     if due is None or due.tzinfo is None:
         hint = "approved, asked, or like 2026-12-01T22:00+08:00"

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Iterator
 
 from opsnb.control.catalog import Runbook
 from opsnb.control.people.rules import Directory
+
+WITH_MAIL = re.compile(r"(?P<name>[^<>]*)<(?P<mail>[^<>]*)>\s*")  # Bob Li <bob@example.com>
 
 
 def authors_of(there: Directory, runbook: Runbook) -> list[str]:
     """Return the ids of the notebook's authors among the people of the workspace.
 
-    They are whom Jupyter's metadata name (``metadata.authors``, each with a ``name`` or an ``email``), and the owner in
-    the front matter where that is a person's name.
+    They are whom Jupyter's metadata name (``metadata.authors``, each with a ``name`` or an ``email``, or as text), and
+    the owner in the front matter where that is a person's name. Names that look alike are one: this only adds authors.
     """
-    names = [str(row.get(key, "")) for row in _metadata(runbook) for key in ("name", "email")]
-    names += [runbook.front.owner] if runbook.front else []
-    said = {name.casefold() for name in names if name}
-    found = (p for p in there.people.values() if said & {p.name.casefold(), p.display.casefold(), p.mail.casefold()})
-    return sorted(person.id for person in found)
+    owner = runbook.front.owner if runbook.front else ""
+    return sorted(frozenset[str]().union(*(there.alike(name) for name in (*_named(runbook), owner))))
 
 
-def _metadata(runbook: Runbook) -> list[dict[str, Any]]:
+def _named(runbook: Runbook) -> Iterator[str]:
     found = json.loads(runbook.content).get("metadata", {}).get("authors", [])
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    for row in found if isinstance(found, list) else [found]:
+        texts = [row.get(key) for key in ("name", "email")] if isinstance(row, dict) else [row]
+        for text in texts:
+            if isinstance(text, str):
+                match = WITH_MAIL.fullmatch(text)
+                yield from match.group("name", "mail") if match else (text,)

@@ -15,14 +15,15 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from opsnb.base.canonical import digestible
+from opsnb.base.errors import RefusedError
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS, Policies, Policy
 from opsnb.control.approvals.rules import chosen_step, fold, judge
 from opsnb.control.approvals.values import Act, ActKind, Flow, State, Subject
 from opsnb.control.flows.who import Known
-from opsnb.control.people.rules import Directory
+from opsnb.control.people.rules import Directory, decide, may
 from opsnb.control.people.store import directory as read_directory
-from opsnb.control.people.values import Target
+from opsnb.control.people.values import Action, Actor, Target
 from opsnb.control.records import Risk
 from opsnb.control.runs import store
 
@@ -135,3 +136,32 @@ def open_case(connection: Connection, policies: Policies, request: str, now: dat
         subject=subject, acts=approvals.acts_of(connection, request) if found else (),
         who=Known(directory=there, target=Target.of(row.runbook, row.risk, body["hosts"])), asked=found is not None,
     )  # fmt: skip
+
+
+def unseen(there: Directory, actor: Actor, requester: str, target: Target, now: datetime) -> str:
+    """Return why somebody may not see a request; empty: they asked for it, may read it, or may approve it.
+
+    Args:
+        there: People now.
+        actor: Who wants to see it.
+        requester: Id of who asked for it.
+        target: What it is about.
+        now: The moment.
+    """
+    decision = decide(there, actor, Action.READ, target, now)
+    if decision.ok:
+        return ""
+    person = actor.person.id
+    own = person == requester and there.is_active(person)
+    theirs = own or may(there, person, Action.APPROVE, target, now).ok
+    return "" if theirs and actor.in_scope(Action.READ) else decision.reason
+
+
+def permit_seeing(case: Case, actor: Actor, now: datetime) -> None:
+    """Refuse to show a case to who may not see it.
+
+    Raises:
+        RefusedError: Says why.
+    """
+    if why := unseen(case.directory, actor, case.row.requester, case.who.target, now):
+        raise RefusedError(why)

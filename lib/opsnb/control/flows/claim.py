@@ -23,6 +23,7 @@ from opsnb.base.errors import OpsnbError, RefusedError
 from opsnb.base.plan import Plan
 from opsnb.control.approvals.freeze import blocked
 from opsnb.control.approvals.values import ActKind, Status
+from opsnb.control.flows.approve import settle
 from opsnb.control.flows.ask import ask_in
 from opsnb.control.flows.case import Case, open_case
 from opsnb.control.flows.glass import Broken, covers, use
@@ -121,6 +122,8 @@ def take(connection: Connection, ground: Ground, row: Row[Any], by: str, now: da
     broken = under if isinstance(under, Broken) and next(lacking(case, now), None) else None
     if broken is None and not case.asked:  # its policy asks for nobody: what it owes is kept all the same
         case = ask_in(connection, case, now)
+    elif broken is None and not case.flow.steps:  # nor now, though it did when it was asked for
+        settle(connection, case, now)
     claims.add(
         connection, run=row.id, request=row.request, mode=mode, slot=slot, by=by, at=now, approvals=counting(case, now)
     )

@@ -170,13 +170,17 @@ def remove_codes(services: Services, actor: Actor, user: str, code: str) -> dict
     """Want no codes any more: with a code for oneself, without one for somebody else as an administrator."""
     now = current()
     with services.database.transaction() as connection:
-        directory = store.directory(connection)
-        person = _meant(directory, actor, user)
+        person = _meant(store.directory(connection), actor, user)
         own = person.id == actor.person.id and actor.via != "local"
+        refusal = throttle.begin(connection, now, name=f"codes {person.id}") if own else ""
+    throttle.require(refusal)
+    with services.database.transaction() as connection:
         if not own:
-            permit(directory, actor, Action.ADMINISTER, Target(), now)
+            permit(store.directory(connection), actor, Action.ADMINISTER, Target(), now)
         elif not codes.take(services, connection, person.id, code, now):
             raise RefusedError("that needs a code of the authenticator", hint="or ask an administrator")
+        else:
+            throttle.succeeded(connection, now, name=f"codes {person.id}")
         codes.remove(services, connection, person.id)
         append(connection, CodesRemoved(person=person.id, by=actor.person.id))
     return {"user": person.name, "codes": False}

@@ -261,6 +261,8 @@ def execute(services: Services, run: str) -> None:
         reads = (*body["reads"], *(() if changing else body["writes"]))
         launched = services.launcher.launch(reads=reads, writes=tuple(body["writes"]) if changing else ())
         services.running[run] = launched
+        if services.ending:
+            stop(services, run, services.ending)
         under = str(leave[-1]["source"]) if leave else ""
         ended = Conductor(services, run, row.request, mode, body, launched, under=under).lead()
     except Exception as error:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.control.ledger import events_people as events
 from opsnb.control.ledger.event import Event
+from opsnb.control.ledger.events_login import TokenRevoked
 from opsnb.control.ledger.store import append_all
 from opsnb.control.people import changes as made
-from opsnb.control.people import store
+from opsnb.control.people import store, tokens
+from opsnb.control.people.tokens import TokenKind
 
 
 def record(connection: Connection, changes: Sequence[made.Change], by: str) -> None:
@@ -19,6 +22,15 @@ def record(connection: Connection, changes: Sequence[made.Change], by: str) -> N
     if changes:
         digests = store.write_all(connection, changes)
         append_all(connection, [_event(change, by, digest) for change, digest in zip(changes, digests, strict=True)])
+    for change in changes:
+        if isinstance(change, made.SetActive) and change.active:
+            _take_away(connection, change.person, by)
+
+
+def _take_away(connection: Connection, person: str, by: str) -> None:
+    """Revoke what somebody who is back came in by before: nobody knows who has had it meanwhile."""
+    revoked = tokens.revoke_all(connection, person, current(), *TokenKind)
+    append_all(connection, [TokenRevoked(token=token, by=by) for token in revoked])
 
 
 def _event(change: made.Change, by: str, digest: str) -> Event:

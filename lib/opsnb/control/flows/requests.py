@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, exists
+from sqlalchemy.engine import Row
 from sqlalchemy.sql.elements import ColumnElement
 
 from opsnb.base.clock import now as current
@@ -15,14 +17,15 @@ from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
 from opsnb.control.flows import review
-from opsnb.control.flows.case import Case, open_case
+from opsnb.control.flows.case import Case, open_case, permit_seeing, unseen
 from opsnb.control.flows.leave import GRANTED, held_as_grant
 from opsnb.control.flows.people import permit_looking
 from opsnb.control.flows.void import void
 from opsnb.control.notify import store as notices
-from opsnb.control.people.rules import Directory
+from opsnb.control.people.rules import Directory, decide
 from opsnb.control.people.store import directory
-from opsnb.control.people.values import Actor
+from opsnb.control.people.values import Action, Actor, Target
+from opsnb.control.records import Risk
 from opsnb.control.runs import claims, store
 
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ def listed(
             connection, status=wanted, requester=actor.person.id if mine else "", runbook=runbook, before=before,
             most=most, only=only,
         )  # fmt: skip
-        used = claims.applied(connection, [r.request for r in rows])
+        seen = rows if _sees_all(there, actor, now) else [r for r in rows if _sees(connection, there, actor, r, now)]
+        used = claims.applied(connection, [r.request for r in seen])
         first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "until", "review_due", "reviewed")
     found = [
@@ -53,13 +57,22 @@ def listed(
             **{n: getattr(r, n) for n in names}, "requester": there.name(r.requester),
             "status": USED if r.request in used else r.status,
         }
-        for r in rows
+        for r in seen
     ]  # fmt: skip
     return {
         "requests": found,
         "next": rows[-1].number if rows and len(rows) >= min(most, approvals.MAX_PAGE) else None,
         **first,
     }
+
+
+def _sees_all(there: Directory, actor: Actor, now: datetime) -> bool:
+    return decide(there, actor, Action.READ, Target(risk=Risk.DANGER), now).ok  # of no runbook: only "*" means that
+
+
+def _sees(connection: Connection, there: Directory, actor: Actor, row: Row[Any], now: datetime) -> bool:
+    target = Target.of(row.runbook, row.risk, json.loads(store.request_row(connection, row.request).body)["hosts"])
+    return not unseen(there, actor, row.requester, target, now)
 
 
 def _first(connection: Connection, there: Directory, actor: Actor, now: datetime) -> dict[str, Any]:
@@ -77,7 +90,7 @@ def shown(
     now = now or current()
     with services.database.transaction() as connection:
         case = open_case(connection, services.policies, request, now)
-        permit_looking(case.directory, actor)
+        permit_seeing(case, actor, now)
         return told(connection, case, now, whole=whole)
 
 

@@ -95,7 +95,7 @@ def seal(services: Services, asked: Asked, actor: Actor, *, asks: bool = False) 
     request = new_id()
     with services.database.transaction() as connection:
         there = directory(connection)
-        wrote = authors(connection, runbook.path, runbook.digest) if len(there.persons) > 1 else frozenset()
+        wrote = authors(connection, runbook.digest) if len(there.persons) > 1 else frozenset()
         by_hand = BY_HAND.get(runbook.id or "")
         if by_hand is not None and runbook.id != PLANNED:
             require_grant(connection, services.policies, actor, by_hand, hosts, now())

@@ -49,6 +49,8 @@ class Services:
     kept: Kept = field(default_factory=Kept)  # of the active revision
     publishing: threading.RLock = field(default_factory=threading.RLock)
     work: threading.Condition = field(default_factory=threading.Condition)
+    news: int = 0  # how often there may have been something to do
+    ending: str = ""  # why nothing goes on any more
 
     def __post_init__(self) -> None:
         self._inventory = Watched(self.workspace.root)
@@ -70,7 +72,14 @@ class Services:
     def wake(self) -> None:
         """Tell the workers that there may be something to do."""
         with self.work:
+            self.news += 1
             self.work.notify_all()
+
+    def rest(self, news: int, seconds: float) -> None:
+        """Wait until there may be something to do, that was not there when ``news`` was read, or for some seconds."""
+        with self.work:
+            if self.news == news:
+                self.work.wait(timeout=seconds)
 
     def inventory(self) -> Inventory:
         """Return the inventory that holds: the files' as they are now, or the active revision's."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
 
 from opsnb.base.clock import new_id, parse, stamp
 from opsnb.base.clock import now as current
@@ -47,10 +48,8 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
         UsageError: If what is asked for is wrong.
         RefusedError: If it may not run.
     """
-    with services.database.transaction() as connection:
-        known = store.request_of_submission(connection, asked.submission) if asked.submission else None
-        if known is not None:
-            return str(store.runs_of_request(connection, known.id)[0].id)
+    if known := _known(services, asked, actor):
+        return _queued(services, known, actor, start)
     if request:
         return _apply(services, asked, actor, request)
     if asked.mode is not None and asked.mode.changes:
@@ -63,15 +62,45 @@ def submit(services: Services, asked: Asked, actor: Actor, *, request: str = "",
         when(start)
         if chosen(services, asked.runbook, asked.folder).risk is Risk.READ:
             raise UsageError(f"{asked.runbook} only reads: it needs no approval", hint=f"opsnb run {asked.runbook}")
-    sealed, runbook = seal(services, asked, actor, asks=bool(start))
-    mode = Mode.READ if runbook.risk is Risk.READ else Mode.PLAN
+    try:
+        sealed, _ = seal(services, asked, actor, asks=bool(start))
+    except IntegrityError:  # the same was asked at once, and the other was faster
+        sealed = _known(services, asked, actor)
+        if not sealed:
+            raise
+    return _queued(services, sealed, actor, start)
+
+
+def _known(services: Services, asked: Asked, actor: Actor) -> str:
+    """Return the request that the same question of the same person made; empty: it is asked for the first time.
+
+    Raises:
+        RefusedError: If the submission is somebody else's, or the id of a request that named none, as a grant's.
+    """
+    if not asked.submission:
+        return ""
     with services.database.transaction() as connection:
+        row = store.request_of_submission(connection, asked.submission)
+    if row is None:
+        return ""
+    if row.requester != actor.person.id or row.id == row.submission:
+        raise RefusedError("this submission's id is taken", hint="each submission has an id of its own, made at random")
+    return str(row.id)
+
+
+def _queued(services: Services, sealed: str, actor: Actor, start: str) -> str:
+    """Queue the first run of a sealed request, once; return it."""
+    with services.database.transaction() as connection:
+        if runs := store.runs_of_request(connection, sealed):
+            return str(runs[0].id)
+        row = store.request_row(connection, sealed)
         if start:
             set_start(connection, sealed, start, actor, current())
-        body, by = json.loads(store.request_row(connection, sealed).body), actor.person.id
+        body, by = json.loads(row.body), actor.person.id
+        mode = Mode.READ if row.risk == Risk.READ else Mode.PLAN
         found = leave_of(connection, services.policies, body, by, current())
         under = found.glass.request if found and found.glass else ""
-        run = queue(connection, sealed, name_of(runbook), runbook.title, mode, by, under=under)
+        run = queue(connection, sealed, row.runbook, body["title"], mode, by, under=under)
     return _told(services, run, sealed)
 
 

@@ -21,6 +21,7 @@ from opsnb.control.files import write_atomic
 MOST = 1024**3  # bytes that are kept of all of them
 KEEP_SECONDS = 30 * 86400.0  # how long one is kept that nobody sent again
 NAME = re.compile(r"(?!\.{1,2}$)[^/\x00-\x1f\x7f]{1,200}")
+MOST_NAME = 200  # bytes: a file system takes 255, and something stands before and behind it while it is written
 
 
 def place_of(workspace: Workspace, name: str, content: bytes) -> Path:
@@ -29,8 +30,9 @@ def place_of(workspace: Workspace, name: str, content: bytes) -> Path:
     Raises:
         UsageError: If its name is none of a file.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r:.100} is no name of a file", hint="one name, without '/'")
+    if not NAME.fullmatch(name) or len(name.encode("utf-8", "replace")) > MOST_NAME:
+        hint = f"one name, without '/', of at most {MOST_NAME} bytes"
+        raise UsageError(f"{name!r:.100} is no name of a file", hint=hint)
     return workspace.state / "uploads" / sha256(content) / name
 
 

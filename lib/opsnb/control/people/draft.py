@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opsnb.base.errors import NotFoundError, RefusedError, UsageError
+from opsnb.base.looks import skeleton
 from opsnb.base.nearest import did_you_mean
 from opsnb.control.people.builtin import ADMINISTRATOR, ROLES
 from opsnb.control.people.changes import (
@@ -33,7 +34,6 @@ from opsnb.control.people.changes import (
     SetRole,
     TakeRole,
 )
-from opsnb.control.people.names import skeleton
 from opsnb.control.people.rules import Directory
 from opsnb.control.people.values import Delegate, Department, Kind, Person, Role
 

@@ -24,11 +24,6 @@ MAX_MARKS = 2  # combining marks in a row
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
 RESERVED = frozenset('/\\;"<>|*?%')  # separators of files, lists, globs and markup
-ALIKE = str.maketrans(
-    # Cyrillic, Greek and digits that look like Latin letters (UTS 39, the part that matters in names)
-    "авсԁеһіјкӏмнорԛгѕтԝхуѵԍʏαβεικνορτυχγωηϲ01",
-    "abcdehijklmhopqrstwxyvgyabeikvoptuxywnc" + "ol",
-)
 
 
 def login_name(text: str) -> str:
@@ -84,15 +79,6 @@ def full_text(text: str, what: str, *, empty: bool = False) -> str:
     if problem:
         raise UsageError(f"'{shown(text)}' is no {what}: {problem}", hint=f"one line of at most {MAX_TEXT} characters")
     return found
-
-
-def skeleton(text: str) -> str:
-    """Return what a name looks like: names with the same skeleton would be taken for each other."""
-    plain = text
-    if not text.isascii():
-        parts = unicodedata.normalize("NFKD", text)
-        plain = "".join(c for c in parts if not unicodedata.combining(c))
-    return " ".join(plain.casefold().translate(ALIKE).split())
 
 
 def shown(text: str) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from opsnb.base.looks import skeleton
 from opsnb.control.people.builtin import ROLES
 from opsnb.control.people.values import (
     ANY,
@@ -86,6 +87,10 @@ class Directory:
         """Whether this is somebody we know who has not left."""
         found = self.people.get(person)
         return found is not None and found.active
+
+    def alike(self, text: str) -> frozenset[str]:
+        """Return the ids of those whose name, full name or mail address looks like this, active or not."""
+        return self._alike.get(skeleton(text), frozenset())
 
     @functools.cached_property
     def persons(self) -> frozenset[str]:
@@ -179,6 +184,14 @@ class Directory:
     @functools.cached_property
     def _by_name(self) -> Mapping[str, Person]:
         return {person.name.casefold(): person for person in self.people.values()}
+
+    @functools.cached_property
+    def _alike(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for person in self.people.values():
+            for text in filter(None, (person.name, person.display, person.mail)):
+                found.setdefault(skeleton(text), set()).add(person.id)
+        return {looks: frozenset(persons) for looks, persons in found.items()}
 
     @functools.cached_property
     def _departments_by_name(self) -> Mapping[str, Department]:

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SECONDS = 10.0  # how long git may take
+OFFLINE = {  # a clone that lacks something would fetch it, by a program that its configuration names
+    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0",
+}  # fmt: skip
 MARK = "\x01"  # begins a commit's line; no path of git's -z output does
 
 
@@ -29,7 +32,7 @@ def last_authors(root: Path, paths: Iterable[str]) -> dict[str, frozenset[str]]:
     ]  # fmt: skip
     try:
         done = subprocess.run(
-            argv, cwd=root, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"}, stdin=subprocess.DEVNULL,
+            argv, cwd=root, env={**os.environ, **OFFLINE}, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

@@ -128,20 +128,17 @@ def keep(
     return made, salted(salt, new.manifest)
 
 
-def wrote(connection: Connection, path: str, digest: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return who last brought a file to this digest: ids of those who activated it, and e-mail addresses.
+def wrote(connection: Connection, digest: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return who brought these bytes: ids of those who activated them, and e-mail addresses.
 
-    Whoever activated the first revision did not write what was there already.
+    Wherever they lay and whenever: a notebook that is moved, or taken back, has the authors that it had. Whoever
+    activated the first revision did not write what was there already.
     """
     first = select(func.min(revisions.c.number)).scalar_subquery()
     asked = (
-        select(changes, revisions.c.by, (revisions.c.number == first).label("first"))
+        select(changes.c.mails, revisions.c.by, (revisions.c.number == first).label("first"))
         .join(revisions, revisions.c.number == changes.c.revision)
-        .where(changes.c.path == path, changes.c.digest == digest)
-        .order_by(changes.c.revision.desc())
-        .limit(1)
+        .where(changes.c.digest == digest)
     )
-    row = connection.execute(asked).one_or_none()
-    if row is None:
-        return frozenset(), frozenset()
-    return frozenset(() if row.first else (row.by,)), frozenset(row.mails)
+    rows = connection.execute(asked).all()
+    return frozenset(row.by for row in rows if not row.first), frozenset(mail for row in rows for mail in row.mails)

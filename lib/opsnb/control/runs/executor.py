@@ -138,6 +138,8 @@ class Execution:
         deadline = time.monotonic() + self.limits.run_seconds
         budget = Budget(left=self.limits.output_bytes, limit=self.limits.output_bytes)
         for index, cell in enumerate(self.cells):
+            if self.end is End.COMPLETED and (order := self.observer.order()):
+                self.stop(*order)
             if cell["cell_type"] != "code":
                 self.results.append(Cell(index=index, state=CellState.TEXT))
             elif self.end is not End.COMPLETED:

@@ -33,7 +33,8 @@ class Watch:
     def __init__(self, control: Lines, supervisor: Supervisor) -> None:
         self.control, self.supervisor = control, supervisor
         self.execution: Execution | None = None
-        self._order: tuple[End, str] | None = None
+        early = supervisor.stopped
+        self._order: tuple[End, str] | None = None if early is None else (End.STOPPED, early)
         self._buffer: list[tuple[str, str]] = []
         self._sent = 0
         self._index = 0

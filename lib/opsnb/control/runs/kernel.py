@@ -229,6 +229,7 @@ def _application(slot: Slot) -> Any:
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     config.IPKernelApp.log_level = 50
+    config.IPKernelApp.ignore_cwd = True  # where a run's files are staged: files are read, and are no modules
     connection = slot.connection
     names = {f"{name}_port": connection[f"{name}_port"] for name in CHANNELS}
     app = KernelApp(config=config, kernel_class=Kernel, transport="ipc", ip=connection["ip"], quiet=True, **names)

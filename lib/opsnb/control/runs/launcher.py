@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from opsnb.base.errors import UnavailableError
+from opsnb.base.interpreter import argv_of
 from opsnb.control.runs.account import Account
 from opsnb.control.runs.confine import Confinement
 from opsnb.control.runs.wire import Lines
@@ -41,7 +41,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {**os.environ, **NO_THREADS}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "opsnb.control.runs.zygote", str(theirs.fileno())], pass_fds=(theirs.fileno(),),
+            argv_of("opsnb.control.runs.zygote", str(theirs.fileno())), pass_fds=(theirs.fileno(),),
             start_new_session=True, env=environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
@@ -240,7 +240,7 @@ class Launcher:
     def _spawn(self, start: dict[str, Any], control: socket.socket, link: socket.socket) -> int:
         numbers = (control.fileno(), link.fileno())
         process = subprocess.Popen(
-            [sys.executable, "-m", "opsnb.control.runs.supervisor", *map(str, numbers), json.dumps(start)],
+            argv_of("opsnb.control.runs.supervisor", *map(str, numbers), json.dumps(start)),
             pass_fds=numbers, start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._spawned = [p for p in self._spawned if p.poll() is None] + [process]

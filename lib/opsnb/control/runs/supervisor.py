@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from opsnb.base.interpreter import argv_of
 from opsnb.base.masking import Masker
 from opsnb.control.runs import cgroups, scratch
 from opsnb.control.runs import kernel as kernels
@@ -76,6 +77,7 @@ class Supervisor:
     holds: list[str] = field(default_factory=list)  # what holds the kernel besides, as words
     group: cgroups.Group | None = None
     asked: bool = False  # the kernel to end
+    stopped: str | None = None  # why the run was ordered to end before its notebook came
     masker: Masker = field(default_factory=Masker)
 
     def serve(self) -> None:
@@ -119,7 +121,9 @@ class Supervisor:
             render_record(self.control, message)
         elif op == "mask":
             self.mask(message)
-        return bool(op != "exit")  # an order to stop that came too late changes nothing
+        elif op == "stop":  # one that comes after the notebook changes nothing
+            self.stopped = message["why"]
+        return bool(op != "exit")
 
     def mask(self, order: dict[str, Any]) -> None:
         """Take a secret into the masker and say so; the kernel gets it afterwards."""
@@ -208,7 +212,7 @@ class Supervisor:
         os.write(writer, slot.as_json().encode() + b"\n")
         os.close(writer)
         process = subprocess.Popen(
-            [sys.executable, "-m", "opsnb.control.runs.kernel", str(reader)],
+            argv_of("opsnb.control.runs.kernel", str(reader)),
             pass_fds=(reader, slot.link, slot.ready), cwd=self.folder / "work", start_new_session=True,
         )  # fmt: skip
         os.close(reader)

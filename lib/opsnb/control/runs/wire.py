@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from typing import Any
 
 MAX_LINE = 64 * 1024 * 1024  # bytes of one message; a record with a long plan fits
@@ -19,6 +20,7 @@ class Lines:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = bytearray()
+        self._sending = threading.Lock()  # an order to stop comes from another thread
         self.closed = False
 
     def fileno(self) -> int:
@@ -32,7 +34,8 @@ class Lines:
             Closed: If the other end is gone.
         """
         try:
-            self.sock.sendall(json.dumps(message, ensure_ascii=True).encode() + b"\n")
+            with self._sending:
+                self.sock.sendall(json.dumps(message, ensure_ascii=True).encode() + b"\n")
         except OSError as error:
             self.closed = True
             raise Closed(str(error)) from error

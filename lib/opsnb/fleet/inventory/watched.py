@@ -9,7 +9,7 @@ from opsnb.fleet.inventory.inventory import Inventory
 from opsnb.fleet.inventory.reader import load
 from opsnb.fleet.inventory.written import files_of
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+Stamp = tuple[tuple[str, int, int, int, int], ...]
 
 
 class Watched:
@@ -38,9 +38,9 @@ class Watched:
             return self._inventory
 
     def _look(self) -> Stamp:
-        """Return what tells one state of the files from another: path, time, size, inode of each."""
+        """Return what tells one state of the files from another: path, times, size, inode of each."""
         found = []
         for path in files_of(self._root):
             info = path.stat()
-            found.append((str(path), info.st_mtime_ns, info.st_size, info.st_ino))
+            found.append((str(path), info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino))
         return tuple(found)

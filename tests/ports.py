@@ -19,6 +19,11 @@ def quiet_ports(count: int) -> list[int]:
     return found
 
 
+def free_port() -> int:
+    """Return such a port."""
+    return quiet_ports(1)[0]
+
+
 def _free(port: int) -> bool:
     try:
         with closing(socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)):
