@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import here, json_option, print_json, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, safe, say, table, workspace
 
 
 @click.group("audit")
@@ -30,7 +30,7 @@ def show(ctx: click.Context, run: str, limit: int, as_json: bool) -> None:
         print_json(found)
         return
     rows = [(e["index"], e["at"], e["kind"], _what(e, found["names"])) for e in found["entries"]]
-    table(("INDEX", "AT", "KIND", "WHAT"), rows)
+    table((say("INDEX"), say("AT"), say("KIND"), say("WHAT")), rows)
     click.echo(f"size {found['size']}  root {found['root']}")
 
 

@@ -16,7 +16,7 @@ from opsnb.base.errors import UsageError
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
-from opsnb.cli.output import asked, here, json_option, print_json, safe, table, workspace
+from opsnb.cli.output import asked, here, json_option, print_json, safe, say, table, workspace
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TARGET = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<address>\[[^\]]+\]|[^:\s]+|[0-9A-Fa-f:]{2,}(?:%\S+)?)(?::(?P<port>\d+))?"
 )
+FIRST = "opsnb host add NAME USER@ADDRESS   or opsnb init --from-ssh-config"
 SHOWN = ("user", "port", "via", "environment", "sudo", "container", "engine")
 
 
@@ -50,13 +51,13 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
         print_json({"hosts": hosts})
         return
     if not hosts and place.url:
-        click.echo("no hosts there that you may see", err=True)
+        click.echo(say("no hosts there that you may see"), err=True)
         return
     if not hosts:
-        click.echo("no hosts yet; add the first: opsnb host add NAME USER@ADDRESS   or opsnb init --from-ssh-config")
+        click.echo(say("no hosts yet; add the first: {command}", command=FIRST))
         return
     table(
-        ("HOST", "ADDRESS", "USER", "VIA", "ENV", "GROUPS", "LABELS", "KEY"),
+        (say("HOST"), say("ADDRESS"), say("USER"), say("VIA"), say("ENV"), say("GROUPS"), say("LABELS"), say("KEY")),
         [
             (h["name"], _where(h), h.get("user", "-"), _via(h) or "-", h.get("environment", "-"),
              ",".join(h.get("groups", ())) or "-",
@@ -162,7 +163,7 @@ def add(
         print_json(row_of(inventory, name) | {"file": file})
         return
     host = inventory.host(name)
-    click.echo(f"added {name} to {file}")
+    click.echo(say("added {name} to {path}", name=name, path=file))
     if host.transport == "ssh" and not host.credential:
         click.echo("  it has no credential: add one under credential: in the file, or use --key-file or --credential")
     if host.transport == "ssh":
@@ -178,7 +179,9 @@ def remove(ctx: click.Context, host: str, as_json: bool) -> None:
     from opsnb.fleet.inventory.edit import remove_host
 
     file = remove_host(here(ctx).root, host)
-    print_json({"removed": host, "file": file}) if as_json else click.echo(f"removed {host} from {file}")
+    print_json({"removed": host, "file": file}) if as_json else click.echo(
+        say("removed {name} from {path}", name=host, path=file)
+    )
 
 
 for one in (check, trust, facts, import_hosts, export_hosts):

@@ -11,7 +11,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
-from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
+from opsnb.cli.output import json_option, print_json, safe, say, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
 mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.")
@@ -46,7 +46,7 @@ def add(
     done = connect(workspace(ctx)).post("/api/users", body)
     _say(done, as_json=as_json)
     if not service and not as_json:
-        click.echo(safe(f"to let them set a password: opsnb user password {name}"), err=True)
+        click.echo(say("to let them set a password: {command}", command=f"opsnb user password {name}"), err=True)
 
 
 @command.command("list")
@@ -66,8 +66,9 @@ def list_(ctx: click.Context, everybody: bool, role: str | None, department: str
     if as_json:
         print_json({"users": rows})
         return
-    table(("NAME", "FULL NAME", "ROLES", "DEPARTMENT", "LEADER", "NOTE"), [
-        (r["name"], r["display"], ", ".join(r["roles"]) or "none", r["department"], r["leader"], _note(r)) for r in rows
+    table((say("NAME"), say("FULL NAME"), say("ROLES"), say("DEPARTMENT"), say("LEADER"), say("NOTE")), [
+        (r["name"], r["display"], ", ".join(r["roles"]) or say("none"), r["department"], r["leader"], _note(r))
+        for r in rows
     ])  # fmt: skip
 
 
@@ -86,15 +87,15 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     click.echo(click.style(safe(found["name"]), bold=True) + safe(f"  {found['display']}  {found['mail']}").rstrip())
     for word in ("department", "leader"):
         if found[word]:
-            click.echo(safe(f"{word}  {found[word]}"))
+            click.echo(f"{say(word)}  {safe(found[word])}")
     if note := _note(found):
         click.echo(safe(note))
     if found["elsewhere"]:
-        click.echo(f"signs in by  {', '.join(found['elsewhere'])}")
+        click.echo(say("signs in by  {ways}", ways=", ".join(found["elsewhere"])))
     click.echo()
-    table(("MAY", "BY ROLE"), [(row["what"], row["role"]) for row in found["may"]])
+    table((say("MAY"), say("BY ROLE")), [(row["what"], row["role"]) for row in found["may"]])
     if not found["may"]:
-        click.echo("nothing: no role has been given")
+        click.echo(say("nothing: no role has been given"))
 
 
 @command.command("may")
@@ -113,8 +114,8 @@ def may(ctx: click.Context, name: str, action: str, runbook: str, hosts: str, as
     if as_json:
         print_json(found)
     else:
-        click.echo(click.style("yes  " if found["ok"] else "no  ", fg="green" if found["ok"] else "red", bold=True)
-                   + told(found["reason"]))  # fmt: skip
+        word, colour = (say("yes  "), "green") if found["ok"] else (say("no  "), "red")
+        click.echo(click.style(word, fg=colour, bold=True) + told(found["reason"]))
     ctx.exit(0 if found["ok"] else RefusedError.exit_code)
 
 
@@ -181,7 +182,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
         print_json(done)
         return
     say_changes(done["changes"])
-    click.echo("nothing was changed (--dry-run)" if dry else f"{len(done['changes'])} change(s) made")
+    made = say("nothing was changed (--dry-run)") if dry else say("{n} change(s) made", n=len(done["changes"]))
+    click.echo(made)
 
 
 def _change(ctx: click.Context, name: str, body: dict[str, Any], *, as_json: bool) -> None:
@@ -198,16 +200,15 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
     say_changes(done["changes"])
     user = done["user"]
     if user["active"] and not user["roles"]:
-        click.echo(
-            safe(f"{user['name']} has no role and may do nothing: opsnb user set {user['name']} --role engineer")
-        )
+        command = f"opsnb user set {user['name']} --role engineer"
+        click.echo(say("{name} has no role and may do nothing: {command}", name=user["name"], command=command))
 
 
 def _note(user: dict[str, Any]) -> str:
-    notes = ["service account"] if user["kind"] == "service" else []
-    notes += [] if user["active"] else ["has left"]
-    notes += [f"stands in for {', '.join(user['stands_for'])}"] if user["stands_for"] else []
-    notes += [f"{', '.join(user['delegates'])} stands in for them"] if user["delegates"] else []
+    notes = [say("service account")] if user["kind"] == "service" else []
+    notes += [] if user["active"] else [say("has left")]
+    notes += [say("stands in for {names}", names=", ".join(user["stands_for"]))] if user["stands_for"] else []
+    notes += [say("{names} stands in for them", names=", ".join(user["delegates"]))] if user["delegates"] else []
     return " · ".join(notes)
 
 
