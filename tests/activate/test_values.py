@@ -157,6 +157,28 @@ def test_what_looks_like_a_secret_is_never_shown(text: str) -> None:
     assert not [row for row in rows if HUNTER in row]
 
 
+@pytest.mark.parametrize(("line", "shown"), [
+    ("api_key = __import__('os').system('curl x')", "api_key = __import__((not shown)).system((not shown))"),
+    ("token = sealed.reveal()", "token = (not shown).reveal()"),
+    ("login(password=ask('Password'), user=name)", "login(password=ask((not shown))(not shown) (not shown))"),
+    ("secret: str = open('/etc/shadow').read()", "secret: str = open((not shown)).read()"),
+    ("x = os.system('curl x')", "x = os.system('curl x')"),
+])  # fmt: skip
+def test_a_name_hides_no_code(line: str, shown: str) -> None:
+    """What a line of a code cell calls is shown, whatever its variable is called; the values are not."""
+    assert cells.notebook(notebook("x = 1"), notebook("x = 1", line))[-1] == f"  + {shown}"
+
+
+def test_a_tag_that_changed_is_told() -> None:
+    """A cell that is passed over now, or has the parameters now, is told, also where its text is the same."""
+    old, new = notebook("a = 1", "b = 2"), notebook("a = 1", "b = 3", tags={0: ["skip-execution"]})
+    assert cells.notebook(old, new) == (
+        "cell 0 (code):", "  tags: was none, is skip-execution", "cell 1 (code):", "  - b = 2", "  + b = 3",
+    )  # fmt: skip
+    added = cells.notebook(old, notebook("a = 1", "b = 2", "c", tags={2: ["parameters"]}))
+    assert added == ("cell 2 (code) is new:", "  tags: was none, is parameters", "  + c")
+
+
 def test_hidden_values_say_that_they_changed() -> None:
     """A variable with a telling name is not shown, and its change is told; a credential's reference is shown."""
     one = "hosts:\n  a: {variables: {db_password: %s}}\ncredentials:\n  root: {kind: key, secret: %s}\n"

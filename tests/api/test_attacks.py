@@ -9,15 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from api.callers import Callers
+from claims import world
 from opsnb.base.clock import now
 from opsnb.control.approvals.written import read_policies
 from opsnb.control.flows import people
-from opsnb.control.people import totp
+from opsnb.control.people import tokens, totp
 from opsnb.control.people.tokens import TokenKind
 from opsnb.control.people.values import Person
 from opsnb.control.people.wanted import User
+from opsnb.control.runs.claims import starts
 
 START = {"runbook": "TST-001", "reason": "x"}
 
@@ -122,6 +125,14 @@ def test_who_may_not_read_it_sees_no_request(callers: Callers, asked: dict[str, 
         assert [act["comment"] for act in shown["acts"]] == []
 
 
+def test_who_may_not_read_it_sees_no_run(callers: Callers, narrow: Person) -> None:
+    """A list of runs has those that one may read, also for who may read a runbook of some odd name."""
+    with callers.client() as client:
+        assert client.post("/api/runs", json={"runbook": "HST-001"}, headers=callers.headers("E")).status_code == 201
+        assert client.get("/api/runs", headers=callers.headers("E")).json()["runs"] != []
+        assert client.get("/api/runs", headers=as_(callers, narrow)).json()["runs"] == []
+
+
 def test_a_delegate_sees_what_they_may_approve(callers: Callers, asked: dict[str, Any], narrow: Person) -> None:
     """Who stands in for an approver sees the requests that they may approve in their place."""
     services, actor = callers.app.services, callers.app.actor
@@ -167,3 +178,26 @@ def test_what_somebody_held_who_left_is_worth_nothing_when_they_are_back(callers
         assert entered.status_code == 401
         said = [row["kind"] for row in client.get("/api/audit/entries", headers=callers.headers("A")).json()["entries"]]
     assert said[said.index("person.activated") :][:3] == ["person.activated", "token.revoked", "token.revoked"]
+
+
+@pytest.mark.parametrize("start", ["approved", "2100-01-01T00:00+00:00"])
+def test_a_token_that_starts_nothing_has_nothing_started(callers: Callers, start: str) -> None:
+    """A start when it is approved, or at a time, is a start: a token that is not good for that arranges none."""
+    person = callers.person("E").id
+    with callers.app.services.database.transaction() as connection:
+        secret, _ = tokens.issue(
+            connection, TokenKind.API, person, by=person, now=now(), seconds=600,
+            scopes=frozenset({"read", "plan", "request"}),
+        )  # fmt: skip
+    headers = {"authorization": f"Bearer {secret}"}
+    with callers.client() as client:
+        done = client.post("/api/requests", json={**START, "start": start}, headers=headers)
+        assert (done.status_code, "is not good for 'apply'" in done.text) == (403, True)
+        planned = client.post("/api/requests", json={**START, "start": "asked"}, headers=headers)
+        assert planned.status_code == 201
+        name = planned.json()["request"]
+        with callers.app.services.database.transaction() as connection:
+            world.plan(connection, name, ("localhost",), "p")
+            connection.execute(delete(starts).where(starts.c.request == name))
+        asked = client.post(f"/api/requests/{name}/ask", json={"reason": "x", "start": start}, headers=headers)
+        assert (asked.status_code, "is not good for 'apply'" in asked.text) == (403, True)

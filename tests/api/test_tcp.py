@@ -130,6 +130,16 @@ def test_where_nobody_may_listen(place: Place, options: tuple[str, ...], said: s
     assert said in done.stderr
 
 
+def test_a_workspace_that_is_served_already(served: Served) -> None:
+    """A second `opsnb up` says that and nothing else: not that it serves, and in the house's form, with --json too."""
+    done = served.place.opsnb("up", "--listen", "127.0.0.1:0")
+    said = f"error: another process owns this workspace ({served.place.workspace.lock} is locked)\n"
+    assert (done.returncode, done.stderr[: len(said)], done.stdout) == (7, said, "")
+    assert "serving" not in done.stderr
+    done = served.place.opsnb("up", "--json")
+    assert json.loads(done.stdout)["error"]["exit"] == done.returncode == 7
+
+
 def test_the_first_start_says_how_to_come_in(served: Served) -> None:
     """The first start prints a link on the terminal and not into the log; it sets one password, once."""
     text = served.log.read_text(encoding="utf-8")

@@ -45,6 +45,12 @@ def never(person, flow, subject, people, now):
     return person in subject.authors or stood
 
 
+def out(person, flow, subject, people):
+    """Whether all of several people are without this one: not for being the requester's delegate."""
+    mine = person == subject.requester and not (flow.own and alone(people))
+    return person in people.bots or mine or (person != subject.requester and person in subject.authors)
+
+
 def may(person, subject, people, now):
     """Active, and entitled in every environment."""
     if person not in people.active_ones or (person in people.lost and now >= people.lost[person]):
@@ -108,12 +114,13 @@ def counted(flow, subject, acts, people, now):
     return found
 
 
-def needs(step, flow, subject, people, now):
+def needs(step, flow, subject, people):
     """How many people a step needs."""
     if str(step.need) == "all":
         everybody = means(step.handlers, subject, people)
         absent = [h for h in step.handlers if not means([h], subject, people)]
-        return max(step.count, len([p for p in everybody if not never(p, flow, subject, people, now)]) + len(absent))
+        able = [p for p in everybody if not out(p, flow, subject, people)]
+        return max(step.count, len(able) + len(absent))
     return step.count if str(step.need) == "some" else 1
 
 
@@ -138,7 +145,7 @@ def status(flow, subject, acts, people, now):
 def enough(flow, subject, acts, people, now):
     """Whether every step has as many approvals as it needs."""
     yes = counted(flow, subject, acts, people, now)
-    return all(sum(a.step == s.name for a in yes) >= needs(s, flow, subject, people, now) for s in flow.steps)
+    return all(sum(a.step == s.name for a in yes) >= needs(s, flow, subject, people) for s in flow.steps)
 
 
 def lapsed(flow, subject, acts, people, now):
@@ -150,7 +157,7 @@ def lapsed(flow, subject, acts, people, now):
     yes = counted(flow, subject, acts, people, once)
     for step in flow.steps:
         newest = sorted((a.at for a in yes if a.step == step.name), reverse=True)
-        oldest_of_enough = newest[needs(step, flow, subject, people, once) - 1]
+        oldest_of_enough = newest[needs(step, flow, subject, people) - 1]
         if now >= oldest_of_enough + timedelta(seconds=flow.validity):
             return True
     return False

@@ -184,6 +184,15 @@ def test_all():
     assert status(flow, [*acts, act(person="erin")]) is Status.APPROVED
 
 
+def test_all_is_not_made_fewer_by_whom_the_requester_appoints():
+    """Whoever stands for the requester cannot approve, and stays among all: nobody chooses how many have to approve."""
+    flow = Flow(steps=(Step(name="approve", handlers=OPS, need=Need.ALL),))
+    people = replace(EVERYBODY, delegates=(Standing(person="bob", stands_for="carol", begin=ASKED, end=LATER),))
+    state = fold(flow, subject(), [act()], people, LATER)
+    assert (state.status, state.steps[0].needed) == (Status.OPEN, 2)
+    assert "a delegate of carol" in why(flow, [act()], act(person="bob", at=LATER), people)
+
+
 def test_all_waits_for_whom_nobody_is():
     """A leader whom the department does not have, a role that nobody holds: all of them are not there."""
     for handler in (Handler(kind=HandlerKind.LEADER, name="empty"), Handler(kind=HandlerKind.ROLE, name="empty")):

@@ -258,18 +258,24 @@ class Books:
                 found.append(one)
         return found
 
-    def needs(self, step, asked, now):
+    def needs(self, step, asked):
         """How many people a step needs."""
         if step.need:
             return step.need
         rules = self.now_rules(asked)
-        able = {p for p in self.meant(step.by, asked) if not self.never(p, asked, rules, now)}
+        able = {p for p in self.meant(step.by, asked) if not self.out(p, asked, rules)}
         return max(1, len(able) + sum(not self.meant((word,), asked) for word in step.by))
+
+    def out(self, who, asked, rules):
+        """Whether all of several people are without this one: not for being the requester's delegate."""
+        if who == asked.requester:
+            return not (self.alone() and rules.own)
+        return who == BOT or who in asked.authors
 
     def done(self, step, asked, now):
         """The approvals of a step that has enough; else nothing."""
         found = [s for s in self.counted(asked, now) if s.step == step.name]
-        needed = self.needs(step, asked, now)
+        needed = self.needs(step, asked)
         return found[:needed] if len(found) >= needed else []
 
     def enough(self, asked, now):
@@ -297,7 +303,7 @@ class Books:
                 ends = []
                 for step in flow:
                     found = [s.at for s in self.counted(asked, one.at) if s.step == step.name]
-                    ends.append(found[-self.needs(step, asked, one.at)] + validity)
+                    ends.append(found[-self.needs(step, asked)] + validity)
                 return min(ends)
         return None
 

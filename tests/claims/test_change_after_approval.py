@@ -11,6 +11,7 @@ claim's transaction that has to find it. A second look, when somebody asks for t
 from __future__ import annotations
 
 import html
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -99,7 +100,9 @@ def toolkit(firm: Firm, _: str) -> Any:
             shutil.copytree(own.root / name, copy.root / name, ignore=shutil.ignore_patterns("__pycache__"))
         assert copy.digest() == own.digest()
         path = copy.root / "base" / "plan.py"
-        path.write_bytes(path.read_bytes() + b"#")
+        before, data = path.stat(), path.read_bytes()
+        path.write_bytes(data[:-1] + b" ")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # of the same size and the same time
         firm.services.toolkit = copy
         try:
             yield

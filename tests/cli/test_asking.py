@@ -13,6 +13,7 @@ FRONT = "id: ONE-001\ntitle: t\npromise: p\nrisk: read\nowner: o"
 
 def test_an_answer_that_takes_longer_than_the_control_plane(place: Place) -> None:
     """Without `opsnb up` the control plane that a command started may have ended when the person has made up their mind."""
+    place.settings(kernel="spawn")  # nothing runs here, so nothing is warmed up
     place.add("one", "print(1)", front=FRONT)
     assert place.opsnb("user", "add", "bob", "--role", "engineer").returncode == 0
     place.add("one", "print(2)", front=FRONT)

@@ -13,7 +13,7 @@ from opsnb.cli.telling import MAX_LINES, tell_first, tell_notices, tell_request
 AT = "2026-11-26T08:00:00.000Z"
 SHOWN: dict[str, Any] = {
     "request": "q1", "status": "open", "reason": "step 'approve' has 0 of 2 approvals", "runbook": "HST-020",
-    "title": "Notice", "risk": "change", "policy": "p", "requester": "dora", "why": "", "hosts": ["web1", "web2"],
+    "title": "Notice", "parameters": {"text": "it's", "n": 2, "hosts": None}, "risk": "change", "policy": "p", "requester": "dora", "why": "", "hosts": ["web1", "web2"],
     "leave": None, "under": None, "able": ["bob"], "start": {"start": "time", "due": AT, "run": None, "why": ""},
     "steps": [
         {"step": "approve", "has": 0, "needed": 2, "done": False, "open": True},
@@ -55,7 +55,8 @@ request q1  open  step 'approve' has 0 of 2 approvals
   {AT}  approve by bob for li  (does not count)  ok
   {AT}  delegate by bob to carol
   who may approve it: bob
-    opsnb approve|return|reject|veto q1 --comment TEXT
+    opsnb approve q1 --plan 0000000000000000
+    opsnb return|reject|veto q1 --comment TEXT
   starts at {AT}
   review OVERDUE until {AT}: opsnb requests review q1 --comment TEXT
   run r1  plan  PLANNED
@@ -148,3 +149,35 @@ def test_a_file_name_draws_no_line_of_a_difference(capsys: pytest.CaptureFixture
     activate._say({"changes": [row], "may_activate": ["anna"]})
     said = r"+ notebook runbooks/a\x0a- policy prod is gone.ipynb is new"
     assert capsys.readouterr().out.splitlines()[0] == said
+
+
+def test_what_it_is_done_with(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever approves reads parameters, sealed files, and what no heading says: the text of a script that will run."""
+    (change,) = SHOWN["plan"]["changes"]
+    target = {"script": "#!/bin/sh\nrm -rf /srv\n", "path": "/x", "arguments": ["a", 1], "undo": ""}
+    shown: dict[str, Any] = {
+        **SHOWN, "parameters": {"check": "look.sh", "canary": 1, "text": "x" * 500},
+        "files": [{"parameter": "check", "name": "look.sh", "sha256": "ab" * 32}],
+        "plan": {**SHOWN["plan"], "changes": [{**change, "target": target}]},
+    }  # fmt: skip
+    tell_request(shown)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4:8] == [
+        "  with check = look.sh", "  with canary = 1", "  with text = " + "x" * 399 + "…",
+        "  with the file look.sh, SHA-256 " + "ab" * 32,
+    ]  # fmt: skip
+    at = lines.index(r"    web1: file /x\x1b[2J")
+    assert lines[at + 1 : at + 4] == ['      arguments: ["a", 1]', "      script: #!/bin/sh", "        rm -rf /srv"]
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    tell_request(shown)
+    assert "  参数 check = look.sh" in capsys.readouterr().out.splitlines()
+
+
+def test_what_was_returned_is_asked_for_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    """A request that was returned ends with the very command that asks for the same once more; one that stands does not."""
+    for status in ("returned", "expired"):
+        tell_request({**SHOWN, "status": status})
+        command = "opsnb request HST-020 -p 'text=it'\"'\"'s' -p n=2 --reason TEXT"
+        assert f"  ask anew: {command}\n" in capsys.readouterr().out
+    tell_request({**SHOWN, "status": "withdrawn"})
+    assert "ask anew" not in capsys.readouterr().out

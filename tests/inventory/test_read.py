@@ -241,6 +241,11 @@ def test_it_is_read_again_when_a_file_has_changed(tmp_path):
     assert list(watched.now().hosts) == ["a", "b"]
     (tmp_path / "inventory" / "more.yaml").write_text("hosts: {c: {}}")
     assert list(watched.now().hosts) == ["a", "c"]
+    more = tmp_path / "inventory" / "more.yaml"
+    before = more.stat()
+    more.write_text("hosts: {d: {}}")
+    os.utime(more, ns=(before.st_atime_ns, before.st_mtime_ns))  # of the same size and the same time
+    assert list(watched.now().hosts) == ["a", "d"]
     (tmp_path / "inventory" / "more.yaml").write_text("hosts: {c: [}")
     with pytest.raises(InventoryError):
         watched.now()

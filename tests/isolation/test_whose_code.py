@@ -33,12 +33,16 @@ try:
     import staged_module
 except ImportError:
     print("NOT IMPORTED")
+import os
+print(os.environ.get("SSH_AUTH_SOCK"), b"SSH_AUTH" in open("/proc/self/environ", "rb").read(), "ABOUT THE AGENT")
 """
 
 
 @pytest.mark.parametrize("kernel", ["fork", "spawn"])
 def test_no_code_comes_from_where_somebody_stands(tmp_path: Path, kernel: str) -> None:
     """A file that is called like a module is no code of ours, nor is one that came along; no kernel reads that folder.
+
+    Nor is it told of an SSH agent that its hosts are not reached by.
 
     The control plane, what forks kernels, supervisors and kernels all begin in the folder where a command was typed.
     """
@@ -55,11 +59,12 @@ def test_no_code_comes_from_where_somebody_stands(tmp_path: Path, kernel: str) -
         parameters='file: str = ""  # a file', front=FRONT,
     )  # fmt: skip
     argv = ("-w", str(place.root), "run", "TST-001", "-p", "file=staged_module.py")
-    done = place.opsnb(*argv, cwd=home)
+    done = place.opsnb(*argv, cwd=home, env={"SSH_AUTH_SOCK": "/run/agent", "SSH_AGENT_PID": "1"})
     assert not mark.exists(), mark.read_text(encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT READ" in done.stdout + done.stderr
     assert "NOT IMPORTED" in done.stdout + done.stderr
+    assert "None False ABOUT THE AGENT" in done.stdout + done.stderr
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -370,7 +370,7 @@ class Slow(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer after a while."""
         self.entered.append(self.path)
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.2)
         self.send_response(200)
         self.send_header("Content-Length", "5")
         self.end_headers()

@@ -159,6 +159,22 @@ def test_all_errors_at_once() -> None:
     assert "nothing was taken over" in said
 
 
+def test_each_error_has_its_own_next_move() -> None:
+    """Of several errors each line ends with what mends it; a hint never stands without what it is about."""
+    said = refused("users:\n  eve: {mial: x, roles: [auditer]}\n  zoe: {department: Wbe}\n")
+    first, second, third, hint = said.splitlines()
+    assert (first.endswith("is no field here (did you mean 'mail'?)"), "'auditor'" in second, "'Web'" in third) == (
+        True,
+    ) * 3
+    assert hint == "  → nothing was taken over"
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_cells_that_something_else_separates(mark: str) -> None:
+    """A table with other marks between its cells is told what separates them."""
+    assert "commas separate the columns" in refused(f"name{mark}mail\neve{mark}e@example.com\n", "csv")
+
+
 @pytest.mark.parametrize("text", ["", "\n", "users:\n", "{}", "name\n", "\0"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_empty_files(text: str, kind: str) -> None:

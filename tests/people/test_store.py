@@ -267,9 +267,13 @@ def test_a_crowd_is_read_fast(database: Database, record_property: Any) -> None:
         store.write_all(connection, [AddPerson(person=person) for person in crowd])
         store.write_all(connection, [GiveRole(person=p.id, role=r) for p in crowd for r in ("engineer", "approver")])
     with database.transaction() as connection:
-        start = time.perf_counter()
-        there = store.directory(connection)
-        read_seconds = time.perf_counter() - start
+        took = []
+        for _ in range(3):  # what it takes; that the machine does other things too says nothing about it
+            connection.info.pop(store.CACHE, None)
+            start = time.perf_counter()
+            there = store.directory(connection)
+            took.append(time.perf_counter() - start)
+        read_seconds = min(took)
         start = time.perf_counter()
         again = [store.directory(connection) for _ in range(100)]
         kept_seconds = (time.perf_counter() - start) / 100

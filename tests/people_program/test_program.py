@@ -75,14 +75,16 @@ def test_who_is_who(company: Company) -> None:
 def test_from_the_request_to_the_change(company: Company) -> None:
     """Planned and asked for; refused to its requester and to who may not; read, approved, applied once, by who may."""
     request = company.request()
-    listed = company.as_("bob", "requests", "list").stdout
-    assert re.search(rf"\d+ +{request}  TST-100  change  open +dora", listed)
+    for who, word in (("bob", "may approve"), ("dora", "-"), ("erin", "-")):
+        listed = company.as_(who, "requests", "list").stdout
+        assert re.search(rf"\d+ +{request}  TST-100  change  open +dora .* {word}\n", listed)
     page = company.as_("bob", "requests", "show", request).stdout
     plan = shown(company, request, "--plan")["plan"]["changes"][0]
     for line in ("+++ after", f"do:   {plan['command']}", f"undo: {plan['undo']}"):
         assert line in page
     assert "who may approve it: bob, carol, root" in page
-    assert f"opsnb approve|return|reject|veto {request} --comment TEXT" in page
+    assert f"opsnb return|reject|veto {request} --comment TEXT" in page
+    assert f"opsnb approve {request} --plan {shown(company, request)['plan']['digest'][:16]}\n" in page
     assert "dora asked for it, and nobody approves their own request" in refused(company, "dora", "approve", request)
     said = refused(company, "erin", "approve", request)
     assert "erin has the role auditor, which may not approve" in said

@@ -22,7 +22,7 @@ ASKED = Asked(runbook="runbooks/prints.ipynb")
 @pytest.fixture
 def app(place: Place) -> Iterator[App]:
     """A control plane in this process, with one worker and a notebook that prints."""
-    place.settings(workers=1)
+    place.settings(workers=1, kernel="spawn")  # nothing is warmed up
     place.add("prints", "print('ran')")
     made = App(place.workspace)
     yield made

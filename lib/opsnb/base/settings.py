@@ -98,7 +98,7 @@ def parse(data: bytes, path: Path) -> Settings:
     try:
         value = read_yaml(data.decode("utf-8").replace("\r\n", "\n"), _File(path)).value or {}
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+        raise SettingsError(f"{path}: byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: holds a {type(value).__name__}, wanted keys and values")
     known = {f.name for f in fields(Settings)}

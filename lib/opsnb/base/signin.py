@@ -131,7 +131,7 @@ def read_sign_in(found: Any) -> SignInSettings:
     Raises:
         ValueError: Names the key, what was found and what was wanted.
     """
-    values = _keys(found, "it", SignInSettings)
+    values = _keys(found, "", SignInSettings)
     ldap, oidc = values.get("ldap"), values.get("oidc")
     return SignInSettings(
         idle=_seconds(values.get("idle", SignInSettings.idle), "idle", IDLE_BOUNDS),
@@ -217,13 +217,13 @@ def _groups(found: Any, where: str) -> Groups:
 
 
 def _keys(found: Any, where: str, kind: type[Any]) -> dict[str, Any]:
-    known = [f.name for f in fields(kind)]
+    known, at = [f.name for f in fields(kind)], f"{where}: " if where else ""
     if not isinstance(found, dict):
-        raise ValueError(f"{where}: found {found!r:.60}, wanted keys and values: {', '.join(known)}")  # noqa: TRY004
+        raise ValueError(f"{at}found {found!r:.60}, wanted keys and values: {', '.join(known)}")  # noqa: TRY004
     for key in found:
         if key not in known:
             hint = did_you_mean(str(key), known, what="keys")
-            raise ValueError(f"{where}: unknown key '{str(key)[:60]}'; {hint or 'known: ' + ', '.join(known)}")
+            raise ValueError(f"{at}unknown key '{str(key)[:60]}'; {hint or 'known: ' + ', '.join(known)}")
     return dict(found)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.output import here, json_option, print_json, safe, say, table, workspace
 
 
-@click.group("audit")
+@click.group("audit", cls=Commands)
 def command() -> None:
     """Show, verify, export the ledger."""
 

@@ -98,7 +98,7 @@ def test(ctx: click.Context, name: str, pairs: tuple[str, ...], file: str | None
         for check in result.get("checks", []):
             if check["ok"]:
                 click.echo(f"  PASS  {safe(check['what'])}")
-        tell(result, name)
+        tell(result)
     return code
 
 

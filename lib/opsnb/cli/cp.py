@@ -106,12 +106,12 @@ class _Asked:
     def _show(self, planned: dict[str, Any], changes: list[dict[str, Any]]) -> None:
         for change in changes:
             before, after = change["before"], change["after"]
-            was = f"{before['sha256'][:SHORT]}… {before['size']} bytes {before['mode']}" if before else "no file"
+            was = f"{before['sha256'][:SHORT]}… {before['size']} bytes {before['mode']}" if before else say("no file")
             new = f"{after['sha256'][:SHORT]}… {after['size']} bytes {after['mode']}"
             progress(f"{change['host']}: {change['target']['path']}: {was} → {new}")
             progress("  " + say("undo: {what}", what=change["undo"]))
         for host, why in (planned["plan"].get("context", {}).get("unreachable") or {}).items():
-            progress(f"{host}: not in the plan: {why}")
+            progress(f"{host}: " + say("not in the plan: {why}", why=told(str(why))))
         if not changes:
             progress(say("every file is there already; nothing has to change"))
 
@@ -166,10 +166,10 @@ class _Asked:
         self, row: dict[str, Any], result: dict[str, Any], target: Path, *, many: bool, force: bool
     ) -> dict[str, Any]:
         found = {n: row[n] for n in ("host", "path", "size", "sha256", "error")}
-        goal = (target / row["host"] if many else target) / PurePosixPath(row["path"]).name
         if row["error"]:
             return {**found, "to": ""}
         try:
+            goal = goal_of(target, row["host"] if many else "", PurePosixPath(row["path"]).name)
             if goal.exists() and not force:
                 raise UsageError(f"{goal} is there already; --force replaces it")
             _copy(kept(self._place, self._client, result, f"files/{row['file']}"), goal, row["sha256"])
@@ -184,6 +184,18 @@ class _Asked:
         self._client, run = submit(self._place, "/api/runs", {**body, **more})
         loud(run)
         return follow(self._client, str(run["run"]))
+
+
+def goal_of(target: Path, host: str, name: str) -> Path:
+    """Return where a file goes that came from a host: right in the target, or in its folder of the host's name.
+
+    Raises:
+        OpsnbError: If what the control plane says leads elsewhere: it may lie, and this is somebody's own machine.
+    """
+    for word in (*([host] if host else []), name):
+        if not word or "/" in word or word in {".", ".."} or not word.isprintable():
+            raise OpsnbError(f"{word!r:.100} is no name of a host or a file, so nothing is written")
+    return target / host / name
 
 
 def _read(files: list[str]) -> dict[str, str]:

@@ -8,12 +8,13 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.asking import LINK, hidden, new_password
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 user_option = click.option("--user", default="", metavar="NAME", help="Whose, instead of one's own.")
 
 
-@click.group("token")
+@click.group("token", cls=Commands)
 def token() -> None:
     """Make, list and revoke API tokens; a secret is shown once."""
 

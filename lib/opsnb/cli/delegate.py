@@ -9,14 +9,15 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, mark, print_json, say, table, workspace
 
-TIMES = "like 2026-12-01, 2026-12-01T18:00, 2026-12-01T18:00+08:00, or 8h or 3d from now"
+TIMES = "like 2026-12-01, 2026-12-01T18:00, 2026-12-01T18:00+08:00, or 8h or 3d from the beginning"
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 STATES = (mark("holds"), mark("to come"), mark("over"))
 
 
-@click.group("delegate")
+@click.group("delegate", cls=Commands)
 def command() -> None:
     """Have somebody approve in somebody's place for a time; every approval then says for whom."""
 
@@ -52,9 +53,11 @@ def add(ctx: click.Context, user: str, delegate: str, until: str, begin: str | N
     """Have DELEGATE approve in the place of USER: yourself, or anybody as an administrator."""
     from opsnb.client import connect
 
-    end = _time("--until", until, last=True).isoformat()
-    first = _time("--from", begin, last=False).isoformat() if begin else None
-    body = {"principal": user, "delegate": delegate, "begin": first, "end": end}
+    first = _time("--from", begin, last=False) if begin else None
+    end = _time("--until", until, last=True, since=first)
+    body = {
+        "principal": user, "delegate": delegate, "begin": first.isoformat() if first else None, "end": end.isoformat(),
+    }  # fmt: skip
     done = connect(workspace(ctx)).post("/api/delegates", body)
     print_json(done) if as_json else _say(done)
 
@@ -79,10 +82,13 @@ def _say(done: dict[str, Any]) -> None:
     click.echo(f"{done['id']}  " + say("{name} approves in the place of {other} from {begin} until {end}", **about))
 
 
-def _time(option: str, text: str, *, last: bool) -> datetime:
-    """Return a time that a person typed, in this machine's zone where none is named; a day ends with it."""
+def _time(option: str, text: str, *, last: bool, since: datetime | None = None) -> datetime:
+    """Return a time that a person typed, in this machine's zone where none is named; a day ends with it.
+
+    ``8h`` or ``3d`` is so long after ``since``, or after now.
+    """
     if text[:-1].isdigit() and text[-1:] in UNITS and len(text) <= 6:  # noqa: PLR2004  (99999d is far enough)
-        return datetime.now().astimezone() + int(text[:-1]) * UNITS[text[-1]]
+        return (since or datetime.now().astimezone()) + int(text[:-1]) * UNITS[text[-1]]
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from opsnb.cli.changed import say_changes
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 parent_option = click.option("--parent", metavar="NAME", help="The department that it is part of; '' for none.")
 leader_option = click.option("--leader", metavar="USER", help="Who leads it; '' for nobody.")
 
 
-@click.group("department")
+@click.group("department", cls=Commands)
 def command() -> None:
     """Keep the tree of departments and their leaders."""
 

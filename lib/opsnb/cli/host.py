@@ -13,6 +13,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 TARGET = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<address>\[[^\]]+\]|[^:\s]+|[0-9A-Fa-f:]{2,}(?:%\S+)?)(?::(?P<port>\d+))?"
 )
-FIRST = "opsnb host add NAME USER@ADDRESS   or opsnb init --from-ssh-config"
+FIRST, OTHERS = "opsnb host add NAME USER@ADDRESS", "opsnb init --from-ssh-config"
 SHOWN = ("user", "port", "via", "environment", "sudo", "container", "engine")
 
 
-@click.group("host")
+@click.group("host", cls=Commands)
 def command() -> None:
     """Keep the inventory: add, list, trust, check, import, export hosts."""
 
@@ -54,7 +55,7 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
         click.echo(say("no hosts there that you may see"), err=True)
         return
     if not hosts:
-        click.echo(say("no hosts yet; add the first: {command}", command=FIRST))
+        click.echo(say("no hosts yet; add the first: {command} or {other}", command=FIRST, other=OTHERS))
         return
     table(
         (say("HOST"), say("ADDRESS"), say("USER"), say("VIA"), say("ENV"), say("GROUPS"), say("LABELS"), say("KEY")),

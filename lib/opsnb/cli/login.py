@@ -61,6 +61,7 @@ def command(
     elif by_provider:
         secret = _by_provider(place)
     else:
+        Client(place, "").get("/api/login")  # who cannot be reached is said before anybody types a password
         user, given = _first(place, from_stdin=by_stdin) if first else _who(user, from_stdin=by_stdin)
         body = {"name": user, "password": given, "code": code, "label": f"opsnb login on {_here()}"}
         secret = Client(place, "").post("/api/login", body)["secret"]

@@ -138,7 +138,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     cells = [[safe(str(c)).replace("\n", " ") for c in row] for row in rows]
     widths = [max(_width(h), *(_width(r[i]) for r in cells), 0) for i, h in enumerate(headings)]
     heads = zip(headings, widths, strict=True)
-    click.echo("  ".join(click.style(h + " " * (w - _width(h)), bold=True) for h, w in heads).rstrip())
+    click.echo("  ".join(click.style(h, bold=True) + " " * (w - _width(h)) for h, w in heads).rstrip())
     for row in cells:
         line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
         click.echo(line.rstrip())

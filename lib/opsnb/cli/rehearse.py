@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from opsnb.cli.group import Commands
 from opsnb.cli.output import here, json_option, print_json, progress, say, table
 
 MIB = 1 << 20
 
 
-@click.group("rehearse")
+@click.group("rehearse", cls=Commands)
 def command() -> None:
     """Hosts to try things on: real sshd on loopback addresses, gone when they are taken down."""
 

@@ -66,7 +66,7 @@ def command(
         progress(say("record {path}", path=result.get("record") or say("none")))
         tell_request(shown)
     else:
-        tell(result, runbook)
+        tell(result)
     return exit_code(result)
 
 

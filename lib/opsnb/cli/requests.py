@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from opsnb.base.i18n import mark
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 from opsnb.cli.telling import tell_first, tell_notices, tell_request
 
+WAITING = "waiting"
+PAGE = 20  # requests that are listed at once, where nobody says how many
 STATUSES = "waiting (open or approved), used (a run took it), all, or one of them: open, approved, expired, ..."
 HEADS = (
     mark("NUMBER"), mark("REQUEST"), mark("RUNBOOK"), mark("RISK"), mark("STATUS"), mark("ASKED BY"), mark("ASKED"),
-    mark("UNTIL"),
+    mark("UNTIL"), mark("YOU"),
 )  # fmt: skip
 
 
-@click.group("requests")
+@click.group("requests", cls=Commands)
 def command() -> None:
     """List and show what was asked for; take back, hand on, comment, review."""
 
 
 @command.command("list")
-@click.option("--status", default="waiting", show_default=True, metavar="WORD", help=f"Which: {STATUSES}")
+@click.option("--status", default=WAITING, show_default=True, metavar="WORD", help=f"Which: {STATUSES}")
 @click.option("--mine", is_flag=True, help="Only what you asked for.")
 @click.option("--runbook", default="", metavar="ID", help="Only requests for this runbook.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
+@click.option("--limit", default=PAGE, show_default=True, type=click.IntRange(1, 500))
 @click.option("--before", type=int, metavar="NUMBER", help="Go on below this number, the last one that you saw.")
 @json_option
 @click.pass_context
@@ -46,9 +50,17 @@ def list_requests(
         return
     tell_first(page)
     names = ("number", "request", "runbook", "risk", "status", "requester", "asked", "until")
-    table([say(head) for head in HEADS], [tuple(row[name] or "-" for name in names) for row in page["requests"]])
+    rows = [tuple(row[name] or "-" for name in names) for row in page["requests"]]
+    yours = [say("may approve") if row.get("for_you") else "-" for row in page["requests"]]
+    table([say(head) for head in HEADS], [(*row, you) for row, you in zip(rows, yours, strict=True)])
     if page["next"]:
-        click.echo(say("more: {command}", command=f"opsnb requests list --before {page['next']}"), err=True)
+        again = ["opsnb", "requests", "list"]
+        again += ["--status", status] if status != WAITING else []
+        again += ["--mine"] if mine else []
+        again += ["--runbook", runbook] if runbook else []
+        again += ["--limit", str(limit)] if limit != PAGE else []
+        again += ["--before", str(page["next"])]
+        click.echo(say("more: {command}", command=shlex.join(again)), err=True)
 
 
 @command.command("notices")

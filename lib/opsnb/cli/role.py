@@ -6,6 +6,7 @@ import click
 
 from opsnb.base.errors import NotFoundError
 from opsnb.cli.changed import say_changes
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, told, workspace
 
 may_option = click.option(
@@ -14,7 +15,7 @@ may_option = click.option(
 )  # fmt: skip
 
 
-@click.group("role")
+@click.group("role", cls=Commands)
 def command() -> None:
     """Show the built-in roles, and make own ones."""
 

@@ -70,8 +70,24 @@ def command(
     if as_json:
         print_json(result)
     else:
-        tell(result, runbook)
+        tell(result)
+        next_move(client, result, runbook)
     return exit_code(result)
+
+
+def next_move(client: Any, result: dict[str, Any], runbook: str) -> None:
+    """Say what follows a plan: to apply it where one's own approval counts, else to ask for somebody's."""
+    if result.get("verdict") != "PLANNED":
+        return
+    request, changes = result["request"], len((result.get("plan") or {}).get("changes", []))
+    known = client.get(f"/api/requests/{request}")
+    click.echo(say("request {request}: {n} change(s). Read the plan in the record, then", request=request, n=changes))
+    if known.get("own"):
+        click.echo(f"  opsnb run {runbook} --mode apply --request {request}")
+    elif known["status"]:
+        click.echo(f"  opsnb requests show {request}")
+    else:
+        click.echo(f"  opsnb request {request} --reason TEXT")
 
 
 def watch(client: Any, run: str) -> dict[str, Any]:
@@ -144,7 +160,7 @@ class View:
             self.open = False
 
 
-def tell(result: dict[str, Any], runbook: str) -> None:
+def tell(result: dict[str, Any]) -> None:
     """Print what a person wants to know at the end."""
     click.echo(f"{verdict(result['verdict'])}  {told(result.get('reason', ''))}")
     for check in result.get("checks", []):
@@ -158,11 +174,6 @@ def tell(result: dict[str, Any], runbook: str) -> None:
     click.echo(say("record  {path}", path=result.get("record") or say("none")))
     if result.get("ledger"):
         click.echo(say("ledger  entry {n}  root {root}", n=result["ledger"]["index"], root=result["ledger"]["root"]))
-    if result.get("verdict") == "PLANNED":
-        changes = len((result.get("plan") or {}).get("changes", []))
-        about = {"request": result["request"], "n": changes}
-        click.echo(say("request {request}: {n} change(s). Read the plan in the record, then", **about))
-        click.echo(f"  opsnb run {runbook} --mode apply --request {result['request']}")
     if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"FAILED", "LOST", "ABORTED"}:
         click.echo(say("to go on with what is left: {command}", command=f"opsnb runs retry {result['run']}"))
     if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"DONE", "FAILED", "LOST", "ABORTED"}:

@@ -14,6 +14,7 @@ import click
 
 from opsnb.base.errors import NotFoundError
 from opsnb.cli import authoring
+from opsnb.cli.group import Commands
 from opsnb.cli.output import asked, here, json_option, print_json, safe, say, table, workspace
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from opsnb.control.catalog import Catalog, Finding
 
 
-@click.group("runbook")
+@click.group("runbook", cls=Commands)
 def command() -> None:
     """List, show, write, lint and test runbooks."""
 

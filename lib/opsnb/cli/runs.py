@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from opsnb.cli.following import kept
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, loud, print_json, safe, say, table, told, verdict, workspace
-from opsnb.cli.run import exit_code, tell, watch
+from opsnb.cli.run import exit_code, next_move, tell, watch
 
 
-@click.group("runs")
+@click.group("runs", cls=Commands)
 def command() -> None:
     """List, show, follow, stop, retry and undo runs."""
 
@@ -62,7 +63,8 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
     """Show one run: state, verdict, checks, evidence, where its record is."""
     from opsnb.client import connect
 
-    row = connect(workspace(ctx)).get(f"/api/runs/{run}")
+    client = connect(workspace(ctx))
+    row = client.get(f"/api/runs/{run}")
     if as_json:
         print_json(row)
         return
@@ -73,7 +75,8 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         owed = {"what": reviewed(row["without"]), "request": row["without"]["review"]}
         click.echo(say("nobody approved it: {what}  (request {request})", **owed))
     if row["result"]:
-        tell(row["result"], row["runbook"])
+        tell(row["result"])
+        next_move(client, row["result"], row["runbook"])
     else:
         click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 
@@ -170,5 +173,5 @@ def _follow(ctx: click.Context, run: str, what: str, *, as_json: bool) -> int:
     new = client.post(f"/api/runs/{run}/{what}")
     loud(new)
     result = watch(client, new["run"])
-    print_json(result) if as_json else tell(result, new["runbook"])
+    print_json(result) if as_json else tell(result)
     return exit_code(result)

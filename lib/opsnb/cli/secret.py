@@ -7,6 +7,7 @@ import sys
 import click
 
 from opsnb.base.errors import UsageError
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 stdin_option = click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin, to its end.")
@@ -14,7 +15,7 @@ stdin_option = click.option("--stdin", "from_stdin", is_flag=True, help="Read th
 KEY = ".opsnb/keys/secrets.key"
 
 
-@click.group("secret")
+@click.group("secret", cls=Commands)
 def command() -> None:
     """Set, list, rotate and remove secrets; no command shows a value."""
 

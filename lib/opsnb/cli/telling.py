@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 import click
@@ -13,8 +15,10 @@ from opsnb.cli.output import safe, say, told
 COLOURS = {"open": "yellow", "approved": "green", "planned": "cyan", "used": "blue"}  # all others: red
 DIFFERENCE = {"+": "green", "-": "red"}
 MAX_LINES = 80  # of a plan that are shown where not all of it is asked for
-NEXT = "approve|return|reject|veto"
+MAX_VALUE = 400  # characters of a parameter's value
 CONTINUED = "\n      │ "
+OTHERS = "return|reject|veto"  # what else one may do about a request that one may approve
+AGAIN = ("returned", "expired")  # whoever still wants it asks anew
 
 NOTICES = {
     "run": "{what}, asked for by {who}, began",
@@ -88,7 +92,12 @@ def tell_request(shown: dict[str, Any], *, every: bool = False) -> None:
         _act(act)
     if shown["able"]:
         _echo("  " + say("who may approve it: {who}", who=", ".join(shown["able"])))
-        _echo(f"    opsnb {NEXT} {shown['request']} --comment TEXT")
+        plan = shown["plan"] if shown["plan"] and shown["plan"]["changes"] else None
+        read = f" --plan {plan['digest'][:16]}" if plan else ""  # this one, and no later one
+        _echo(f"    opsnb approve {shown['request']}{read}")
+        _echo(f"    opsnb {OTHERS} {shown['request']} --comment TEXT")
+    if shown["status"] in AGAIN and shown["under"] is None and not shown["leave"]:
+        _echo("  " + say("ask anew: {command}", command=_again(shown)))
     _start(shown)
     _review(shown)
     for run in shown["runs"]:
@@ -105,6 +114,21 @@ def _head(shown: dict[str, Any]) -> None:
     why = shown["why"] or say("no reason given")
     _echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
     _echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
+    for name, value in (shown.get("parameters") or {}).items():
+        _echo("  " + say("with {name} = {value}", name=name, value=_value(value)))
+    for file in shown.get("files") or ():
+        _echo("  " + say("with the file {name}, SHA-256 {digest}", name=file["name"], digest=file["sha256"]))
+
+
+def _whole(value: Any) -> str:
+    """Return a value as a command takes it where it is text, else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _value(value: Any) -> str:
+    """Return as much of a parameter's value as a line has room for."""
+    text = _whole(value)
+    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
 
 
 def _review(shown: dict[str, Any]) -> None:
@@ -161,10 +185,31 @@ def _change(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
         return
     from opsnb.base.plan import difference
 
+    yield from _target(change)
     for row in difference(change["before"], change["after"]):
         yield DIFFERENCE.get(row[:1], ""), f"  {row}"
     yield "", "  " + say("do:   {what}", what=change["command"])
     yield "", "  " + say("undo: {what}", what=change["undo"])
+
+
+def _target(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a change is done with, where its heading and its command do not say it: a script's text, say."""
+    said = f"{change['what']} {change['command']}"
+    for name, value in sorted((change.get("target") or {}).items()):
+        if value not in ("", None, [], {}) and (text := _whole(value)) not in said:
+            first, *more = text.splitlines()
+            yield "", f"  {name}: {first}"
+            yield from (("", f"    {line}") for line in more)
+
+
+def _again(shown: dict[str, Any]) -> str:
+    """Return the command that plans and asks for the same once more."""
+    given = [
+        f" -p {quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
+        for name, value in shown["parameters"].items()
+        if value is not None
+    ]
+    return f"opsnb request {quote(shown['runbook'])}{''.join(given)} --reason TEXT"
 
 
 def _start(shown: dict[str, Any]) -> None:

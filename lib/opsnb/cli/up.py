@@ -8,7 +8,7 @@ import sys
 import click
 
 from opsnb.base.interpreter import argv_of
-from opsnb.cli.output import here, json_option, print_json
+from opsnb.cli.output import here, json_option, reader
 
 
 @click.command("up")
@@ -26,9 +26,5 @@ def command(
     more = [word for name in names for word in ("--name", name)]
     for option, value in (("--listen", listen), ("--tls-cert", certificate), ("--tls-key", key)):
         more += [option, value] if value else []
-    if as_json:
-        print_json({"workspace": str(place.root), "socket": str(place.socket), "listen": listen or None})
-        sys.stdout.flush()
-    where = f"{place.socket}" + (f" and {listen}" if listen else "")
-    click.echo(f"serving {place.root} on {where}  (Ctrl-C stops the runs, records them, and ends)", err=True)
+    more += ["--foreground", "--language", reader(), *(["--json"] if as_json else [])]
     os.execv(sys.executable, argv_of("opsnb.web.server", str(place.root), *more))  # noqa: S606  (argv, no shell)

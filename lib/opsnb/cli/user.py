@@ -11,6 +11,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
+from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, safe, say, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
@@ -18,7 +19,7 @@ mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.
 department_option = click.option("--department", metavar="NAME", help="Where they work; '' for nowhere.")
 
 
-@click.group("user")
+@click.group("user", cls=Commands)
 def command() -> None:
     """Add, list, show, change, deactivate and import users and service accounts."""
 
@@ -166,6 +167,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     from opsnb.client import connect
 
     path = Path(file)
+    if path.is_dir():
+        raise UsageError(f"{file}: is a directory", hint="name a file, YAML or CSV")
     kind = kind or {".csv": "csv", ".yaml": "yaml", ".yml": "yaml"}.get(path.suffix.lower(), "")
     if not kind:
         raise UsageError(f"{file}: nobody can tell what it is", hint="--format yaml or --format csv")
@@ -174,7 +177,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint="save it as UTF-8") from None
+        hint = "save it as UTF-8; in Excel: CSV UTF-8"
+        raise UsageError(f"{file}: byte {error.start} is not UTF-8", hint=hint) from None
     place = workspace(ctx)
     body = {"text": text, "format": kind, "name": path.name, "dry_run": dry}
     done = connect(place).post("/api/people/import", body)
@@ -182,6 +186,7 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     made = say("nothing was changed (--dry-run)") if dry else say("{n} change(s) made", n=len(done["changes"]))
     click.echo(made)
 
@@ -198,17 +203,26 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
         print_json(done)
         return
     say_changes(done["changes"])
+    _say_notes(done)
     user = done["user"]
     if user["active"] and not user["roles"]:
         command = f"opsnb user set {user['name']} --role engineer"
         click.echo(say("{name} has no role and may do nothing: {command}", name=user["name"], command=command))
 
 
+def _say_notes(done: dict[str, Any]) -> None:
+    """Print what a change of people turned: from one to several, or back."""
+    for note in done.get("notes", ()):
+        click.echo(click.style(told(note), bold=True), err=True)
+
+
 def _note(user: dict[str, Any]) -> str:
     notes = [say("service account")] if user["kind"] == "service" else []
     notes += [] if user["active"] else [say("has left")]
     notes += [say("stands in for {names}", names=", ".join(user["stands_for"]))] if user["stands_for"] else []
-    notes += [say("{names} stands in for them", names=", ".join(user["delegates"]))] if user["delegates"] else []
+    names = ", ".join(user["delegates"])
+    notes += [say("{names} stands in for them", names=names)] if len(user["delegates"]) == 1 else []
+    notes += [say("{names} stand in for them", names=names)] if user["delegates"][1:] else []
     return " · ".join(notes)
 
 

@@ -96,16 +96,15 @@ def _here(path: Path, timeout: float | None) -> socket.socket:
 def _elsewhere(url: str, timeout: float | None) -> socket.socket:
     """Connect to an address; with TLS its certificate must be good for it."""
     host, port, secure = place_of(url)
-    sock = socket.create_connection((host, port), CONNECT_SECONDS)
-    sock.settimeout(timeout)
-    if not secure:
-        return sock
-    import ssl
+    context = None
+    if secure:
+        from opsnb.client.unanswered import context_of
 
-    login = login_of(url)
+        context = context_of(url)
+    sock = socket.create_connection((host, port), CONNECT_SECONDS)
     try:
-        context = ssl.create_default_context(cafile=login.ca if login and login.ca else None)
-        return context.wrap_socket(sock, server_hostname=host)
+        sock.settimeout(timeout)
+        return context.wrap_socket(sock, server_hostname=host) if context else sock
     except OSError:
         sock.close()
         raise
@@ -118,7 +117,7 @@ def _answer(stream: BufferedReader) -> Answer:
     length = -1
     while (line := stream.readline(MAX_LINE).strip()) != b"":
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
+        if name.lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
     return Answer(status=int(first[1]), length=length, body=stream)
 
@@ -148,11 +147,11 @@ class Client:
 
     def get(self, path: str, /, **query: Any) -> Any:
         """Return the JSON answer of a GET."""
-        return json.loads(self._call("GET", path, None, query))
+        return self._json("GET", path, None, query)
 
     def post(self, path: str, body: Any = None) -> Any:
         """Return the JSON answer of a POST."""
-        return json.loads(self._call("POST", path, body, {}))
+        return self._json("POST", path, body, {})
 
     def download(self, path: str) -> bytes:
         """Return the bytes of a GET."""
@@ -170,11 +169,11 @@ class Client:
         """
         try:
             with self._ask("GET", f"/api/runs/{quote(run)}/events", None, None) as answer:
-                if answer.status >= 400:  # noqa: PLR2004  (HTTP)
-                    raise error_of(answer.read())
+                if answer.status >= 300:  # noqa: PLR2004  (HTTP; nothing of ours leads elsewhere)
+                    raise self._error(answer.status, answer.read())
                 while line := answer.body.readline():
                     yield json.loads(line)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # also in the middle of a line
             raise UnavailableError(f"the control plane went away: {error}") from error
 
     @contextlib.contextmanager
@@ -186,8 +185,8 @@ class Client:
         """
         try:
             with self._ask("GET", path, None, None) as answer:
-                if answer.status >= 400:  # noqa: PLR2004  (HTTP)
-                    raise error_of(answer.read())
+                if answer.status >= 300:  # noqa: PLR2004  (HTTP; nothing of ours leads elsewhere)
+                    raise self._error(answer.status, answer.read())
                 yield answer.body
         except OSError as error:
             raise UnavailableError(f"the control plane went away: {error}") from error
@@ -198,13 +197,26 @@ class Client:
             with self._ask(method, target, body, ANSWER_SECONDS) as answer:
                 data = answer.read()
         except OSError as error:
-            where = f"at {self.workspace.url}" if self.workspace.url else f"in {self.workspace.root}"
-            raise UnavailableError(
-                f"no control plane answers {where}: {error}", hint="start it with: opsnb up"
-            ) from error
-        if answer.status >= 400:  # noqa: PLR2004  (HTTP)
-            raise error_of(data)
+            from opsnb.client.unanswered import nobody
+
+            raise nobody(self.workspace, error) from error
+        if answer.status >= 300:  # noqa: PLR2004  (HTTP; nothing of ours leads elsewhere)
+            raise self._error(answer.status, data)
         return data
+
+    def _json(self, method: str, path: str, body: Any, query: dict[str, Any]) -> Any:
+        data = self._call(method, path, body, query)
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise self._error(200, data) from None
+
+    def _error(self, status: int, data: bytes) -> OpsnbError:
+        if (error := error_of(data)) is not None:
+            return error
+        from opsnb.client.unanswered import stranger
+
+        return stranger(self.workspace, status, data)
 
     def _ask(
         self, method: str, target: str, body: Any, timeout: float | None
@@ -220,17 +232,19 @@ class Client:
         return asked(self.workspace, timeout, head.encode("ascii") + b"\r\n" + data)
 
 
-def error_of(data: bytes) -> OpsnbError:
-    """Return the exception that an error answer describes."""
+def error_of(data: bytes) -> OpsnbError | None:
+    """Return the exception that an error answer describes; nothing where the answer is none of ours."""
     try:
         value = json.loads(data)
     except ValueError:
-        return OpsnbError(
-            f"the control plane failed: {data[:200].decode('utf-8', 'replace')}", hint="see .opsnb/opsnb.log"
-        )
-    if "error" in value:
-        found = value["error"]
+        return None
+    if not isinstance(value, dict):
+        return None
+    found = value.get("error")
+    if isinstance(found, dict) and found.keys() >= {"type", "message", "hint", "exit"}:
         error = KNOWN.get(found["type"], OpsnbError)(found["message"], hint=found["hint"])
         error.exit_code = int(found["exit"])
         return error
-    return UsageError(f"the control plane refused the request: {json.dumps(value.get('detail', value))[:500]}")
+    if "detail" in value:
+        return UsageError(f"the control plane refused the request: {json.dumps(value['detail'])[:500]}")
+    return None

@@ -36,7 +36,8 @@ def connect(workspace: Workspace) -> Client:
     while True:
         if answers(client):
             return client
-        if start(workspace) and answers(client):
+        start(workspace)  # where somebody else was faster, theirs may serve by the time that ours has given up
+        if answers(client):
             return client
         if time.monotonic() > end:
             raise UnavailableError(

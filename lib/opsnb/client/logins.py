@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from opsnb.base.errors import UsageError
 
 URL = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?/?")
+PORTS = 65535
 NEAR = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -26,6 +27,9 @@ class Login:
     secret: str
     user: str
     ca: str = ""
+
+
+FIELDS = tuple(field.name for field in fields(Login))
 
 
 def read_url(text: str) -> str:
@@ -40,6 +44,8 @@ def read_url(text: str) -> str:
     if match["scheme"] == "http" and match["host"].lower() not in NEAR:
         raise UsageError(f"{text[:100]}: a token would cross the network in the clear", hint="use https")
     port = match["port"] or ("443" if match["scheme"] == "https" else "80")
+    if not 0 < int(port) <= PORTS:
+        raise UsageError(f"{text[:100]}: a port is 1 to {PORTS}, not {port}", hint="like https://ops.example.com:8443")
     return f"{match['scheme']}://{match['host'].lower()}:{int(port)}"
 
 
@@ -64,13 +70,14 @@ def current() -> str:
 def login_of(url: str) -> Login | None:
     """Return the login of an address."""
     found = _read().get("logins", {}).get(url)
-    return Login(**found) if found else None
+    return Login(**{name: str(found.get(name, "")) for name in FIELDS}) if found else None
 
 
 def keep(login: Login) -> None:
-    """Store a login, and make its address the current one."""
+    """Store a login, and make its address the current one when somebody is signed in by it."""
     value = _read()
-    value["current"] = login.url
+    if login.secret:
+        value["current"] = login.url
     value.setdefault("logins", {})[login.url] = asdict(login)
     _write(value)
 
@@ -91,6 +98,9 @@ def _read() -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{file()}: cannot be read: {error}", hint="remove it and sign in again") from error
+    logins = value.get("logins", {}) if isinstance(value, dict) else None
+    if not isinstance(logins, dict) or not all(isinstance(one, dict) for one in logins.values()):
+        raise UsageError(f"{file()}: holds no logins", hint="remove it and sign in again")
     return dict(value)
 
 

@@ -359,7 +359,10 @@ def _take_lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise UnavailableError(f"another process owns this workspace ({path} is locked)") from error
+        raise UnavailableError(
+            f"another process owns this workspace ({path} is locked)",
+            hint="it is served already: commands in this workspace go there; to serve it here, end that opsnb up first",
+        ) from error
     return descriptor
 
 

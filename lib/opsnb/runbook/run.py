@@ -214,6 +214,8 @@ def begin(runbook: str) -> Run:
     context = link.ask("context") if link else _unlinked()
     if link and context["runbook"] != runbook:
         raise LinkError(f"this run was sealed for {context['runbook']}, and the notebook says begin({runbook!r})")
+    if context.get("agent"):  # a host of this run is reached with the keys of an SSH agent
+        os.environ["SSH_AUTH_SOCK"] = context["agent"]
     run = Run(runbook, context, link)
     print(f"{runbook}  mode {run.mode}  on {', '.join(run.hosts)}  by {context['requester']}")
     if link:

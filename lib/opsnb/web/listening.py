@@ -63,6 +63,11 @@ class Listening:
         return cls(host=host, port=int(match["port"]), certificate=certificate, key=key, names=names)
 
     @property
+    def place(self) -> str:
+        """Address and port, as ``--listen`` takes them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def url(self) -> str:
         """Where it is reached."""
         name = self.names[0] if self.names else f"[{self.host}]" if ":" in self.host else self.host

@@ -1,7 +1,8 @@
 """Serves one workspace: ``opsnb up``, or a control plane that lasts as long as the runs given to it.
 
 Started as ``python -m opsnb.web.server ROOT [--until-idle] [--ready-fd N] [--listen HOST:PORT ...]``. The Unix socket
-is always there; on TCP everything but loopback wants TLS.
+is always there; on TCP everything but loopback wants TLS. With ``--foreground`` somebody looks on, who is told when it
+serves, or why it does not.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -22,6 +25,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from opsnb.base.errors import OpsnbError, UnavailableError
+from opsnb.base.i18n import ENGLISH, retell
 from opsnb.base.workspace import Workspace
 from opsnb.control.app import App
 from opsnb.control.flows.enter import first_code
@@ -81,7 +85,44 @@ class MaskedFormatter(logging.Formatter):
         return self._app.services.masked(super().format(record))
 
 
-def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1, listening: Listening | None = None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Onlooker:
+    """Whoever typed ``opsnb up``: what is said to them, in the ``language`` that they read, or as one JSON document."""
+
+    language: str = ENGLISH
+    as_json: bool = False
+
+    def serves(self, workspace: Workspace, listening: Listening | None, first: str) -> None:
+        """Say that the workspace is served from now on, and how the ``first`` administrator comes in."""
+        if self.as_json:
+            listen = listening.place if listening else None
+            value = {"workspace": str(workspace.root), "socket": str(workspace.socket), "listen": listen}
+            print(json.dumps(value, ensure_ascii=False, indent=1), flush=True)  # noqa: T201  (what was asked for)
+        where = f"{workspace.socket}" + (f" and {listening.url}" if listening else "")
+        self.say(f"serving {workspace.root} on {where}  (Ctrl-C stops the runs, records them, and ends)")
+        if first:
+            self.say(first)
+
+    def refused(self, error: OpsnbError) -> None:
+        """Say why nothing is served."""
+        if self.as_json:
+            value = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
+            print(json.dumps({"error": value}, ensure_ascii=False), flush=True)  # noqa: T201  (what was asked for)
+            return
+        self.say(f"error: {retell(error.message, self.language)}")
+        if error.hint:
+            self.say(f"  → {retell(error.hint, self.language)}")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """Print a line on the terminal alone, never into the log."""
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  (the terminal is where it belongs)
+
+
+def serve(
+    workspace: Workspace, *, until_idle: bool, ready: int = -1, listening: Listening | None = None,
+    onlooker: Onlooker | None = None,
+) -> None:  # fmt: skip
     """Own the workspace and serve it until a signal, or until nothing is left to do.
 
     Raises:
@@ -105,8 +146,8 @@ def serve(workspace: Workspace, *, until_idle: bool, ready: int = -1, listening:
         app.start()
         each = [server for server, _ in servers]
         threading.Thread(target=_end, args=(app, each, ending, activity, until_idle), daemon=True).start()
-        if not until_idle:
-            _say_first(app, listening)
+        if onlooker:
+            onlooker.serves(workspace, listening, _first(app, listening))
         if ready >= 0:
             os.write(ready, b"ready\n")
             os.close(ready)
@@ -160,18 +201,15 @@ async def _serve_all(servers: list[tuple[Server, socket.socket]]) -> None:
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
 
 
-def _say_first(app: App, listening: Listening | None) -> None:
-    """Print, on the terminal alone and never into the log, how the first administrator comes in."""
+def _first(app: App, listening: Listening | None) -> str:
+    """Return how the first administrator comes in; empty where somebody has a password. It is for no log."""
     code = first_code(app.services, app.first)
     if not code:
-        return
-    name = app.person.name
-    said = f"nobody has a password yet. {name} sets one here with: opsnb user password"
+        return ""
+    said = f"nobody has a password yet. {app.person.name} sets one here with: opsnb user password"
     if listening:
-        said += f"\nor once, within an hour, at: {listening.url}/enter?code={code}"
-    else:
-        said += f"\nor once, within an hour, with opsnb user password --code, by this code: {code}"
-    print(said, file=sys.stderr, flush=True)  # noqa: T201  (the terminal is where it belongs)
+        return f"{said}\nor once, within an hour, at: {listening.url}/enter?code={code}"
+    return f"{said}\nor once, within an hour, with opsnb user password --code, by this code: {code}"
 
 
 def _listen(path: Path) -> socket.socket:
@@ -209,14 +247,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")
     parser.add_argument("--name", action="append", default=[])
+    parser.add_argument("--foreground", action="store_true")
+    parser.add_argument("--language", default=ENGLISH)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
+    onlooker = Onlooker(language=options.language, as_json=options.json) if options.foreground else None
     try:
         listening = None
         if options.listen:
             listening = Listening.of(options.listen, options.tls_cert, options.tls_key, tuple(options.name))
-        serve(Workspace(options.root), until_idle=options.until_idle, ready=options.ready_fd, listening=listening)
+        serve(
+            Workspace(options.root), until_idle=options.until_idle, ready=options.ready_fd, listening=listening,
+            onlooker=onlooker,
+        )  # fmt: skip
     except OpsnbError as error:
-        LOG.error("%s", error)  # noqa: TRY400  (the message says it all)
+        if onlooker:
+            onlooker.refused(error)
+        else:
+            LOG.error("%s", error)  # noqa: TRY400  (the message says it all)
         if options.ready_fd >= 0 and not isinstance(error, UnavailableError):
             os.write(options.ready_fd, f"error {error.exit_code} {error}\n".encode())
         return error.exit_code

@@ -194,9 +194,18 @@ class Tally:
         if step.need is not Need.ALL:
             return step.count if step.need is Need.SOME else 1
         people = meant(step.handlers, self.subject, self.who)[0]
-        able = sum(not conflict(p, self.flow, self.subject, self.who, self.now) for p in people)
+        able = sum(not self.left_out(p) for p in people)
         nobody = sum(meant([h], self.subject, self.who) == (frozenset(), False) for h in step.handlers)
         return max(step.count, able + nobody)  # who is named and is not there does not make it fewer
+
+    def left_out(self, person: str) -> bool:
+        """Whether ``all`` does not mean a person, who may not approve. Whom the requester appoints is not left out.
+
+        Or the requester would choose how many have to approve.
+        """
+        subject, who = self.subject, self.who
+        appointed = person not in subject.authors and who.stood_for(person, subject.requester, subject.asked, self.now)
+        return bool(conflict(person, self.flow, subject, who, self.now)) and not appointed
 
     def escalated(self, step: Step) -> bool:
         """Whether the clock called the further handlers."""

@@ -250,7 +250,8 @@ def _seconds(most: float) -> Reader:
         plain = isinstance(value, int | float | str) and not isinstance(value, bool)
         seconds = duration_seconds(str(value)) if plain else 0.0
         if not 0 < seconds <= most:
-            raise ParameterError(f"found {value!r:.60}, wanted a duration up to {most / HOUR:.0f}h", hint="90m, 24h")
+            wanted = f"wanted a duration up to {most / HOUR:.0f}h"
+            raise ParameterError(f"found {value!r:.60}, {wanted}", hint="like 45m, 1h")
         return seconds
 
     return read

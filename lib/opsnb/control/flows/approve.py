@@ -63,6 +63,8 @@ def act(services: Services, actor: Actor, request: str, deed: Deed, now: datetim
     """
     now = parse(stamp(now or current()))
     with services.database.transaction() as connection:
+        if deed.kind is ActKind.COMMENT:  # all others want more than to see it
+            permit_seeing(open_case(connection, services.policies, request, now), actor, now)
         state = act_in(connection, services.policies, actor, request, deed, now)
     services.wake()
     return state
@@ -75,10 +77,7 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         raise UsageError(f"'{deed.kind}' is not done by people")
     if not actor.in_scope(scope):
         raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{scope}'")
-    case = open_case(connection, policies, request, now)
-    if deed.kind is ActKind.COMMENT:  # all others want more than to see it
-        permit_seeing(case, actor, now)
-    case = tick(connection, case, now)
+    case = tick(connection, open_case(connection, policies, request, now), now)
     if not case.asked:
         raise RefusedError(
             f"nobody asked for an approval of request {request}", hint=f"opsnb request {request} --reason '...'"
@@ -96,12 +95,17 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         why = decision.reason
         if (ended := _ended(case, wanted, now)).startswith(why):
             why = ended
-        able = case.able(now) if deed.kind is ActKind.APPROVE else []
-        raise RefusedError(
-            f"{deed.kind} of request {request}: {why}",
-            hint=f"who may approve it: {', '.join(able)}" if able else "",
-        )
+        hint = _who_may(case, wanted, now) if deed.kind is ActKind.APPROVE else ""
+        raise RefusedError(f"{deed.kind} of request {request}: {why}", hint=hint)
     return settle(connection, keep(connection, case, wanted), now)
+
+
+def _who_may(case: Case, refused: Act, now: datetime) -> str:
+    """Return who may approve a case; whoever may as a delegate, and did not say so, is told how."""
+    if other := next((one for one in case.ways(refused.person, now) if one and not refused.on_behalf_of), ""):
+        return f"in the place of {case.who.name(other)}: opsnb approve {case.row.id} --for {case.who.name(other)}"
+    able = case.able(now)
+    return f"who may approve it: {', '.join(able)}" if able else ""
 
 
 def _ended(case: Case, wanted: Act, now: datetime) -> str:

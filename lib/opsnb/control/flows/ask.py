@@ -51,8 +51,14 @@ def when(text: str) -> tuple[Start, datetime | None]:
 
 
 def set_start(connection: Connection, request: str, start: str, actor: Actor, now: datetime) -> None:
-    """Keep when a request is to start, with its entry in the ledger."""
+    """Keep when a request is to start, with its entry in the ledger.
+
+    Raises:
+        RefusedError: If it is to start by itself, and the one who asks came by what is not good for starting.
+    """
     kind, due = when(start)
+    if kind is not Start.ASKED and not actor.in_scope(Action.APPLY):
+        raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{Action.APPLY}'")
     claims.set_start(connection, request, kind, due, actor.person.id)
     append(connection, StartSet(request=request, start=kind, due=stamp(due or now), by=actor.person.id))
 

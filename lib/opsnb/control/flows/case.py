@@ -6,7 +6,7 @@ It joins what was sealed, what was asked, what people did about it, who they are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -92,14 +92,19 @@ class Case:
         named = frozenset[str]().union(*(step.people for step in steps)) if steps else frozenset()
         there = self.directory.persons
         for person in [*sorted(named & there), *sorted(there - named)[:MAX_TRIED]]:
-            for other in ("", *self.directory.stands_for(person, now)):
-                act = self.approve(person, now, on_behalf_of=other)
-                if judge(self.flow, self.subject, self.acts, act, self.who).ok:
-                    found.append(self.who.name(person) + (f" for {self.who.name(other)}" if other else ""))
-                    break
+            for other in self.ways(person, now):
+                found.append(self.who.name(person) + (f" for {self.who.name(other)}" if other else ""))
+                break
             if len(found) >= most:
                 break
         return sorted(found)
+
+    def ways(self, person: str, now: datetime) -> Iterator[str]:
+        """Yield for whom somebody may approve now: the empty text for themselves, ids of those they stand in for."""
+        for other in ("", *self.directory.stands_for(person, now)):
+            act = self.approve(person, now, on_behalf_of=other)
+            if judge(self.flow, self.subject, self.acts, act, self.who).ok:
+                yield other
 
 
 def policy_of(

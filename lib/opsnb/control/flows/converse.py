@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from opsnb.control.ledger.events import IntentClosed, IntentOpened, Outcome, Pla
 from opsnb.control.ledger.store import append
 from opsnb.control.records import Mode
 from opsnb.control.runs import store
+from opsnb.control.runs.launcher import AGENT
 from opsnb.control.runs.terminal import Terminal
 from opsnb.control.secrets import request_key
 
@@ -128,7 +130,15 @@ class Conversation:
             "hosts": self.body["hosts"], "requester": self.body["requester"]["name"], "isolation": how,
             "files": f"{self.folder}/files", "configs": str(self.services.workspace.configs),
             "hiding_key": request_key(self.services.workspace.state, self.request), "batch": self._bound(),
+            "agent": self._agent(),
         }  # fmt: skip
+
+    def _agent(self) -> str:
+        if AGENT not in os.environ:
+            return ""
+        from opsnb.control.flows.login import agent_for  # with it comes the inventory
+
+        return agent_for(self.services, self.body["hosts"])
 
     def _applicable(self, message: dict[str, Any]) -> None:
         if not message["fits"]:

@@ -28,6 +28,7 @@ from opsnb.control.approvals.written import read_policies
 from opsnb.control.catalog import Catalog
 from opsnb.control.database import wal_is_safe
 from opsnb.control.flows.examine_isolation import isolation
+from opsnb.control.flows.examine_policies import policies
 from opsnb.control.flows.finding import Finding, State
 from opsnb.control.revision.files import take
 from opsnb.control.revision.glance import glance
@@ -286,6 +287,7 @@ LOOKS: tuple[Callable[[Workspace], Iterator[Finding]], ...] = (
     _space,
     _permissions,
     _settings,
+    policies,
     _activation,
     _reviews,
     _catalog,

@@ -53,10 +53,20 @@ def _kernels(workspace: Workspace) -> Iterator[Finding]:
         found = f"kernels run as '{user.name}'" if user else "kernels run as the user of the control plane"
         yield Finding(name="kernel user", state=State.OK if user else State.NOTE, found=found,
                       mend="" if user else "kernel_user: NAME in opsnb.yaml, as root")  # fmt: skip
+        yield from _agent(shared=user is None)
     except SettingsError as error:
         yield Finding(name="kernel user", state=State.PROBLEM, found=error.message, mend=error.hint)
     yield from _callers(workspace)
     yield from _groups(workspace)
+
+
+def _agent(*, shared: bool) -> Iterator[Finding]:
+    """Whether an SSH agent signs for kernels: it asks which user of the system is connected, and nothing else."""
+    if shared and os.environ.get("SSH_AUTH_SOCK"):
+        yield Finding(
+            name="SSH agent", state=State.WARNING, found="it signs for this user, so for any notebook",
+            mend="kernel_user: NAME in opsnb.yaml; or keys as secrets, and opsnb up without SSH_AUTH_SOCK",
+        )  # fmt: skip
 
 
 def _groups(workspace: Workspace) -> Iterator[Finding]:

@@ -47,7 +47,9 @@ def ask_grant(services: Services, actor: Actor, action: Action, selector: str, r
     if not policy.protected:
         raise UsageError(f"policy {policy.name} protects none of these hosts: no grant is needed for '{action}'")
     if not 0 < seconds <= policy.grant:
-        raise UsageError(f"policy {policy.name} lets a grant hold {policy.grant:.0f} s at most, not {seconds:.0f} s")
+        raise UsageError(
+            f"policy {policy.name} lets a grant hold {policy.grant / 60:g} minutes at most, not {seconds / 60:g}"
+        )
     request = new_id()
     body = body_of(
         request, action.value, f"{action} by hand for {seconds:.0f} s", hosts, policy,

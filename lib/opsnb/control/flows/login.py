@@ -6,16 +6,20 @@ after the plan was let through. Only hosts that are sealed in the request, and t
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import NotFoundError, RefusedError
 from opsnb.base.parameters import did_you_mean
 from opsnb.control.flows.reveal import release
 from opsnb.control.ledger.events import Purpose
+from opsnb.control.runs.launcher import AGENT
 from opsnb.fleet.inventory import Credential, Inventory
 
 if TYPE_CHECKING:
     from opsnb.control.flows.converse import Conversation
+    from opsnb.control.flows.services import Services
 
 
 def credential(conversation: Conversation, message: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +49,20 @@ def credential(conversation: Conversation, message: dict[str, Any]) -> dict[str,
         hint = did_you_mean(name, inventory.credentials, what="credentials")
         raise NotFoundError(f"host '{host}' was sealed with credential '{name}', which the inventory lacks now; {hint}")
     return _login(conversation, inventory.credentials[name], purpose)
+
+
+def agent_for(services: Services, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return where the SSH agent listens, for a run that is sealed with a host which is reached by it; else nothing."""
+    place = os.environ.get(AGENT, "")
+    steps = [step for row in rows for step in (row, *row.get("via", ()))] if place else []
+    by_ssh = [step.get("credential") or {} for step in steps if step.get("transport", "ssh") == "ssh"]
+    names = {str(named.get(purpose, "")) for named in by_ssh for purpose in (Purpose.OBSERVE, Purpose.CHANGE)}
+    engine = any(str(step.get("engine", "")).startswith("ssh://") for step in steps)
+    if not names and not engine:
+        return ""
+    known = services.inventory().credentials
+    signs = engine or any(name not in known or known[name].kind == "agent" for name in names)
+    return place if signs else ""
 
 
 def _login(conversation: Conversation, found: Credential, purpose: Purpose) -> dict[str, Any]:

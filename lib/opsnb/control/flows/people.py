@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 Want = Callable[[Wanted], None]
+SEVERAL = (
+    "there are several people now: changes need another person's approval, and changed files hold when somebody has "
+    "activated them (opsnb activate)"
+)
+ALONE = "one person is left: their own approval counts, and the workspace's files hold as they are"
 
 
 def arrive(services: Services) -> Person:
@@ -131,7 +136,7 @@ def import_people(services: Services, actor: Actor, text: str, kind: str, name: 
         wanted.changes += importing.take(wanted.draft, text, kind, name).changes
 
     before, after = change(services, actor, want, dry=dry)
-    return {"dry_run": dry, "changes": telling.differences(before, after)}
+    return {"dry_run": dry, "changes": telling.differences(before, after), "notes": _turn(before, after)}
 
 
 def users(services: Services, actor: Actor, *, everybody: bool) -> list[dict[str, Any]]:
@@ -298,4 +303,13 @@ def _told_user(before: Directory, after: Directory, name: str) -> dict[str, Any]
     person = after.named(name)
     if person is None:
         raise NotFoundError(f"no user is called '{name}'")
-    return {"user": telling.user(after, person, current()), "changes": telling.differences(before, after)}
+    return {
+        "user": telling.user(after, person, current()), "changes": telling.differences(before, after),
+        "notes": _turn(before, after),
+    }  # fmt: skip
+
+
+def _turn(before: Directory, after: Directory) -> list[str]:
+    """Return what is otherwise from now on, where a second person came, or only one is left."""
+    was, now = len(before.persons), len(after.persons)
+    return [SEVERAL] if was <= 1 < now else [ALONE] if now <= 1 < was else []

@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from opsnb.base.clock import now as current
 from opsnb.base.clock import stamp
 from opsnb.base.errors import UsageError
+from opsnb.base.plan import CHANGE_FIELDS
 from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
@@ -50,12 +51,15 @@ def listed(
         )  # fmt: skip
         seen = rows if _sees_all(there, actor, now) else [r for r in rows if _sees(connection, there, actor, r, now)]
         used = claims.applied(connection, [r.request for r in seen])
+        open_ones = [r.request for r in seen if r.status == Status.OPEN and r.request not in used]
+        cases = (open_case(connection, services.policies, request, now) for request in open_ones)
+        yours = {case.row.id for case in cases if next(case.ways(actor.person.id, now), None) is not None}
         first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "until", "review_due", "reviewed")
     found = [
         {
             **{n: getattr(r, n) for n in names}, "requester": there.name(r.requester),
-            "status": USED if r.request in used else r.status,
+            "status": USED if r.request in used else r.status, "for_you": r.request in yours,
         }
         for r in seen
     ]  # fmt: skip
@@ -104,8 +108,10 @@ def told(connection: Connection, case: Case, now: datetime, *, whole: bool = Fal
     return {
         "request": row.id, "digest": row.digest, "runbook": row.runbook, "title": body["title"], "risk": row.risk,
         "requester": case.who.name(row.requester), "why": body["why"], "created": row.created,
-        "policy": case.policy.name, "hosts": [h["name"] for h in body["hosts"]],
+        "policy": case.policy.name, "own": case.who.alone() and case.flow.own,
+        "hosts": [h["name"] for h in body["hosts"]],
         "parameters": {p["name"]: row.parameters.get(p["name"]) for p in body["labels"]},
+        "files": [{n: f[n] for n in ("parameter", "name", "sha256")} for f in body.get("files", ())],
         "authors": [case.who.name(a) for a in body.get("authors", [])],
         "plan": _plan(row, planned, whole=whole), "leave": _leave(case, now), **_said(case, now),
         **_used(connection, row.id),
@@ -153,7 +159,7 @@ def _plan(row: Any, run: Any, *, whole: bool) -> dict[str, Any] | None:
     if row.plan_digest is None:
         return None
     record = f"outputs/{run.path}/run.html" if run is not None and run.path else None
-    names = ("host", "what", "before", "after", "command", "undo") if whole else ("host", "what")
+    names = CHANGE_FIELDS if whole else ("host", "what")
     changes = [{name: c[name] for name in names} for c in row.plan["changes"]]
     return {"digest": row.plan_digest, "run": row.plan_run, "record": record, "changes": changes}
 

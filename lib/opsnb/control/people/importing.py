@@ -47,6 +47,7 @@ COLUMNS = {
     "active": ("enabled", "启用", "在职"),
 }
 HEADINGS = {heading: key for key, others in COLUMNS.items() for heading in (key, *others)}
+OTHER_MARKS = (";", "\t", "|")  # with which some programs separate cells
 YES, NO = frozenset({"true", "yes", "1", "是"}), frozenset({"false", "no", "0", "否"})
 
 
@@ -85,10 +86,12 @@ class Errors:
         """
         if not self.found:
             return
-        lines = [error.message for error in self.found[:MAX_ERRORS]]
+        if len(self.found) == 1:
+            (one,) = self.found
+            raise UsageError(one.message, hint=f"{one.hint}; nothing was taken over".removeprefix("; "))
+        lines = [f"{e.message} ({e.hint})" if e.hint else e.message for e in self.found[:MAX_ERRORS]]
         lines += [f"and {len(self.found) - MAX_ERRORS} more"] if len(self.found) > MAX_ERRORS else []
-        hint = f"{self.found[0].hint}; nothing was taken over" if self.found[0].hint else "nothing was taken over"
-        raise UsageError("\n".join(lines), hint=hint)
+        raise UsageError("\n".join(lines), hint="nothing was taken over")
 
 
 def take(draft: Draft, text: str, kind: str, name: str) -> Wanted:
@@ -240,6 +243,8 @@ def _columns(row: list[str], errors: Errors, line: int) -> list[str]:
     found = [HEADINGS.get(" ".join(cell.lower().split()), "") for cell in row]
     if unknown := [cell for cell, key in zip(row, found, strict=True) if not key]:
         hint = did_you_mean(unknown[0], COLUMNS, what="columns")
+        if len(row) == 1 and any(mark in row[0] for mark in OTHER_MARKS):
+            hint = f"commas separate the columns: {','.join(COLUMNS)}"
         raise errors.where.error("is no column", line=line, name=unknown[0], hint=hint)
     if twice := [key for key in COLUMNS if found.count(key) > 1]:
         raise errors.where.error("two columns hold it", line=line, name=twice[0])

@@ -13,6 +13,8 @@ OPTION = re.compile(rf"(?P<name>--{NAME}\s+)(?P<value>\S+)", re.IGNORECASE)
 IN_ADDRESS = re.compile(r"(?P<name>\w://[^\s/:@]*:)[^\s/@]+(?=@)")
 BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)[\w+/=.~-]{8,}", re.IGNORECASE)
 KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+CALLED = re.compile(r"\w+(?=\()")  # in what is assigned: the name of what is called
+PIECE = re.compile(r"""(?P<called>\.?\w+(?=\())|'(?:\\.|[^'\\])*'?|"(?:\\.|[^"\\])*"?|[^\s()'".]+""")
 MAX_SHOWN = 200  # characters of one value or line
 
 
@@ -20,6 +22,27 @@ def line(text: str) -> str:
     """Return a line of a file without what looks like a secret, at most ``MAX_SHOWN`` characters of it."""
     for form in (OPTION, IN_ADDRESS, BEARER, ASSIGNED):
         text = form.sub(lambda m: m["name"] + NOT_SHOWN, text)
+    return _cut(text)
+
+
+def code(text: str) -> str:
+    """Return a line of Python as :func:`line` does, with what it calls.
+
+    Otherwise whoever calls a variable ``token`` would hide from whoever activates it what the line does.
+    """
+    for form in (OPTION, IN_ADDRESS, BEARER):
+        text = form.sub(lambda m: m["name"] + NOT_SHOWN, text)
+    return _cut(ASSIGNED.sub(lambda m: m["name"] + _calls(m["value"]), text))
+
+
+def _calls(value: str) -> str:
+    """Return what is assigned without its values, where it calls something; else nothing of it."""
+    if not CALLED.search(value):
+        return NOT_SHOWN
+    return PIECE.sub(lambda m: m["called"] or NOT_SHOWN, value)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from opsnb.control.runs.confine import Confinement
 from opsnb.control.runs.wire import Lines
 
 # Libraries that start threads when they are imported (OpenBLAS, pyarrow's jemalloc), told not to.
+AGENT = "SSH_AUTH_SOCK"
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 ZYGOTE_SECONDS = 60.0  # how long the imports of a zygote may take on a slow machine
 
@@ -34,12 +35,17 @@ class Launched:
     pid: int
 
 
+def without_agent(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that names no SSH agent: it signs for whoever asks, and most runs have no use for it."""
+    return {name: value for name, value in environment.items() if name not in {AGENT, "SSH_AGENT_PID"}}
+
+
 class Zygote:
     """One zygote process and the line to it; safe to use from several threads."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, **NO_THREADS}
+        environment = {**without_agent(os.environ), **NO_THREADS}
         self._process = subprocess.Popen(
             argv_of("opsnb.control.runs.zygote", str(theirs.fileno())), pass_fds=(theirs.fileno(),),
             start_new_session=True, env=environment, stdin=subprocess.DEVNULL,
@@ -241,7 +247,7 @@ class Launcher:
         numbers = (control.fileno(), link.fileno())
         process = subprocess.Popen(
             argv_of("opsnb.control.runs.supervisor", *map(str, numbers), json.dumps(start)),
-            pass_fds=numbers, start_new_session=True, stdin=subprocess.DEVNULL,
+            pass_fds=numbers, start_new_session=True, stdin=subprocess.DEVNULL, env=without_agent(os.environ),
         )  # fmt: skip
         self._spawned = [p for p in self._spawned if p.poll() is None] + [process]
         return process.pid
