@@ -12,9 +12,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert
 
 from claims.firm import Firm
+from opsnb.base.canonical import canonical
 from opsnb.control.approvals.store import approvals
 from opsnb.control.records import Mode
 from opsnb.control.runs.claims import claims, slot_of
+from opsnb.control.runs.store import requests
 from opsnb.web.api import Activity, create
 
 Get = Callable[[str], Any]
@@ -46,6 +48,14 @@ def fill(firm: Firm, first: int, last: int) -> None:
         }
         for n in range(first, last)
     ]  # fmt: skip
+    body = {"hosts": [], "authors": [], "policy": {}, "labels": []}
+    sealed = [
+        {
+            **{name: row[name] for name in ("digest", "requester", "runbook", "risk")}, "id": row["request"],
+            "submission": row["request"], "body": canonical(body), "parameters": {}, "salts": {}, "created": row["asked"],
+        }
+        for row in rows if row["status"] == "open"
+    ]  # fmt: skip
     used = [
         {
             "run": f"r{n}", "request": f"q{n}", "mode": "apply", "slot": slot_of(f"q{n}", Mode.APPLY, "", 0),
@@ -56,6 +66,7 @@ def fill(firm: Firm, first: int, last: int) -> None:
     with firm.services.database.transaction() as connection:
         connection.execute(insert(approvals), rows)
         connection.execute(insert(claims), used)
+        connection.execute(insert(requests), sealed)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ ENDS = {"veto": "vetoed", "withdraw": "withdrawn", "reject": "rejected"}
 FINAL = {*ENDS.values(), "returned", "expired"}
 WORDY = {"return", "reject", "veto", "comment", "review"}
 EVERYWHERE = ("prod", "staging")
+READERS = {"administrator", "engineer", "oncall", "approver"}  # roles that may read all there is
 MAY = {  # role -> action -> (environments, risks)
     "administrator": dict.fromkeys(
         ("request", "apply", "approve", "exec", "break"), (EVERYWHERE, ("change", "danger"))
@@ -356,7 +357,7 @@ class Books:
         if who not in self.active or unread or (kind in WORDY and not words):
             return False
         if kind == "comment":
-            return True
+            return self.sees(who, asked, now)
         if kind == "review":
             return (
                 (asked.owed or self.looked_at(asked))
@@ -372,6 +373,15 @@ class Books:
         if kind == "veto":
             return who == voice != asked.requester and able
         return status != "approved" and self._handles(kind, who, voice, asked, now, to)
+
+    def sees(self, who, asked, now):
+        """Whether somebody who is here may see a request: they read everything, asked for it, or may approve it."""
+        voices = {who, *(p for p in self.people() if self.stands(who, p, now))}
+        return (
+            bool(READERS & set(self.roles.get(who, ())))
+            or who == asked.requester
+            or any(self.may(voice, "approve", asked) for voice in voices)
+        )
 
     def _over(self, who, glass):
         """Whether all that was done under a broken glass has ended, and somebody might have approved each."""

@@ -40,6 +40,8 @@ request q1  open  step 'approve' has 0 of 2 approvals
   HST-020  Notice  (risk change, policy p)
   asked by dora: no reason given
   hosts web1, web2
+  with text = it's
+  with n = 2
   plan 0000000000000000  1 change(s), record -
     web1: file /x\\x1b[2J
       --- before
@@ -72,7 +74,7 @@ NOTICE = {"kind": "glass", "at": AT, "by": "erin", "runbook": "break_glass", "ru
 # what is the same in both: commands, names, verdicts, words of people, differences
 KEPT = re.compile(
     r"opsnb [a-z|]+( [a-z]+)?( q\d| REQUEST)?|--comment TEXT|HST-020|BREAK-GLASS|PLANNED|put it back|"
-    r"\b(Notice|change|plan|web\d|file|before|after|write|approve|later|ok|bob|li|carol|dora|erin)\b"
+    r"\b(Notice|change|plan|web\d|file|before|after|write|approve|later|ok|text|it|bob|li|carol|dora|erin)\b"
 )
 
 

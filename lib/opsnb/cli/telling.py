@@ -114,7 +114,7 @@ def _head(shown: dict[str, Any]) -> None:
     why = shown["why"] or say("no reason given")
     _echo("  " + say("asked by {who}: {why}", who=shown["requester"], why=why))
     _echo("  " + say("hosts {hosts}", hosts=", ".join(shown["hosts"])))
-    for name, value in (shown.get("parameters") or {}).items():
+    for name, value in _given(shown):
         _echo("  " + say("with {name} = {value}", name=name, value=_value(value)))
     for file in shown.get("files") or ():
         _echo("  " + say("with the file {name}, SHA-256 {digest}", name=file["name"], digest=file["sha256"]))
@@ -202,13 +202,14 @@ def _target(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from (("", f"    {line}") for line in more)
 
 
+def _given(shown: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the parameters that have a value."""
+    return [(name, value) for name, value in (shown.get("parameters") or {}).items() if value is not None]
+
+
 def _again(shown: dict[str, Any]) -> str:
     """Return the command that plans and asks for the same once more."""
-    given = [
-        f" -p {quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
-        for name, value in shown["parameters"].items()
-        if value is not None
-    ]
+    given = [f" -p {quote(f'{name}={_whole(value)}')}" for name, value in _given(shown)]
     return f"opsnb request {quote(shown['runbook'])}{''.join(given)} --reason TEXT"
 
 

@@ -116,8 +116,17 @@ def policy_of(
     return policies.choose(risk, environments, runbook).tightened(wanted)
 
 
-def open_case(connection: Connection, policies: Policies, request: str, now: datetime) -> Case:
+def open_case(
+    connection: Connection, policies: Policies, request: str, now: datetime, there: Directory | None = None
+) -> Case:  # fmt: skip
     """Read a case in the caller's transaction.
+
+    Args:
+        connection: The transaction.
+        policies: What holds now.
+        request: Its id.
+        now: The moment.
+        there: People now, where the caller has read them in this transaction.
 
     Raises:
         NotFoundError: If there is no such request.
@@ -134,7 +143,7 @@ def open_case(connection: Connection, policies: Policies, request: str, now: dat
         groups=frozenset(str(g) for h in body["hosts"] for g in h.get("groups") or ()),
         asked=known.asked if known else now, review_due=known.review_due if known else None,
     )  # fmt: skip
-    there = read_directory(connection)
+    there = there or read_directory(connection)
     return Case(
         row=row, body=body,
         policy=policy_of(policies, row.runbook, subject.risk, body["hosts"], body.get("tightened", {})),

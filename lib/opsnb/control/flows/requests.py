@@ -52,7 +52,7 @@ def listed(
         seen = rows if _sees_all(there, actor, now) else [r for r in rows if _sees(connection, there, actor, r, now)]
         used = claims.applied(connection, [r.request for r in seen])
         open_ones = [r.request for r in seen if r.status == Status.OPEN and r.request not in used]
-        cases = (open_case(connection, services.policies, request, now) for request in open_ones)
+        cases = (open_case(connection, services.policies, request, now, there) for request in open_ones)
         yours = {case.row.id for case in cases if next(case.ways(actor.person.id, now), None) is not None}
         first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "until", "review_due", "reviewed")
