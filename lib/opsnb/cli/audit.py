@@ -32,7 +32,7 @@ def show(ctx: click.Context, run: str, limit: int, as_json: bool) -> None:
         return
     rows = [(e["index"], e["at"], e["kind"], _what(e, found["names"])) for e in found["entries"]]
     table((say("INDEX"), say("AT"), say("KIND"), say("WHAT")), rows)
-    click.echo(f"size {found['size']}  root {found['root']}")
+    click.echo(say("size {n}  root {root}", n=found["size"], root=found["root"]))
 
 
 def _what(entry: dict[str, Any], names: dict[str, str]) -> str:

@@ -113,7 +113,8 @@ def _tell(found: dict[str, Any]) -> None:
     for pinned in found.get("keys", ()):
         click.echo(f"  key  {pinned.split()[0]}  {fingerprint(pinned)}")
     if not found["pinned"]:
-        click.echo(f"  no key is pinned, so nothing connects to it yet: opsnb host trust {found['name']}")
+        trust = f"opsnb host trust {found['name']}"
+        click.echo("  " + say("no key is pinned, so nothing connects to it yet: {command}", command=trust))
     for who in found["referred_to_by"]:
         click.echo(safe(f"  referred to by {who}"))
 
@@ -166,9 +167,12 @@ def add(
     host = inventory.host(name)
     click.echo(say("added {name} to {path}", name=name, path=file))
     if host.transport == "ssh" and not host.credential:
-        click.echo("  it has no credential: add one under credential: in the file, or use --key-file or --credential")
+        click.echo(
+            "  " + say("it has no credential: add one under credential: in the file, or use --key-file or --credential")
+        )
     if host.transport == "ssh":
-        click.echo(f"next: opsnb host trust {name}   then: opsnb host check {name}")
+        look, pin = f"opsnb host check {name}", f"opsnb host trust {name}"
+        click.echo(say("next: {command}   then: {other}", command=pin, other=look))
 
 
 @command.command("rm")

@@ -60,7 +60,8 @@ def check(ctx: click.Context, selector: str, as_json: bool) -> int:
             (say("HOST"), say("STATUS"), say("SECONDS"), say("WHY"), say("NEXT")),
             [(r["host"], r["status"], r["seconds"] or "-", _cut(r["why"]) or "-", r["next"] or "-") for r in found],
         )
-        click.echo(f"{sum(r['status'] == 'ok' for r in found)} of {len(found)} answered", err=True)
+        count = sum(r["status"] == "ok" for r in found)
+        click.echo(say("{n} of {m} answered", n=count, m=len(found)), err=True)
     return 0 if all(row["status"] == "ok" for row in found) else 1
 
 

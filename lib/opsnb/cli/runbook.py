@@ -42,7 +42,7 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
         print_json(value)
         return
     if not value["runbooks"] and not value["broken"]:
-        click.echo("there are no notebooks under runbooks/; these come with opsnb", err=True)
+        click.echo(say("there are no notebooks under runbooks/; these come with opsnb"), err=True)
     table(
         (say("ID"), say("TITLE"), say("RISK"), say("OWNER"), say("PATH")),
         [
@@ -72,7 +72,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         click.echo(f"  {fact.ljust(10)} {safe(words)}")
     click.echo()
     if not value["takes"]:
-        click.echo("It takes no parameters.")
+        click.echo(say("It takes no parameters."))
         return
     names = ("name", "type", "default", "constraints", "label")
     table(
