@@ -22,7 +22,7 @@ NAMES = re.compile(  # what is the same in both languages
 )
 EXAMPLES = (  # what to type, as a hint shows it
     "Asia/Shanghai, Europe/Berlin, UTC", "hosts, nginx, load", "jupyter nbconvert --to notebook --nbformat 4",
-    "approve NGX-* in staging on web up to change",
+    "approve NGX-* in staging on web up to change", "python -m compileall -q", "chmod go=", "echo .opsnb/ >> .gitignore",
 )  # fmt: skip
 WORDS = {  # names of programs, settings and fields
     "approvals", "by", "container", "credential", "files", "get", "idle", "install", "it", "keys", "kv", "ldap",
