@@ -34,6 +34,17 @@ def test_activate_from_the_command_line(shared: Place) -> None:
     assert checks["activation"]["state"] == "warning"
     assert "runbooks/one.ipynb" in checks["activation"]["found"]
 
+    settings = shared.root / "opsnb.yaml"
+    kept = settings.read_text(encoding="utf-8")
+    for policy, said in (
+        ("{by: 'person:bbo'}", "! p: person:bbo is nobody here\n"),
+        ("{aprovals: 1}", "! policies.p: unknown key 'aprovals'; did you mean 'approvals'?\n"),
+    ):
+        settings.write_text(f"{kept}policies: {{p: {policy}}}\n", encoding="utf-8")
+        assert said in shared.opsnb("activate", "--diff").stdout
+    settings.write_text(kept, encoding="utf-8")
+    assert shared.json("activate", "--diff")["notes"] == []
+
     alone = shared.opsnb("activate")
     assert alone.returncode == 2
     assert "opsnb activate --yes" in alone.stderr

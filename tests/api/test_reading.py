@@ -176,3 +176,15 @@ def test_what_holds(office: Callers, all_of_it: Asks) -> None:
     assert all_of_it.names() == ["jump", "web1", "web2", "db2"]
     found = all_of_it("/api/runbooks")["runbooks"]
     assert {row["id"]: row["title"] for row in found} == {"TST-001": "Other", "TST-002": "Change"}
+
+
+def test_what_cannot_be_read_has_a_next_move(client: TestClient, office: Callers) -> None:
+    """A body of another kind is told what to send, a wrong field where it stands what is right; neither is repeated."""
+    held = {"authorization": f"Bearer {office.app.token}"}
+    for headers, said in (
+        ({}, "Content-Type: application/json"),
+        ({"content-type": "application/json"}, "openapi.json"),
+    ):
+        answer = client.post("/api/users", content=b'{"nmae": "secret"}', headers={**held, **headers})
+        error = answer.json()["error"]
+        assert (answer.status_code, said in error["hint"], "secret" in answer.text) == (422, True, False)

@@ -218,6 +218,26 @@ def test_the_first_password_from_elsewhere(served: Served) -> None:
     assert served.elsewhere("logout").returncode == 0
 
 
+def test_password_and_authenticator_from_elsewhere(served: Served) -> None:
+    """One's own password and authenticator are set from elsewhere too, by one's password and code and by no token alone."""
+    name = served.place.json("whoami")["user"]
+    link = served.place.client.post(f"/api/users/{name}/link")["code"]
+    argv = ("login", served.url, "--first", "--password-stdin", "--ca", str(served.cert))
+    assert served.elsewhere(*argv, given=f"{link}\n{PASSWORD}\n").returncode == 0
+    done = served.elsewhere("user", "password", "--stdin", given=f"wrong\n{PASSWORD} 2\n")
+    assert (done.returncode, "is wrong" in done.stderr, "--code" in done.stderr) == (3, True, True)
+    done = served.elsewhere("user", "password", "--stdin", given=f"{PASSWORD}\n{PASSWORD} 2\n")
+    assert (done.returncode, done.stdout) == (0, f"the password of {name} is set\n"), done.stderr
+    done = served.elsewhere("user", "password", "--stdin", given=f"{PASSWORD} 2\n{PASSWORD}\n")
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((served.home / "opsnb" / "logins.json").read_text(encoding="utf-8"))["logins"][served.url]
+    held = {"authorization": f"Bearer {kept['secret']}"}
+    assert served.ask("POST", "/api/codes", **held)[0] == 403
+    sessions = [row for row in served.place.json("user", "token", "list")["tokens"] if row["kind"] == "session"]
+    assert [row["id"] for row in sessions if row["user"] == name] == []  # what was signed in for that alone has ended
+    assert served.elsewhere("logout").returncode == 0
+
+
 def test_the_first_password_on_the_machine(served: Served) -> None:
     """`opsnb user password --code` takes a one-time code and a password where the workspace is; a wrong code is none."""
     name = served.place.json("whoami")["user"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -71,6 +72,16 @@ def test_enough_time_has_to_be_left():
     says = "freeze 'f' begins at 2026-11-27 18:00 Asia/Shanghai, and the run may take 3601 s"
     assert blocked([WEEKEND], begin, 3601) == says
     assert retell(says, CHINESE) == "冻结窗口“f”将于 2026-11-27 18:00 Asia/Shanghai 开始，而本次运行最长需要 3601 秒"
+
+
+def test_people_are_told_why():
+    """What a window says about itself is told with it, before it and in it."""
+    window = replace(WEEKEND, why="closing of the books")
+    for moment in ("2026-11-27T17:00", "2026-11-28T08:00"):
+        says = blocked([window], at(moment, SHANGHAI), 7200)
+        assert says.endswith(": closing of the books")
+        assert says.startswith(blocked([WEEKEND], at(moment, SHANGHAI), 7200))
+        assert retell(says, CHINESE).endswith("：closing of the books")
 
 
 def test_what_holds_now_is_said_first():

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, mark, print_json, safe, say, table, workspace
+from opsnb.cli.output import json_option, mark, print_json, safe, say, table, told, workspace
 
 KINDS = (
     mark("settings"), mark("setting"), mark("policy"), mark("inventory"), mark("host"), mark("group"), mark("service"),
@@ -102,6 +102,8 @@ def _say(found: dict[str, Any]) -> None:
         if what != "changed" and number > MAX_NEW:
             more = say("{n} more of kind {kind}", n=number - MAX_NEW, kind=say(kind))
             click.echo(f"{MARKS[what][0]} … {more}: {say(what)}")
+    for note in found.get("notes", ()):
+        click.echo(click.style("! ", fg="yellow", bold=True) + told(note).replace("\n", "\\x0a"))
     number = len(found["changes"])
     count = say("{n} differences", n=number) if number > 1 else say("1 difference")
     click.echo(f"{count}; " + say("may activate: {names}", names=_able(found)))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
 
-from opsnb.base.errors import UsageError
+from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.asking import LINK, hidden, new_password
 from opsnb.cli.group import Commands
 from opsnb.cli.output import json_option, print_json, say, table, workspace
 
+if TYPE_CHECKING:
+    from opsnb.base.workspace import Workspace
+    from opsnb.client import Client
+
+DAY = 86400.0  # seconds
+MOST_DAYS = 366  # that a token lives
 user_option = click.option("--user", default="", metavar="NAME", help="Whose, instead of one's own.")
 
 
@@ -83,7 +92,9 @@ def revoke(ctx: click.Context, ident: str, as_json: bool) -> None:
 @click.command("password")
 @click.argument("name", default="")
 @click.option("--code", "by_code", is_flag=True, help="With what a one-time link holds, which is asked for.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the new password from stdin, and the code before it.")
+@click.option(
+    "--stdin", "from_stdin", is_flag=True, help="Read the new password from stdin, and what is asked for before it."
+)
 @json_option
 @click.pass_context
 def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_json: bool) -> None:
@@ -106,13 +117,15 @@ def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_
         click.echo(f"  {where}", err=True)
         return
     code = hidden(say(LINK), from_stdin=from_stdin) if by_code else ""
-    new = new_password(from_stdin=from_stdin)  # a control plane that was started for us does not wait for people
     if by_code:
+        new = new_password(from_stdin=from_stdin)  # a control plane that was started for us does not wait for people
         done = connect(place).post("/api/enter", {"code": code, "password": new})
+    elif place.url:
+        with _in_person(place, from_stdin=from_stdin) as (session, old):
+            done = session.post("/api/password", {"password": new_password(from_stdin=from_stdin), "old": old})
     else:
-        wanted = not from_stdin and _wants_old(connect(place).get("/api/whoami"))
-        old = hidden(say("Password until now")) if wanted else ""
-        done = connect(place).post("/api/password", {"password": new, "old": old})
+        new = new_password(from_stdin=from_stdin)
+        done = connect(place).post("/api/password", {"password": new, "old": ""})
     if as_json:
         print_json(done)
     else:
@@ -129,15 +142,16 @@ def codes(ctx: click.Context, remove: bool, code: str, user: str, as_json: bool)
     """Set an authenticator up: without a code its key is shown, with a code of it it counts from then on."""
     from opsnb.client import connect
 
-    client = connect(workspace(ctx))
+    place = workspace(ctx)
     if user and not remove:
         raise UsageError("an authenticator is set up by its owner", hint="--remove takes somebody else's away")
-    if remove:
-        done = client.post("/api/codes/remove", {"user": user, "code": code})
-    elif code:
-        done = client.post("/api/codes/confirm", {"code": code})
+    what = "/remove" if remove else "/confirm" if code else ""
+    body = {"user": user, "code": code} if remove else {"code": code} if code else None
+    if place.url and not user:
+        with _in_person(place) as (session, _):
+            done = session.post(f"/api/codes{what}", body)
     else:
-        done = client.post("/api/codes")
+        done = connect(place).post(f"/api/codes{what}", body)
     if as_json:
         print_json(done)
     elif "key" in done:
@@ -196,10 +210,16 @@ def _identity(ctx: click.Context, name: str, body: dict[str, object], *, as_json
 @json_option
 @click.pass_context
 def logins(ctx: click.Context, user: str, limit: int, as_json: bool) -> None:
-    """Show who signed in and who tried, newest first."""
+    """Show who signed in and who tried, newest first: one's own, or everybody's for who may audit."""
     from opsnb.client import connect
 
-    rows = connect(workspace(ctx)).get("/api/logins", user=user, limit=limit)["logins"]
+    client = connect(workspace(ctx))
+    try:
+        rows = client.get("/api/logins", user=user, limit=limit)["logins"]
+    except RefusedError:
+        if user:
+            raise
+        rows = client.get("/api/logins", user=client.get("/api/whoami")["user"], limit=limit)["logins"]
     if as_json:
         print_json({"logins": rows})
         return
@@ -210,11 +230,30 @@ def logins(ctx: click.Context, user: str, limit: int, as_json: bool) -> None:
 
 
 def _seconds(text: str) -> float:
+    from opsnb.base.errors import ParameterError
     from opsnb.base.parameters import duration_seconds
 
     days = text.strip().removesuffix("d")
-    return float(days) * 86400 if text.strip().endswith("d") and days.isdigit() else duration_seconds(text)
+    try:
+        found = float(days) * DAY if text.strip().endswith("d") and days.isdigit() else duration_seconds(text)
+    except ParameterError:
+        found = 0.0
+    if not 0 < found <= MOST_DAYS * DAY:
+        raise UsageError(f"--expires {text[:40]} is no time that a token lives", hint=f"12h, 90d, at most {MOST_DAYS}d")
+    return found
 
 
-def _wants_old(me: dict[str, object]) -> bool:
-    return me["via"] != "local" and bool(me["password"])
+@contextlib.contextmanager
+def _in_person(place: Workspace, *, from_stdin: bool = False) -> Iterator[tuple[Client, str]]:
+    """Yield the API as a session has it that ends with the block, and the password: a token sets neither of them."""
+    from opsnb.client import connect
+
+    client = connect(place)
+    me = client.get("/api/whoami")
+    old = hidden(say("Password until now"), from_stdin=from_stdin)
+    code = hidden(say("Code of the authenticator"), from_stdin=from_stdin) if me["codes"] else ""
+    session = client.session(me["user"], old, code)
+    try:
+        yield session, old
+    finally:
+        session.post("/api/session/end")

@@ -43,11 +43,15 @@ ANSWER_SECONDS = 60.0  # how long one answer may take; streams wait without end
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The head of an answer, and its body as a stream. ``length`` is -1 where the server named none."""
+    """The head of an answer, and its body as a stream. ``length`` is -1 where the server named none.
+
+    ``cookie`` is what the server wants to be sent with the next request.
+    """
 
     status: int
     length: int
     body: BufferedReader
+    cookie: str = ""
 
     def read(self) -> bytes:
         """Return the whole body.
@@ -114,12 +118,14 @@ def _answer(stream: BufferedReader) -> Answer:
     first = stream.readline(MAX_LINE).split()
     if len(first) < 2 or not first[0].startswith(b"HTTP/1") or not first[1].isdigit():  # noqa: PLR2004  (version, status)
         raise ConnectionError("the answer is not HTTP" if first else "the connection was closed without an answer")
-    length = -1
+    length, cookie = -1, ""
     while (line := stream.readline(MAX_LINE).strip()) != b"":
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
-    return Answer(status=int(first[1]), length=length, body=stream)
+        if name.lower() == b"set-cookie":
+            cookie = value.partition(b";")[0].strip().decode("latin-1")
+    return Answer(status=int(first[1]), length=length, body=stream, cookie=cookie)
 
 
 class Client:
@@ -128,10 +134,16 @@ class Client:
     Args:
         workspace: Here, or elsewhere by its address.
         secret: The token to use; the one that is kept for the workspace where there is none.
+        cookie: A session's, instead of a token.
     """
 
-    def __init__(self, workspace: Workspace, secret: str | None = None) -> None:
-        self.workspace, self._secret = workspace, secret
+    def __init__(self, workspace: Workspace, secret: str | None = None, cookie: str = "") -> None:
+        self.workspace, self._secret, self._cookie = workspace, secret, cookie
+
+    def session(self, name: str, password: str, code: str) -> Client:
+        """Sign in as a browser does, and return the API as that session has it: a token may not do everything."""
+        _, cookie = self._call("POST", "/api/session", {"name": name, "password": password, "code": code}, {})
+        return Client(self.workspace, "", cookie)
 
     def _token(self) -> str:
         if self._secret is not None:
@@ -155,11 +167,11 @@ class Client:
 
     def download(self, path: str) -> bytes:
         """Return the bytes of a GET."""
-        return self._call("GET", path, None, {})
+        return self._call("GET", path, None, {})[0]
 
     def kept(self, run: str, path: str) -> bytes:
         """Return a file of a run's record."""
-        return self._call("GET", f"/api/runs/{quote(run)}/file", None, {"path": path})
+        return self._call("GET", f"/api/runs/{quote(run)}/file", None, {"path": path})[0]
 
     def events(self, run: str) -> Iterator[dict[str, Any]]:
         """Yield a run's events from its first to its end.
@@ -191,7 +203,8 @@ class Client:
         except OSError as error:
             raise UnavailableError(f"the control plane went away: {error}") from error
 
-    def _call(self, method: str, path: str, body: Any, query: dict[str, Any]) -> bytes:
+    def _call(self, method: str, path: str, body: Any, query: dict[str, Any]) -> tuple[bytes, str]:
+        """Return the body of an answer, and its cookie."""
         target = path + (f"?{urlencode(query)}" if query else "")
         try:
             with self._ask(method, target, body, ANSWER_SECONDS) as answer:
@@ -202,10 +215,10 @@ class Client:
             raise nobody(self.workspace, error) from error
         if answer.status >= 300:  # noqa: PLR2004  (HTTP; nothing of ours leads elsewhere)
             raise self._error(answer.status, data)
-        return data
+        return data, answer.cookie
 
     def _json(self, method: str, path: str, body: Any, query: dict[str, Any]) -> Any:
-        data = self._call(method, path, body, query)
+        data, _ = self._call(method, path, body, query)
         try:
             return json.loads(data)
         except ValueError:
@@ -225,6 +238,7 @@ class Client:
         data = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {target} HTTP/1.0\r\nHost: {host}\r\n"
         head += f"Authorization: Bearer {token}\r\n" if token else ""
+        head += f"Cookie: {self._cookie}\r\nX-Opsnb: 1\r\n" if self._cookie else ""
         if body is not None:
             head += "Content-Type: application/json\r\n"
         if method == "POST":

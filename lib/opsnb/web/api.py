@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
+import logging
 from collections.abc import AsyncIterator, Iterable, MutableMapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -35,6 +38,8 @@ from opsnb.web.reading import reading_routes
 from opsnb.web.requests import WITHOUT_NUL, request_routes
 from opsnb.web.sso import sso_routes
 
+LOG = logging.getLogger("opsnb")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 START_LOOK_SECONDS = 0.02  # between two looks whether a run has begun
 MOST_WRONG = 5  # fields that an error names
 ABOUT = "Everything that `opsnb` does on the command line. Sign in with a bearer token, or with a session's cookie."
@@ -291,10 +296,12 @@ def _audit_routes(api: FastAPI, app: App) -> None:
 
 def _errors(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
-    async def shape(_: Request, error: RequestValidationError) -> Response:
+    async def shape(request: Request, error: RequestValidationError) -> Response:
         """Say which field is wrong and how, never what it held: it may be a secret."""
         wrong = [f"{'.'.join(str(part) for part in row['loc'])[:100]}: {row['msg'][:200]}" for row in error.errors()]
-        return _answer(UsageError("; ".join(wrong[:MOST_WRONG])))
+        plain = request.method == "POST" and "json" not in request.headers.get("content-type", "")
+        hint = "send JSON, with Content-Type: application/json" if plain else "/api/openapi.json says what it takes"
+        return _answer(UsageError("; ".join(wrong[:MOST_WRONG]), hint=hint))
 
     @api.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> Response:
@@ -304,6 +311,22 @@ def _errors(api: FastAPI) -> None:
     @api.exception_handler(OpsnbError)
     async def ours(_: Request, error: OpsnbError) -> Response:
         return _answer(error)
+
+    @api.exception_handler(OperationalError)
+    async def stopped(_: Request, error: OperationalError) -> Response:
+        """The database does not do what it is told, of a full disk as a rule; the transaction is rolled back."""
+        return _unwritable("the database could not record it", str(error.orig))
+
+    @api.exception_handler(OSError)
+    async def full(_: Request, error: OSError) -> Response:
+        if error.errno not in FULL:
+            raise error
+        return _unwritable("a file of the workspace could not be written", str(error.strerror))
+
+
+def _unwritable(what: str, why: str) -> Response:
+    LOG.error("%s: %s", what, why)
+    return _answer(UnavailableError(f"{what}: {why}", hint="opsnb doctor   says where space is missing"))
 
 
 def _answer(error: OpsnbError) -> Response:

@@ -115,9 +115,10 @@ def blocked(freezes: Iterable[Freeze], begin: datetime, seconds: float = 0.0) ->
     if not found:
         return ""
     opens, closes, freeze = min(found, key=lambda row: (row[0] > begin, row[0], row[2].name))
+    why = f": {freeze.why}" if freeze.why else ""
     if opens <= begin:
-        return f"freeze '{freeze.name}' holds until {_local(closes, freeze)}"
-    return f"freeze '{freeze.name}' begins at {_local(opens, freeze)}, and the run may take {seconds:.0f} s"
+        return f"freeze '{freeze.name}' holds until {_local(closes, freeze)}{why}"
+    return f"freeze '{freeze.name}' begins at {_local(opens, freeze)}, and the run may take {seconds:.0f} s{why}"
 
 
 def _local(moment: datetime, freeze: Freeze) -> str:

@@ -24,6 +24,8 @@ from opsnb.control.flows.active import (
     text_of,
     written,
 )
+from opsnb.control.flows.examine_policies import policies
+from opsnb.control.flows.finding import State
 from opsnb.control.flows.people import permit, permit_looking
 from opsnb.control.flows.record import publish_ledger
 from opsnb.control.people.rules import Directory
@@ -69,7 +71,18 @@ def differing(services: Services, actor: Actor) -> dict[str, Any]:
     return {
         "active": active.number if active else 0, "files": taken.revision.digest,
         "changes": [_masked(services, row.as_json()) for row in rows], "may_activate": activators(there),
+        "notes": _notes(services, taken) if rows else [],
     }  # fmt: skip
+
+
+def _notes(services: Services, taken: Taken) -> list[str]:
+    """Return what speaks against having the files hold: settings that are wrong, policies that mean nobody."""
+    try:
+        with services.database.transaction() as connection:
+            checked_settings(taken, connection, services.workspace.root)
+    except SettingsError as error:
+        return [f"{error.message}; {error.hint}".removesuffix("; ")]
+    return [one.found for one in policies(services.workspace) if one.state is State.WARNING]
 
 
 def activate(services: Services, actor: Actor, *, files: str, active: int) -> dict[str, Any]:
@@ -95,7 +108,7 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
         raise _meanwhile("the files have changed")
     _inventory(services, taken)
     with services.database.transaction() as connection:
-        settings, policies = checked_settings(taken, connection, root)
+        settings, rules = checked_settings(taken, connection, root)
         changed = changed_notebooks(connection, taken.revision)
     mails = git.last_authors(root, changed)
     with services.database.transaction() as connection:
@@ -110,7 +123,7 @@ def activate(services: Services, actor: Actor, *, files: str, active: int) -> di
             raise _meanwhile("somebody else has activated a revision") from None
         several = count(connection) > 1
     if several:
-        take_up(services, made, settings, policies)
+        take_up(services, made, settings, rules)
     publish_ledger(services)
     return {"revision": made.number, "digest": files, "activated": True}
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from opsnb.control.flows.services import Services
 
 WRONG = "name, password or code is wrong"
+MAYBE = (
+    "whoever has an authenticator gives its code too (--code); for a forgotten password an administrator makes a link"
+)
 ANOTHER = "ask an administrator for another"
 FIRST_SECONDS = 3600.0  # how long the first start's link is good
 VIA = {TokenKind.API: "token", TokenKind.SESSION: "session"}
@@ -134,7 +137,7 @@ def sign_in(services: Services, given: SignIn, kind: TokenKind, name: str = "") 
             if found:
                 follow_groups(connection, settled.person, found)
             return issued(connection, kind, settled.person.id, now, name)
-    raise NotSignedInError(settled.why or WRONG, hint=settled.hint)
+    raise NotSignedInError(settled.why or WRONG, hint=settled.hint or ("" if settled.why else MAYBE))
 
 
 def sign_out(services: Services, actor: Actor) -> None:

@@ -7,6 +7,7 @@ before the first is counted; success takes the name's count back. A name that wa
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, Integer, String, Table, delete, insert, select, update
@@ -44,7 +45,7 @@ def begin(connection: Connection, now: datetime, **keys: str) -> str:
     rows = {kind: _row(connection, kind, value, now) for kind, value in keys.items() if value}
     waits = [(until - now).total_seconds() for _, until in rows.values() if until > now]
     if waits:
-        return f"too many sign-ins have failed; wait {max(waits):.0f} s"
+        return f"too many sign-ins have failed; wait {math.ceil(max(waits))} s"
     for kind, (failures, _) in rows.items():
         until = now + timedelta(seconds=wait_after(failures + 1, FREE[kind]))
         _write(connection, _key(kind, keys[kind]), failures + 1, now, until)
