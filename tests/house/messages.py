@@ -25,9 +25,9 @@ INSIDE = {  # errors that end in the log of whoever serves, and in no message
     "AskingError", "BrokenError", "ClickError", "LineError", "LinkError", "TooLargeError", "WrongError",
 }  # fmt: skip
 CARRIERS = {  # what is told like an error: these are made of the same pieces
-    "BadParameter", "ClickException", "Decision", "Leave", "Settled", "Stop", "error", "fail", "refuse",
+    "BadParameter", "ClickException", "Decision", "Finding", "Leave", "Settled", "Stop", "error", "fail", "refuse",
 }  # fmt: skip
-TOLD = {"hint", "message", "reason", "why"}  # where such a piece stands
+TOLD = {"hint", "mend", "message", "reason", "why"}  # where such a piece stands
 NAMING = {  # functions of other modules, and what becomes of the word that they are given
     "did_you_mean": ("what", "known {}: ‹1›"), "full_text": ("what", "'‹1›' is no {}: ‹2›"),
 }  # fmt: skip

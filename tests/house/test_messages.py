@@ -22,7 +22,7 @@ NAMES = re.compile(  # what is the same in both languages
 )
 EXAMPLES = (  # what to type, as a hint shows it
     "Asia/Shanghai, Europe/Berlin, UTC", "hosts, nginx, load", "jupyter nbconvert --to notebook --nbformat 4",
-    "approve NGX-* in staging on web up to change",
+    "approve NGX-* in staging on web up to change", "python -m compileall -q", "chmod go=", "echo .opsnb/ >> .gitignore", "chmod go-w",
 )  # fmt: skip
 WORDS = {  # names of programs, settings and fields
     "approvals", "by", "container", "credential", "files", "get", "idle", "install", "it", "keys", "kv", "ldap",
@@ -60,6 +60,7 @@ def untold(path: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_error_is_told_in_chinese() -> None:
     """No error that a person can meet at a door lacks its entry (context ``sentence``), and no value in it is lost."""
     paths = [p for p in modules() if p.startswith(SCOPE) and p not in ENGLISH_ONLY]
