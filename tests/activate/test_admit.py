@@ -60,7 +60,7 @@ def test_a_claim_is_judged_by_the_revision_of_its_moment(office: Office) -> None
         cause, why = Workspace(office.services).moved(body) or (None, "")
     assert cause is Cause.REVISION
     assert "may activate it" in why
-    assert retell(why, CHINESE).startswith("runbooks/one.ipynb 与生效版本 2 不同：cell 1 (code)；可由 ")
+    assert retell(why, CHINESE).startswith("runbooks/one.ipynb 与生效版本 2 不同：单元格 1 (code)；可由 ")
 
 
 def test_a_notebook_outside_may_look_at_this_machine(office: Office) -> None:

@@ -119,6 +119,27 @@ def test_hosts_groups_and_keys_in_words() -> None:
     assert all("SHA256:" in line for line in keys)
 
 
+def test_one_machine_under_two_names() -> None:
+    """A machine that comes to stand in a second environment, by address, key or as this one, is told to who activates."""
+    old = loads(
+        f"hosts:\n  web1: {{address: 10.0.0.1, environment: prod, keys: ['{KEY}']}}\n  here: {{transport: local}}\n"
+    )
+    new = loads(
+        f"hosts:\n  web1: {{address: 10.0.0.1, environment: prod, keys: ['{KEY}']}}\n  here: {{transport: local}}\n"
+        "  web9: {address: 10.0.0.1, environment: test}\n  web8: {address: 10.0.0.1, environment: prod}\n"
+        f"  db: {{address: 10.0.0.7, environment: prod, keys: ['{OTHER}']}}\n"
+        f"  alias: {{address: db.example.com, environment: test, keys: ['{OTHER}']}}\n"
+        "  there: {transport: local, environment: prod}\n  other: {address: 10.0.0.1, port: 2222, environment: test}\n"
+    )
+    row = said(difference.inventory(old, new))["inventory one machine in several environments"]
+    assert row[1] == (
+        "web1 (prod) and web8 (prod) and web9 (test) are one machine", "here (no environment) and there (prod) are one machine",
+        "alias (test) and db (prod) are one machine",
+    )  # fmt: skip
+    assert not [row for row in difference.inventory(new, new) if row.kind == "inventory"]
+    assert not [row for row in difference.inventory(loads(""), old) if row.kind == "inventory"]
+
+
 def test_a_notebook_cell_by_cell() -> None:
     """A changed cell shows its lines, a new and a removed one are told; cells that stay are not mentioned."""
     rows = cells.notebook(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import opsnb.control.app  # every store registers its tables
 from claims import claimers, postgres
 from claims.evidence import keep
 from opsnb.base.clock import now
+from opsnb.base.errors import NotFoundError, UsageError
 from opsnb.control.database import Database, metadata
 from opsnb.control.records import Mode
-from opsnb.control.runs import claims
+from opsnb.control.runs import claims, store
 
 PROVE = bool(os.environ.get("OPSNB_PROVE"))
 ROUNDS = int(os.environ.get("OPSNB_ROUNDS", "10000" if PROVE else "24"))
@@ -62,6 +64,15 @@ def test_what_was_done_stays(database: Database) -> None:
     for change in (sa.update(acts).values(person="y"), sa.delete(acts)):
         with pytest.raises(sa.exc.DBAPIError, match="only ever added"), database.transaction() as connection:
             connection.execute(change)
+
+
+def test_a_text_that_cannot_be_kept(database: Database) -> None:
+    """A NUL character in what somebody sends is kept, or refused as wrong: it is no failure of ours."""
+    with contextlib.suppress(UsageError), database.transaction() as connection:
+        store.request_of_submission(connection, "a\0b")
+    wanted = NotFoundError if database.engine.name == "sqlite" else UsageError
+    with pytest.raises(wanted), database.transaction() as connection:
+        store.request_row(connection, "a\0b")
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_a_grant_from_asking_to_its_end(firm: Firm) -> None:
 def test_what_is_no_grant(firm: Firm) -> None:
     """Too long, without a reason, for something else, or by somebody without the right: refused."""
     dora = firm.actor("dora")
-    with pytest.raises(UsageError, match="3600 s at most"):
+    with pytest.raises(UsageError, match="60 minutes at most"):
         ask_grant(firm.services, dora, Action.EXEC, "web1", "why", 3601)
     with pytest.raises(UsageError, match="says why"):
         ask_grant(firm.services, dora, Action.EXEC, "web1", "  ", 60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from opsnb.base.errors import UnavailableError
+from opsnb.base.workspace import Workspace
+from opsnb.client import control
+from opsnb.client.control import answers, connect
 from places import Place, wait_for
 
 pytestmark = pytest.mark.slow
@@ -52,3 +57,35 @@ def test_who_comes_while_it_ends_is_served(place: Place) -> None:
     assert told[-1]["ev"] == "end", told
     assert told[-1]["result"]["verdict"] == "DONE"
     assert not place.workspace.socket.exists()
+
+
+def test_one_that_is_starting_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds the lock taken a moment ago waits as long as a start may take, and starts nothing beside it meanwhile."""
+    place.settings(kernel="spawn")
+    place.workspace.state.mkdir(mode=0o700)
+    lock = os.open(place.workspace.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    monkeypatch.setattr(control, "RETRY_SECONDS", 0.2)
+    start, begun, free = control.start, [], threading.Event()
+
+    def noted(workspace: Workspace) -> bool:
+        begun.append(free.is_set())
+        return start(workspace)
+
+    def let_go() -> None:
+        free.set()
+        os.close(lock)
+
+    monkeypatch.setattr(control, "start", noted)
+    letting_go = threading.Timer(1.0, let_go)
+    letting_go.start()
+    assert answers(connect(place.workspace))
+    letting_go.join()
+    assert begun == [True]
+    place.rest()
+    lock = os.open(place.workspace.lock, os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.utime(lock, (0, 0))  # long ago
+    with pytest.raises(UnavailableError, match=r"holds .* and does not answer"):
+        connect(place.workspace)
+    os.close(lock)

@@ -73,8 +73,8 @@ FIRST: dict[str, Any] = {
 NOTICE = {"kind": "glass", "at": AT, "by": "erin", "runbook": "break_glass", "run": "", "request": "q2"}
 # what is the same in both: commands, names, verdicts, words of people, differences
 KEPT = re.compile(
-    r"opsnb [a-z|]+( [a-z]+)?( q\d| REQUEST)?|--comment TEXT|HST-020|BREAK-GLASS|PLANNED|put it back|"
-    r"\b(Notice|change|plan|web\d|file|before|after|write|approve|later|ok|text|it|bob|li|carol|dora|erin)\b"
+    r"opsnb [a-z|]+( [a-z]+)?( q\d| REQUEST)?|--comment TEXT|text = it's|HST-020|BREAK-GLASS|PLANNED|put it back|"
+    r"\b(Notice|change|plan|web\d|file|before|after|write|approve|later|ok|bob|li|carol|dora|erin)\b"
 )
 
 

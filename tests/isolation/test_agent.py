@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from opsnb.cli.workspace import make
+from opsnb.control.flows.examine import examine
 from opsnb.control.flows.examine_isolation import isolation
 from opsnb.control.flows.login import agent_for
 from opsnb.fleet.inventory import loads
@@ -50,3 +53,23 @@ def test_the_doctor_warns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         monkeypatch.setenv("SSH_AUTH_SOCK", value)
         found = [finding for finding in isolation(place.workspace) if finding.name == "SSH agent"]
         assert [finding.name for finding in found] == names
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "told"),
+    [
+        (0o755, "root", 0), (0o775, "root", 0), (0o775, "daemon", 1), (0o755, "daemon", 0), (0o757, "root", 1),
+        (0o1777, "daemon", 0),
+    ],
+)  # fmt: skip
+def test_the_doctor_tells_who_may_replace_the_state(tmp_path: Path, mode: int, group: str, told: int) -> None:
+    """Whoever may write to a workspace's folder may put another state there: that is told; the sticky bit keeps it."""
+    place = Place(tmp_path / "ws")
+    make(place.root)
+    place.workspace.state.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(place.root, group=group)
+    elif mode & 0o020:
+        pytest.skip("only root gives a folder to another group")
+    place.root.chmod(mode)
+    assert sum(finding.name == "workspace" for finding in examine(place.workspace, up=False)) == told

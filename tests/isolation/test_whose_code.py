@@ -33,7 +33,8 @@ try:
     import staged_module
 except ImportError:
     print("NOT IMPORTED")
-import os
+import os, matplotlib
+print("LINES", matplotlib.rcParams["lines.linewidth"])
 print(os.environ.get("SSH_AUTH_SOCK"), b"SSH_AUTH" in open("/proc/self/environ", "rb").read(), "ABOUT THE AGENT")
 """
 
@@ -53,6 +54,7 @@ def test_no_code_comes_from_where_somebody_stands(tmp_path: Path, kernel: str) -
     for name in NAMES:
         (home / f"{name}.py").write_text(LOUD.format(mark=str(mark)), encoding="utf-8")
     secret.write_text("VERY PRIVATE", encoding="utf-8")
+    (home / "matplotlibrc").write_text("lines.linewidth: 42\n", encoding="utf-8")
     (home / "staged_module.py").write_text("print('STAGED CODE RAN')\n", encoding="utf-8")
     place.add(
         "look", "import opsnb\nrun = opsnb.begin('TST-001')", LOOK.format(secret=str(secret)), "run.finish()",
@@ -64,6 +66,7 @@ def test_no_code_comes_from_where_somebody_stands(tmp_path: Path, kernel: str) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT READ" in done.stdout + done.stderr
     assert "NOT IMPORTED" in done.stdout + done.stderr
+    assert "LINES 1.5" in done.stdout + done.stderr
     assert "None False ABOUT THE AGENT" in done.stdout + done.stderr
 
 

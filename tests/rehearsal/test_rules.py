@@ -104,6 +104,8 @@ def test_a_network_is_held_by_one(tmp_path: Path) -> None:
             assert not addresses.free(network, 3, port)
             assert (f"{network}.2", port) in addresses.listening()
             assert addresses.free(network, 1, port)
+    with socket.create_server((f"{network}.1", 0)), addresses.reserve(tmp_path, 3) as (other, _):
+        assert other != network, "what its hosts serve there would stand in the way of another fleet's"
     with addresses.reserve(tmp_path, 3) as again:
         assert again == (network, port)
 

@@ -39,17 +39,17 @@ def test_a_notebook_of_any_shape_is_rendered(notebook):
     ids=range(9),
 )  # fmt: skip
 def test_nested_markup_is_bounded(html):
-    """Markup that makes a parser work for seconds is shown within one."""
-    started = time.perf_counter()
+    """Markup that makes a parser work for seconds is shown within one, of its own: a busy machine is no failure."""
+    started = time.thread_time()
     sanitize.fragment(html)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_long_coloured_traceback_is_bounded():
     """200 KB of colour changes take less than a second."""
-    started = time.perf_counter()
+    started = time.thread_time()
     visible.coloured("\x1b[31mx\x1b[0m" * 20_000)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_columns_of_numbers_are_marked():

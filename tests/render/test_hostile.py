@@ -198,7 +198,7 @@ def test_a_picture_is_what_its_type_says(data):
 def test_markdown_cannot_stall_the_page(open_):
     """Repeated openings, a parser's worst case, are rendered in bounded time and stay inert."""
     cells = [sample.markdown((open_ * 60_000)[:59_999])]
-    started = time.perf_counter()
+    started = time.thread_time()
     page = render(sample.record(), {"cells": cells})
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
     assert dom.unsafe(page) == []

@@ -8,8 +8,13 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
+from opsnb.cli.output import json_option, mark, print_json, safe, say, table, told, workspace
 
+KINDS = (
+    mark("settings"), mark("setting"), mark("policy"), mark("inventory"), mark("host"), mark("group"), mark("service"),
+    mark("credential"), mark("schedules"), mark("notebook"), mark("script"), mark("configs"), mark("freeze"),
+    mark("new"), mark("gone"),
+)  # fmt: skip
 MARKS = {"new": ("+", "green"), "gone": ("-", "red"), "changed": ("~", "yellow")}
 MAX_NEW = 20  # new or gone things of one kind that are named one by one
 LINE_COLOURS = {"  +": "green", "  -": "red"}
@@ -43,30 +48,35 @@ def command(ctx: click.Context, *, show: bool, diff: bool, yes: bool, as_json: b
     if not yes:
         if as_json or not sys.stdin.isatty():
             raise UsageError("nobody is there to be asked, so nothing was activated", hint="opsnb activate --yes")
-        click.confirm("Have these files hold?", abort=True)
+        click.confirm(say("Have these files hold?"), abort=True)
         client = connect(workspace(ctx))  # one that was started for us does not wait for people
     done = client.post("/api/revision", {"files": found["files"], "active": found["active"]})
     if as_json:
         print_json({**found, **done})
     else:
-        click.echo(f"revision {done['revision']} is active: {done['digest'][:SHORT]}")
+        click.echo(say("revision {n} is active: {digest}", n=done["revision"], digest=done["digest"][:SHORT]))
 
 
 def _show(found: dict[str, Any]) -> None:
     active = found["active"]
     if found["holds"] == "files":
-        click.echo("one person has this workspace: its files hold as they are")
+        click.echo(say("one person has this workspace: its files hold as they are"))
     elif active is None:
-        click.echo("no revision is active")
+        click.echo(say("no revision is active"))
     else:
-        how = ", automatically, when a second person came" if active["automatic"] else ""
-        click.echo(f"revision {active['number']} is active: {active['digest'][:SHORT]}, by {active['by']}{how}")
+        about = {"n": active["number"], "digest": active["digest"][:SHORT], "who": active["by"]}
+        if active["automatic"]:
+            click.echo(
+                say("revision {n} is active: {digest}, by {who}, automatically, when a second person came", **about)
+            )
+        else:
+            click.echo(say("revision {n} is active: {digest}, by {who}", **about))
     for path in found["differs"]:
-        click.echo(safe(f"  {path} differs from it"))
-    click.echo(f"may activate: {', '.join(found['may_activate']) or 'nobody'}")
+        click.echo("  " + say("{path} differs from it", path=path))
+    click.echo(say("may activate: {names}", names=_able(found)))
     if found["history"]:
-        table(("REVISION", "DIGEST", "ACTIVATED", "BY", ""), [
-            (r["number"], r["digest"][:SHORT], r["at"], r["by"], "automatic" if r["automatic"] else "")
+        table((say("REVISION"), say("DIGEST"), say("ACTIVATED"), say("BY"), ""), [
+            (r["number"], r["digest"][:SHORT], r["at"], r["by"], say("automatic") if r["automatic"] else "")
             for r in found["history"]
         ])  # fmt: skip
 
@@ -74,7 +84,7 @@ def _show(found: dict[str, Any]) -> None:
 def _say(found: dict[str, Any]) -> None:
     """Print what differs: each thing with how; many new or gone ones of a kind as a number."""
     if not found["changes"]:
-        click.echo("the files are those that hold: nothing differs")
+        click.echo(say("the files are those that hold: nothing differs"))
         return
     counts: dict[tuple[str, str], int] = {}
     for row in found["changes"]:
@@ -82,17 +92,22 @@ def _say(found: dict[str, Any]) -> None:
         counts[at] = counts.get(at, 0) + 1
         if row["what"] != "changed" and counts[at] > MAX_NEW:
             continue
-        mark, colour = MARKS[row["what"]]
-        head = safe(f"{row['kind']} {row['name']}").replace("\n", "\\x0a") + (
-            "" if row["what"] == "changed" else f" is {row['what']}"
-        )
-        click.echo(f"{click.style(mark, fg=colour, bold=True)} {head}")
+        sign, colour = MARKS[row["what"]]
+        head = safe(f"{say(row['kind'])} {row['name']}").replace("\n", "\\x0a")
+        head += {"new": " " + say("is new"), "gone": " " + say("is gone")}.get(row["what"], "")
+        click.echo(f"{click.style(sign, fg=colour, bold=True)} {head}")
         for line in row["lines"]:
             click.echo("    " + click.style(safe(line), fg=LINE_COLOURS.get(line[:3])))
     for (kind, what), number in counts.items():
         if what != "changed" and number > MAX_NEW:
-            click.echo(f"{MARKS[what][0]} … {number - MAX_NEW} more of kind {kind}: {what}")
+            more = say("{n} more of kind {kind}", n=number - MAX_NEW, kind=say(kind))
+            click.echo(f"{MARKS[what][0]} … {more}: {say(what)}")
     for note in found.get("notes", ()):
         click.echo(click.style("! ", fg="yellow", bold=True) + told(note).replace("\n", "\\x0a"))
     number = len(found["changes"])
-    click.echo(f"{number} difference{'s' * (number > 1)}; may activate: {', '.join(found['may_activate']) or 'nobody'}")
+    count = say("{n} differences", n=number) if number > 1 else say("1 difference")
+    click.echo(f"{count}; " + say("may activate: {names}", names=_able(found)))
+
+
+def _able(found: dict[str, Any]) -> str:
+    return ", ".join(found["may_activate"]) or say("nobody")

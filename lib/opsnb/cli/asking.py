@@ -6,7 +6,9 @@ import sys
 
 import click
 
-LINK = "One-time code"
+from opsnb.cli.output import mark, say
+
+LINK = mark("One-time code")
 
 
 def hidden(text: str, *, from_stdin: bool = False, twice: bool = False) -> str:
@@ -18,4 +20,4 @@ def hidden(text: str, *, from_stdin: bool = False, twice: bool = False) -> str:
 
 def new_password(*, from_stdin: bool) -> str:
     """Return the password to be set."""
-    return hidden("New password", from_stdin=from_stdin, twice=True)
+    return hidden(say("New password"), from_stdin=from_stdin, twice=True)

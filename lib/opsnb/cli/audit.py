@@ -9,7 +9,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.group import Commands
-from opsnb.cli.output import here, json_option, print_json, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, safe, say, table, workspace
 
 
 @click.group("audit", cls=Commands)
@@ -31,8 +31,8 @@ def show(ctx: click.Context, run: str, limit: int, as_json: bool) -> None:
         print_json(found)
         return
     rows = [(e["index"], e["at"], e["kind"], _what(e, found["names"])) for e in found["entries"]]
-    table(("INDEX", "AT", "KIND", "WHAT"), rows)
-    click.echo(f"size {found['size']}  root {found['root']}")
+    table((say("INDEX"), say("AT"), say("KIND"), say("WHAT")), rows)
+    click.echo(say("size {n}  root {root}", n=found["size"], root=found["root"]))
 
 
 def _what(entry: dict[str, Any], names: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsnb.base.errors import NotebookError, NotFoundError, UsageError
-from opsnb.cli.output import here, json_option, print_json, safe
+from opsnb.cli.output import here, json_option, print_json, safe, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,10 +61,10 @@ def new(
     if as_json:
         print_json({"id": name, "path": path, "findings": [f.as_json() for f in findings]})
         return 0
-    click.echo(f"wrote {safe(path)}")
+    click.echo(say("wrote {path}", path=path))
     for finding in findings:  # a script may hold what no template does: a path of a home directory, a key
         click.echo(safe(str(finding)), err=True)
-    click.echo(f"Next: edit it, then  opsnb runbook test {name}")
+    click.echo(say("Next: edit it, then  {command}", command=f"opsnb runbook test {name}"))
     return 0
 
 

@@ -7,31 +7,34 @@ from typing import Any
 
 import click
 
-from opsnb.cli.output import safe
+from opsnb.cli.output import mark, safe, say
 
+WORDS = (  # what changes, and what of it
+    mark("user"), mark("role"), mark("department"), mark("active"), mark("builtin"), mark("display"), mark("kind"),
+    mark("leader"), mark("mail"), mark("may"), mark("members"), mark("name"), mark("parent"), mark("roles"),
+)  # fmt: skip
 MARKS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
 
 
 def say_changes(changes: Sequence[dict[str, Any]]) -> None:
     """Print what differs: ``~ user bob  roles: none → web-ops``."""
     for row in changes:
-        mark, colour = MARKS[row["change"]]
+        sign, colour = MARKS[row["change"]]
         fields = (_field(name, old, new, row["change"]) for name, (old, new) in row["fields"].items())
         told = "  ".join(("", *fields))
-        click.echo(click.style(mark, fg=colour) + safe(f" {row['what']} {row['name']}{told}"))
+        click.echo(click.style(sign, fg=colour) + safe(f" {say(row['what'])} {row['name']}{told}"))
     if not changes:
-        click.echo("all is so already")
+        click.echo(say("all is so already"))
 
 
 def _field(name: str, old: Any, new: Any, change: str) -> str:
-    if change == "added":
-        return f"{name}: {_value(new)}"
-    return f"{name}: {_value(old)}" if change == "removed" else f"{name}: {_value(old)} → {_value(new)}"
+    shown = _value(old) if change == "removed" else _value(new)
+    return f"{say(name)}: {shown}" if change in {"added", "removed"} else f"{say(name)}: {_value(old)} → {shown}"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "none"
+        return ", ".join(str(item) for item in value) or say("none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value or "none")
+        return say("yes") if value else say("no")
+    return str(value or say("none"))

@@ -14,7 +14,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow, kept
-from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, progress, safe, say, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 if TYPE_CHECKING:
@@ -106,14 +106,14 @@ class _Asked:
     def _show(self, planned: dict[str, Any], changes: list[dict[str, Any]]) -> None:
         for change in changes:
             before, after = change["before"], change["after"]
-            was = f"{before['sha256'][:SHORT]}… {before['size']} bytes {before['mode']}" if before else "no file"
+            was = f"{before['sha256'][:SHORT]}… {before['size']} bytes {before['mode']}" if before else say("no file")
             new = f"{after['sha256'][:SHORT]}… {after['size']} bytes {after['mode']}"
             progress(f"{change['host']}: {change['target']['path']}: {was} → {new}")
-            progress(f"  undo: {change['undo']}")
+            progress("  " + say("undo: {what}", what=change["undo"]))
         for host, why in (planned["plan"].get("context", {}).get("unreachable") or {}).items():
-            progress(f"{host}: not in the plan: {why}")
+            progress(f"{host}: " + say("not in the plan: {why}", why=told(str(why))))
         if not changes:
-            progress("every file is there already; nothing has to change")
+            progress(say("every file is there already; nothing has to change"))
 
     def _agreed(self, count: int, request: str) -> bool:
         if not sys.stdin.isatty():
@@ -121,9 +121,10 @@ class _Asked:
                 f"{count} change(s) are planned and nobody is asked here",
                 hint=f"read the plan, then: opsnb run {UP} --mode apply --request {request}; or opsnb cp --yes",
             )
-        if click.confirm(f"Make {count} change(s)?", err=True):
+        if click.confirm(say("Make {n} change(s)?", n=count), err=True):
             return True
-        progress(f"nothing was changed; later: opsnb run {UP} --mode apply --request {request}")
+        later = f"opsnb run {UP} --mode apply --request {request}"
+        progress(say("nothing was changed; later: {command}", command=later))
         return False
 
     def _tell(self, result: dict[str, Any], *, planned: dict[str, Any]) -> int:
@@ -132,9 +133,9 @@ class _Asked:
             print_json({**{n: result.get(n) for n in names}, "plan": planned.get("plan")})
         else:
             click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}")
-            click.echo(f"record  {result.get('record') or 'none'}")
+            click.echo(say("record  {path}", path=result.get("record") or say("none")))
             if result.get("mode") == "apply" and result.get("verdict") in {"DONE", "FAILED"}:
-                click.echo(f"to undo: opsnb runs undo {result['run']}")
+                click.echo(say("to undo: {command}", command=f"opsnb runs undo {result['run']}"))
         return exit_code(result)
 
     # -- from hosts ------------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class _Asked:
                 click.echo(f"{row['host']}: {safe(row['path'])}: {safe(row['error'] or row['to'])}")
             if result.get("verdict") != "DONE":
                 click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}")
-            click.echo(f"record  {result.get('record') or 'none'}", err=True)
+            click.echo(say("record  {path}", path=result.get("record") or say("none")), err=True)
         return exit_code(result) or int(any(row["error"] for row in put))
 
     def _put(

@@ -12,7 +12,7 @@ import click
 from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.asking import LINK, hidden, new_password
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -50,10 +50,9 @@ def create(
         return
     made = done["token"]
     click.echo(done["secret"])
-    click.echo(
-        safe(f"{made['id']} of {made['user']}, good for {', '.join(made['scopes'])} until {made['expires']}"), err=True
-    )
-    click.echo("it is shown this once", err=True)
+    about = {"id": made["id"], "user": made["user"], "scopes": ", ".join(made["scopes"]), "when": made["expires"]}
+    click.echo(say("{id} of {user}, good for {scopes} until {when}", **about), err=True)
+    click.echo(say("it is shown this once"), err=True)
 
 
 @token.command("list")
@@ -70,7 +69,7 @@ def list_(ctx: click.Context, user: str, everybody: bool, as_json: bool) -> None
     if as_json:
         print_json({"tokens": rows})
         return
-    table(("ID", "KIND", "USER", "NAME", "GOOD FOR", "EXPIRES", "LAST USED"), [
+    table((say("ID"), say("KIND"), say("USER"), say("NAME"), say("GOOD FOR"), say("EXPIRES"), say("LAST USED")), [
         (r["id"], r["kind"], r["user"], r["name"], ", ".join(r["scopes"]), r["expires"], r["used"] or "-") for r in rows
     ])  # fmt: skip
 
@@ -87,7 +86,7 @@ def revoke(ctx: click.Context, ident: str, as_json: bool) -> None:
     if as_json:
         print_json(done)
     else:
-        click.echo(f"{ident} holds no more")
+        click.echo(say("{id} holds no more", id=ident))
 
 
 @click.command("password")
@@ -110,10 +109,14 @@ def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_
             print_json(done)
             return
         click.echo(done["code"])
-        click.echo(safe(f"{done['user']} sets a password with it once, until {done['expires']}:"), err=True)
-        click.echo("  in a browser at URL/enter?code=CODE, or in a terminal: opsnb login URL --first", err=True)
+        about = {"user": done["user"], "when": done["expires"]}
+        click.echo(say("{user} sets a password with it once, until {when}:", **about), err=True)
+        where = say(
+            "in a browser at URL/enter?code=CODE, or in a terminal: {command}", command="opsnb login URL --first"
+        )
+        click.echo(f"  {where}", err=True)
         return
-    code = hidden(LINK, from_stdin=from_stdin) if by_code else ""
+    code = hidden(say(LINK), from_stdin=from_stdin) if by_code else ""
     if by_code:
         new = new_password(from_stdin=from_stdin)  # a control plane that was started for us does not wait for people
         done = connect(place).post("/api/enter", {"code": code, "password": new})
@@ -126,7 +129,7 @@ def password(ctx: click.Context, name: str, by_code: bool, from_stdin: bool, as_
     if as_json:
         print_json(done)
     else:
-        click.echo(safe(f"the password of {done['user']} is set"))
+        click.echo(say("the password of {user} is set", user=done["user"]))
 
 
 @click.command("codes")
@@ -153,9 +156,12 @@ def codes(ctx: click.Context, remove: bool, code: str, user: str, as_json: bool)
         print_json(done)
     elif "key" in done:
         click.echo(done["address"])
-        click.echo("put it into an authenticator, then: opsnb user codes --code CODE", err=True)
+        then = "opsnb user codes --code CODE"
+        click.echo(say("put it into an authenticator, then: {command}", command=then), err=True)
+    elif done["codes"]:
+        click.echo(say("{user} signs in with a code from now on", user=done["user"]))
     else:
-        click.echo(safe(f"{done['user']} signs in {'with' if done['codes'] else 'without'} a code from now on"))
+        click.echo(say("{user} signs in without a code from now on", user=done["user"]))
 
 
 @click.command("bind")
@@ -192,9 +198,10 @@ def _identity(ctx: click.Context, name: str, body: dict[str, object], *, as_json
     if as_json:
         print_json(done)
     elif done["bound"]:
-        click.echo(safe(f"{done['user']} signs in as '{done['name']}' of {done['source']} from now on"))
+        about = {"user": done["user"], "name": done["name"], "source": done["source"]}
+        click.echo(say("{user} signs in as '{name}' of {source} from now on", **about))
     else:
-        click.echo(safe(f"{done['user']} signs in by {done['source']} no more"))
+        click.echo(say("{user} signs in by {source} no more", user=done["user"], source=done["source"]))
 
 
 @click.command("logins")
@@ -216,8 +223,9 @@ def logins(ctx: click.Context, user: str, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"logins": rows})
         return
-    table(("AT", "USER", "BY", "FROM", "OUTCOME"), [
-        (r["at"], r["person"] or "nobody", r["way"], r["address"] or "this machine", r["outcome"]) for r in rows
+    table((say("AT"), say("USER"), say("BY"), say("FROM"), say("OUTCOME")), [
+        (r["at"], r["person"] or say("nobody"), r["way"], r["address"] or say("this machine"), r["outcome"])
+        for r in rows
     ])  # fmt: skip
 
 
@@ -242,8 +250,8 @@ def _in_person(place: Workspace, *, from_stdin: bool = False) -> Iterator[tuple[
 
     client = connect(place)
     me = client.get("/api/whoami")
-    old = hidden("Password until now", from_stdin=from_stdin)
-    code = hidden("Code of the authenticator", from_stdin=from_stdin) if me["codes"] else ""
+    old = hidden(say("Password until now"), from_stdin=from_stdin)
+    code = hidden(say("Code of the authenticator"), from_stdin=from_stdin) if me["codes"] else ""
     session = client.session(me["user"], old, code)
     try:
         yield session, old

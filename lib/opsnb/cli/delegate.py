@@ -10,10 +10,11 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, mark, print_json, say, table, workspace
 
 TIMES = "like 2026-12-01, 2026-12-01T18:00, 2026-12-01T18:00+08:00, or 8h or 3d from the beginning"
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+STATES = (mark("holds"), mark("to come"), mark("over"))
 
 
 @click.group("delegate", cls=Commands)
@@ -34,8 +35,9 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table(("ID", "FOR", "DELEGATE", "FROM", "UNTIL", "STATE", "MADE BY"), [
-        (r["id"], r["for"], r["delegate"], _local(r["begin"]), _local(r["removed"] or r["end"]), r["state"], r["by"])
+    table((say("ID"), say("FOR"), say("DELEGATE"), say("FROM"), say("UNTIL"), say("STATE"), say("MADE BY")), [
+        (r["id"], r["for"], r["delegate"], _local(r["begin"]), _local(r["removed"] or r["end"]),
+         say(r["state"]), r["by"])
         for r in rows["delegates"]
     ])  # fmt: skip
 
@@ -69,12 +71,15 @@ def remove(ctx: click.Context, delegation: str, as_json: bool) -> None:
     from opsnb.client import connect
 
     done = connect(workspace(ctx)).post(f"/api/delegates/{quote(delegation, safe='')}/end", {})
-    print_json(done) if as_json else click.echo(safe(f"{done['delegate']} no longer stands in for {done['for']}"))
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(say("{name} no longer stands in for {other}", name=done["delegate"], other=done["for"]))
 
 
 def _say(done: dict[str, Any]) -> None:
-    when = f"from {_local(done['begin'])} until {_local(done['end'])}"
-    click.echo(safe(f"{done['id']}  {done['delegate']} approves in the place of {done['for']} {when}"))
+    about = {"name": done["delegate"], "other": done["for"], "begin": _local(done["begin"]), "end": _local(done["end"])}
+    click.echo(f"{done['id']}  " + say("{name} approves in the place of {other} from {begin} until {end}", **about))
 
 
 def _time(option: str, text: str, *, last: bool, since: datetime | None = None) -> datetime:

@@ -8,7 +8,7 @@ import click
 
 from opsnb.cli.changed import say_changes
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, table, workspace
+from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 parent_option = click.option("--parent", metavar="NAME", help="The department that it is part of; '' for none.")
 leader_option = click.option("--leader", metavar="USER", help="Who leads it; '' for nobody.")
@@ -30,7 +30,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table(("DEPARTMENT", "LEADER", "PEOPLE"), [
+    table((say("DEPARTMENT"), say("LEADER"), say("PEOPLE")), [
         ("  " * (len(r["path"]) - 1) + r["name"], _leader(r), _few(r["members"])) for r in rows["departments"]
     ])  # fmt: skip
 
@@ -81,9 +81,11 @@ def _put(ctx: click.Context, body: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _leader(department: dict[str, Any]) -> str:
-    return f"{department['leader']} (has left)" if department["leader_left"] else department["leader"] or "-"
+    leader = str(department["leader"])
+    return say("{name} (has left)", name=leader) if department["leader_left"] else leader or "-"
 
 
 def _few(names: list[str]) -> str:
     most = 5
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "-"
+    first = ", ".join(names[:most])
+    return say("{names} and {n} more", names=first, n=len(names) - most) if len(names) > most else first or "-"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, workspace
+from opsnb.cli.output import json_option, print_json, say, told, workspace
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -28,10 +28,11 @@ def command(ctx: click.Context, as_json: bool) -> int:
         return 1 if found["problems"] else 0
     for check in found["checks"]:
         mark, colour = MARKS[check["state"]]
-        click.echo(f"{click.style(mark, fg=colour, bold=True)} {check['name']}: {safe(check['found'])}")
+        said = told(f"{check['name']}: {check['found']}")
+        click.echo(f"{click.style(mark, fg=colour, bold=True)} {said}")
         if check["mend"] and check["state"] != "ok":
-            click.echo(f"    → {safe(check['mend'])}")
-    click.echo("no problem found" if not found["problems"] else f"{found['problems']} problem(s)")
+            click.echo(f"    → {told(check['mend'])}")
+    click.echo(say("{n} problem(s)", n=found["problems"]) if found["problems"] else say("no problem found"))
     return 1 if found["problems"] else 0
 
 

@@ -13,7 +13,7 @@ import click
 
 from opsnb.base.errors import OpsnbError, UsageError
 from opsnb.cli.following import follow, kept
-from opsnb.cli.output import json_option, loud, print_json, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, say, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-004"
@@ -111,7 +111,8 @@ def _whole(row: dict[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
 
 def _summary(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
     counts = {state: sum(1 for r in rows if r["status"] == state) for state in COLOURS}
-    said = ", ".join(click.style(f"{n} {state}", fg=COLOURS[state]) for state, n in counts.items() if n)
+    said = ", ".join(click.style(f"{n} {say(state)}", fg=COLOURS[state]) for state, n in counts.items() if n)
     if not rows or result.get("verdict") not in {"DONE", "FAILED"}:
         said = f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}" + (f"  {said}" if said else "")
-    click.echo(f"{said}; record {result.get('record') or 'none'}", err=True)
+    record = say("record {path}", path=result.get("record") or say("none"))
+    click.echo(f"{said}; {record}", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import OpsnbError
 from opsnb.base.workspace import Workspace
-from opsnb.cli.output import progress
+from opsnb.cli.output import progress, say, told
 
 if TYPE_CHECKING:
     from opsnb.client import Client
@@ -17,7 +17,7 @@ def follow(
     client: Any,
     run: str,
     on_text: Callable[[str], None] = lambda _: None,
-    on_notice: Callable[[str], None] = lambda text: progress(f"opsnb: {text}"),
+    on_notice: Callable[[str], None] = lambda text: progress(f"opsnb: {told(text)}"),
 ) -> dict[str, Any]:
     """Return the result of a run; Ctrl-C stops it.
 
@@ -30,7 +30,7 @@ def follow(
     try:
         return _end(client, run, on_text, on_notice)
     except KeyboardInterrupt:
-        progress("stopping the run (Ctrl-C once more leaves it to end by itself)")
+        progress(say("stopping the run (Ctrl-C once more leaves it to end by itself)"))
         client.post(f"/api/runs/{run}/stop")
         return _end(client, run, lambda _: None, lambda _: None)
 

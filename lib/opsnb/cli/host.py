@@ -17,7 +17,7 @@ from opsnb.cli.group import Commands
 from opsnb.cli.hostfiles import export_hosts, import_hosts
 from opsnb.cli.hostlive import check, facts
 from opsnb.cli.hosttrust import trust
-from opsnb.cli.output import asked, here, json_option, print_json, safe, table, workspace
+from opsnb.cli.output import asked, here, json_option, print_json, safe, say, table, workspace
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TARGET = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?P<address>\[[^\]]+\]|[^:\s]+|[0-9A-Fa-f:]{2,}(?:%\S+)?)(?::(?P<port>\d+))?"
 )
+FIRST, OTHERS = "opsnb host add NAME USER@ADDRESS", "opsnb init --from-ssh-config"
 SHOWN = ("user", "port", "via", "environment", "sudo", "container", "engine")
 
 
@@ -51,13 +52,13 @@ def list_hosts(ctx: click.Context, selector: str, as_json: bool) -> None:
         print_json({"hosts": hosts})
         return
     if not hosts and place.url:
-        click.echo("no hosts there that you may see", err=True)
+        click.echo(say("no hosts there that you may see"), err=True)
         return
     if not hosts:
-        click.echo("no hosts yet; add the first: opsnb host add NAME USER@ADDRESS   or opsnb init --from-ssh-config")
+        click.echo(say("no hosts yet; add the first: {command} or {other}", command=FIRST, other=OTHERS))
         return
     table(
-        ("HOST", "ADDRESS", "USER", "VIA", "ENV", "GROUPS", "LABELS", "KEY"),
+        (say("HOST"), say("ADDRESS"), say("USER"), say("VIA"), say("ENV"), say("GROUPS"), say("LABELS"), say("KEY")),
         [
             (h["name"], _where(h), h.get("user", "-"), _via(h) or "-", h.get("environment", "-"),
              ",".join(h.get("groups", ())) or "-",
@@ -112,7 +113,8 @@ def _tell(found: dict[str, Any]) -> None:
     for pinned in found.get("keys", ()):
         click.echo(f"  key  {pinned.split()[0]}  {fingerprint(pinned)}")
     if not found["pinned"]:
-        click.echo(f"  no key is pinned, so nothing connects to it yet: opsnb host trust {found['name']}")
+        trust = f"opsnb host trust {found['name']}"
+        click.echo("  " + say("no key is pinned, so nothing connects to it yet: {command}", command=trust))
     for who in found["referred_to_by"]:
         click.echo(safe(f"  referred to by {who}"))
 
@@ -163,11 +165,14 @@ def add(
         print_json(row_of(inventory, name) | {"file": file})
         return
     host = inventory.host(name)
-    click.echo(f"added {name} to {file}")
+    click.echo(say("added {name} to {path}", name=name, path=file))
     if host.transport == "ssh" and not host.credential:
-        click.echo("  it has no credential: add one under credential: in the file, or use --key-file or --credential")
+        click.echo(
+            "  " + say("it has no credential: add one under credential: in the file, or use --key-file or --credential")
+        )
     if host.transport == "ssh":
-        click.echo(f"next: opsnb host trust {name}   then: opsnb host check {name}")
+        look, pin = f"opsnb host check {name}", f"opsnb host trust {name}"
+        click.echo(say("next: {command}   then: {other}", command=pin, other=look))
 
 
 @command.command("rm")
@@ -179,7 +184,9 @@ def remove(ctx: click.Context, host: str, as_json: bool) -> None:
     from opsnb.fleet.inventory.edit import remove_host
 
     file = remove_host(here(ctx).root, host)
-    print_json({"removed": host, "file": file}) if as_json else click.echo(f"removed {host} from {file}")
+    print_json({"removed": host, "file": file}) if as_json else click.echo(
+        say("removed {name} from {path}", name=host, path=file)
+    )
 
 
 for one in (check, trust, facts, import_hosts, export_hosts):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from opsnb.base.errors import OpsnbError
-from opsnb.cli.output import here, json_option, print_json, progress, safe, table, workspace
+from opsnb.cli.output import here, json_option, print_json, progress, safe, say, table, workspace
 
 COMMAND, FACTS = "HST-004", "HST-002"
 CHECK_SECONDS = 30.0
@@ -57,10 +57,11 @@ def check(ctx: click.Context, selector: str, as_json: bool) -> int:
         print_json({"hosts": found, "record": result.get("record")})
     else:
         table(
-            ("HOST", "STATUS", "SECONDS", "WHY", "NEXT"),
+            (say("HOST"), say("STATUS"), say("SECONDS"), say("WHY"), say("NEXT")),
             [(r["host"], r["status"], r["seconds"] or "-", _cut(r["why"]) or "-", r["next"] or "-") for r in found],
         )
-        click.echo(f"{sum(r['status'] == 'ok' for r in found)} of {len(found)} answered", err=True)
+        count = sum(r["status"] == "ok" for r in found)
+        click.echo(say("{n} of {m} answered", n=count, m=len(found)), err=True)
     return 0 if all(row["status"] == "ok" for row in found) else 1
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from opsnb.base.errors import OpsnbError, RefusedError, UsageError
-from opsnb.cli.output import here, json_option, print_json, progress, safe
+from opsnb.cli.output import here, json_option, print_json, progress, say
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 SCAN_SECONDS = 10.0
@@ -56,7 +56,7 @@ def trust(
         keys = _with(host, found, fingerprints)
         status = compare(wanted.keys, keys)[0]
     if status == "unchanged":
-        print_json(_answer(host, status, wanted.keys, wanted.keys)) if as_json else click.echo("nothing to do")
+        print_json(_answer(host, status, wanted.keys, wanted.keys)) if as_json else click.echo(say("nothing to do"))
         return
     if status == "changed" and not replace:
         raise RefusedError(
@@ -72,8 +72,9 @@ def trust(
     if as_json:
         print_json(_answer(host, "trusted", keys, wanted.keys) | {"ledger": done["ledger"], "by": done["by"]})
     else:
-        click.echo(f"trusted {len(keys)} key(s) of {host}; {done['by']}, ledger entry {done['ledger']['index']}")
-        click.echo(f"next: opsnb host check {host}")
+        about = {"n": len(keys), "host": host, "who": done["by"], "entry": done["ledger"]["index"]}
+        click.echo(say("trusted {n} key(s) of {host}; {who}, ledger entry {entry}", **about))
+        click.echo(say("next: {command}", command=f"opsnb host check {host}"))
 
 
 def compare(pinned: Any, found: list[str]) -> tuple[str, list[str]]:
@@ -170,18 +171,19 @@ def _show(host: Any, status: str, found: list[str]) -> None:
     from opsnb.fleet.inventory import fingerprint
 
     if status == "changed":
-        click.echo(click.style("THE HOST'S KEYS HAVE CHANGED", fg="red", bold=True))
-        click.echo("Either the machine was set up anew, or somebody stands between you and it.")
+        click.echo(click.style(say("THE HOST'S KEYS HAVE CHANGED"), fg="red", bold=True))
+        click.echo(say("Either the machine was set up anew, or somebody stands between you and it."))
         for line in host.keys:
             click.echo(click.style(f"  pinned  {line.split()[0]}  {fingerprint(line)}", fg="red"))
-    click.echo(f"{host.name} ({safe(host.address)} port {host.port}) shows:")
+    click.echo(say("{host} ({address} port {port}) shows:", host=host.name, address=host.address, port=host.port))
     for line in found:
         kind = line.split()[0]
         name = FILES.get(kind, "ecdsa")
-        mark = "  pinned already" if line in host.keys else ""
+        mark = "  " + say("pinned already") if line in host.keys else ""
         click.echo(f"  {kind}  {fingerprint(line)}{mark}")
         if status != "unchanged":
-            click.echo(f"      on the host: ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub")
+            command = f"ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub"
+            click.echo("      " + say("on the host: {command}", command=command))
 
 
 def _agreed(host: str) -> bool:
@@ -190,7 +192,7 @@ def _agreed(host: str) -> bool:
             f"nobody can be asked whether these are the keys of '{host}'",
             hint="compare a fingerprint and give it: --fingerprint SHA256:...; or --yes on a network you trust",
         )
-    return click.confirm("Are these the host's fingerprints?", default=False)
+    return click.confirm(say("Are these the host's fingerprints?"), default=False)
 
 
 def _answer(host: str, status: str, keys: Any, pinned: Any) -> dict[str, Any]:

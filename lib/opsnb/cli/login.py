@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.asking import LINK, hidden, new_password
-from opsnb.cli.output import json_option, print_json, safe
+from opsnb.cli.output import json_option, print_json, say
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -70,19 +70,20 @@ def command(
     if as_json:
         print_json({"url": place.url, "user": me["user"], "expires": me["expires"]})
         return
-    click.echo(safe(f"signed in to {place.url} ({me['workspace']}) as {me['user']} until {me['expires']}"))
+    about = {"url": place.url, "workspace": me["workspace"], "user": me["user"], "when": me["expires"]}
+    click.echo(say("signed in to {url} ({workspace}) as {user} until {when}", **about))
 
 
 def _who(user: str, *, from_stdin: bool) -> tuple[str, str]:
-    user = user or click.prompt("User", err=True)
-    return user, hidden("Password", from_stdin=from_stdin)
+    user = user or click.prompt(say("User"), err=True)
+    return user, hidden(say("Password"), from_stdin=from_stdin)
 
 
 def _first(place: Workspace, *, from_stdin: bool) -> tuple[str, str]:
     """Set the first password of whoever the one-time code is for; return who that is, and the password."""
     from opsnb.client.connection import Client
 
-    link, given = hidden(LINK, from_stdin=from_stdin), new_password(from_stdin=from_stdin)
+    link, given = hidden(say(LINK), from_stdin=from_stdin), new_password(from_stdin=from_stdin)
     return str(Client(place, "").post("/api/enter", {"code": link, "password": given})["user"]), given
 
 
@@ -103,9 +104,9 @@ def _by_provider(place: Workspace) -> str:
         raise UsageError(f"{place.url} signs in with no provider", hint="opsnb login URL --user NAME")
     verifier, label = secrets.token_urlsafe(48), f"opsnb login on {_here()}"
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    click.echo("open this address in a browser, on any machine, and sign in:", err=True)
+    click.echo(say("open this address in a browser, on any machine, and sign in:"), err=True)
     click.echo(f"  {place.url}/login/oidc?{urlencode({'terminal': digest, 'label': label})}", err=True)
-    code = click.prompt("Code that it shows", err=True)
+    code = click.prompt(say("Code that it shows"), err=True)
     return str(client.post("/api/login/sso", {"code": code, "verifier": verifier, "label": label})["secret"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsnb.base.errors import OpsnbError, UsageError
-from opsnb.cli.output import json_option, print_json, progress
+from opsnb.cli.output import json_option, print_json, progress, say, told
 
 
 @click.command("logout")
@@ -28,9 +28,9 @@ def command(url: str, as_json: bool) -> None:
         Client(Workspace(Path.cwd(), address)).post("/api/session/end")
     except OpsnbError as error:
         revoked = False
-        progress(f"{address} did not revoke the token: {error.message}")
+        progress(say("{url} did not revoke the token: {why}", url=address, why=told(error.message)))
     forget(address)
     if as_json:
         print_json({"url": address, "revoked": revoked})
     else:
-        click.echo(f"signed out of {address}")
+        click.echo(say("signed out of {url}", url=address))

@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> Any:
         if as_json:
             report(ClickError(error), as_json=True)
         else:
-            error.show()
+            misused(error)
         sys.exit(error.exit_code)
     except OpsnbError as error:
         report(error, as_json=as_json)
@@ -140,6 +140,20 @@ class ClickError(OpsnbError):
         self.exit_code = error.exit_code
 
 
+def misused(error: click.ClickException) -> None:
+    """Print how a command has to be written, on stderr: click's words, in the language of whoever reads them."""
+    from opsnb.cli.output import ENGLISH, reader, say, told
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if reader() == ENGLISH or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    if context is not None:
+        click.echo(context.get_usage().replace("Usage: ", say("Usage: "), 1), err=True)
+        click.echo(say("Try '{command}' for help.", command=f"{context.command_path} --help") + "\n", err=True)
+    click.echo(say("Error: {why}", why=told(error.format_message())), err=True)
+
+
 def report(error: OpsnbError, *, as_json: bool) -> None:
     """Print an error: one JSON document on stdout, or words on stderr."""
     if as_json:
@@ -150,7 +164,7 @@ def report(error: OpsnbError, *, as_json: bool) -> None:
         return
     from opsnb.cli.output import told
 
-    click.echo(click.style("error: ", fg="red", bold=True) + told(error.message), err=True)
+    click.echo(click.style(told("error: "), fg="red", bold=True) + told(error.message), err=True)
     if error.hint:
         click.echo(f"  → {told(error.hint)}", err=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opsnb.cli.group import Commands
-from opsnb.cli.output import here, json_option, print_json, progress, table
+from opsnb.cli.output import here, json_option, print_json, progress, say, table
 
 MIB = 1 << 20
 
@@ -71,7 +71,10 @@ def down(ctx: click.Context, as_json: bool) -> None:
 
 def _show(value: dict[str, Any]) -> None:
     table(
-        ("host", "address", "port", "role", "environment", "serves", "state", "memory"),
+        (
+            say("host"), say("address"), say("port"), say("role"), say("environment"), say("serves"), say("state"),
+            say("memory"),
+        ),
         [
             (h["name"], h["address"], h["port"], h["role"], h["environment"], _serves(h["services"]),
              "up" if h["up"] else "down", f"{h['memory'] / MIB:.1f} MiB")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, print_json, progress, workspace
+from opsnb.cli.output import json_option, print_json, progress, say, workspace
 from opsnb.cli.run import assignments, exit_code, tell, values_from, watch
 from opsnb.cli.telling import tell_request
 
@@ -63,7 +63,7 @@ def command(
     if as_json:
         print_json({**result, "approval": shown})
     elif result.get("verdict") == "PLANNED":
-        progress(f"record {result.get('record') or 'none'}")
+        progress(say("record {path}", path=result.get("record") or say("none")))
         tell_request(shown)
     else:
         tell(result)

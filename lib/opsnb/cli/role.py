@@ -7,7 +7,7 @@ import click
 from opsnb.base.errors import NotFoundError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, safe, table, workspace
+from opsnb.cli.output import json_option, print_json, say, table, told, workspace
 
 may_option = click.option(
     "--may", "may", multiple=True, required=True, metavar="GRANT",
@@ -31,8 +31,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table(("ROLE", "MAY", "HELD BY"), [
-        (r["name"], r["about"] or "; ".join(r["may"]) or "nothing", ", ".join(r["holders"]) or "nobody")
+    table((say("ROLE"), say("MAY"), say("HELD BY")), [
+        (r["name"], told(r["about"]) or "; ".join(r["may"]) or say("nothing"), ", ".join(r["holders"]) or say("nobody"))
         for r in rows["roles"]
     ])  # fmt: skip
 
@@ -53,10 +53,13 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(click.style(found["name"], bold=True) + ("  built in: " + found["about"] if found["builtin"] else ""))
+    click.echo(
+        click.style(found["name"], bold=True)
+        + ("  " + say("built in: {about}", about=told(found["about"])) if found["builtin"] else "")
+    )
     for grant in found["may"]:
-        click.echo(safe(f"  may {grant}"))
-    click.echo(safe(f"held by {', '.join(found['holders']) or 'nobody'}"))
+        click.echo("  " + say("may {grant}", grant=grant))
+    click.echo(say("held by {names}", names=", ".join(found["holders"]) or say("nobody")))
 
 
 @command.command("add")

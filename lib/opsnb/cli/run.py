@@ -10,12 +10,17 @@ from typing import Any
 import click
 
 from opsnb.base.errors import UsageError
-from opsnb.cli.output import json_option, loud, print_json, progress, safe, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, mark, print_json, progress, safe, say, told, verdict, workspace
 
 EXITS = {"DONE": 0, "PLANNED": 0, "FAILED": 1, "DRIFTED": 4, "ABORTED": 5, "LOST": 6}
 NOT_APPLICABLE_IN_APPLY = 8
 MAX_SHOWN = 160  # characters of an evidence's value at the end of a run
 MAX_PARAMETER_FILE = 4 * 1024 * 1024  # bytes
+STATES = (  # of a run, of its cells, of its changes
+    mark("queued"), mark("starting"), mark("running"), mark("recording"), mark("ended"), mark("completed"),
+    mark("failed"), mark("interrupted"), mark("killed"), mark("skipped"), mark("not executed"), mark("begun"),
+    mark("ok"), mark("unknown"), mark("unreachable"),
+)  # fmt: skip
 
 
 @click.command("run")
@@ -76,7 +81,7 @@ def next_move(client: Any, result: dict[str, Any], runbook: str) -> None:
         return
     request, changes = result["request"], len((result.get("plan") or {}).get("changes", []))
     known = client.get(f"/api/requests/{request}")
-    click.echo(f"request {request}: {changes} change(s). Read the plan in the record, then")
+    click.echo(say("request {request}: {n} change(s). Read the plan in the record, then", request=request, n=changes))
     if known.get("own"):
         click.echo(f"  opsnb run {runbook} --mode apply --request {request}")
     elif known["status"]:
@@ -118,18 +123,18 @@ class View:
 
     def _state(self, event: dict[str, Any]) -> None:
         if event["state"] in {"queued", "running"}:
-            progress(f"run {event['run']}  {event['state']}")
+            progress(f"{say('run {run}', run=event['run'])}  {say(event['state'])}")
 
     def _cell(self, event: dict[str, Any]) -> None:
         if event["state"] == "running":
             if self.terminal:
-                click.echo(f"  cell {event['index']} …", err=True, nl=False)
+                click.echo(f"  {say('cell {n}', n=event['index'])} …", err=True, nl=False)
                 self.open = True
             return
         self._line()
         seconds = f"  {event['seconds']:.2f} s" if event.get("seconds") is not None else ""
-        why = f"  {event['why']}" if event.get("why") else ""
-        progress(f"  cell {event['index']}  {event['state']}{seconds}{why}")
+        why = f"  {told(event['why'])}" if event.get("why") else ""
+        progress(f"  {say('cell {n}', n=event['index'])}  {say(event['state'])}{seconds}{why}")
 
     def _text(self, event: dict[str, Any]) -> None:
         self._line()
@@ -138,7 +143,7 @@ class View:
 
     def _notice(self, event: dict[str, Any]) -> None:
         self._line()
-        progress(f"  opsnb: {event['text']}")
+        progress(f"  opsnb: {told(event['text'])}")
 
     def _progress(self, event: dict[str, Any]) -> None:
         self._line()
@@ -146,7 +151,8 @@ class View:
 
     def _change(self, event: dict[str, Any]) -> None:
         self._line()
-        progress(f"  change {event['change']}: {event['state']}" + (f"  {event['what']}" if "what" in event else ""))
+        what = f"  {event['what']}" if "what" in event else ""
+        progress(f"  {say('change {n}', n=event['change'])}: {say(event['state'])}{what}")
 
     def _line(self) -> None:
         if self.open:
@@ -159,18 +165,19 @@ def tell(result: dict[str, Any]) -> None:
     click.echo(f"{verdict(result['verdict'])}  {told(result.get('reason', ''))}")
     for check in result.get("checks", []):
         if not check["ok"]:
-            click.echo(f"  FAIL  {safe(check['what'])}: got {check['got']!r}, want {check['want']!r}")
+            said = say("got {got}, want {want}", got=repr(check["got"]), want=repr(check["want"]))
+            click.echo(f"  FAIL  {safe(check['what'])}: {said}")
     for name, value in result.get("evidence", {}).items():
         click.echo(f"  {safe(name)} = {safe(short(value))}")
     for note in result.get("notes", []):
-        click.echo(f"  note: {told(note)}")
-    click.echo(f"record  {result.get('record') or 'none'}")
+        click.echo("  " + say("note: {note}", note=told(note)))
+    click.echo(say("record  {path}", path=result.get("record") or say("none")))
     if result.get("ledger"):
-        click.echo(f"ledger  entry {result['ledger']['index']}  root {result['ledger']['root']}")
+        click.echo(say("ledger  entry {n}  root {root}", n=result["ledger"]["index"], root=result["ledger"]["root"]))
     if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"FAILED", "LOST", "ABORTED"}:
-        click.echo(f"to go on with what is left: opsnb runs retry {result['run']}")
+        click.echo(say("to go on with what is left: {command}", command=f"opsnb runs retry {result['run']}"))
     if result.get("mode") in {"apply", "retry"} and result.get("verdict") in {"DONE", "FAILED", "LOST", "ABORTED"}:
-        click.echo(f"to undo: opsnb runs undo {result['run']}")
+        click.echo(say("to undo: {command}", command=f"opsnb runs undo {result['run']}"))
 
 
 def short(value: Any) -> str:

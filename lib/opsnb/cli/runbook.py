@@ -15,7 +15,7 @@ import click
 from opsnb.base.errors import NotFoundError
 from opsnb.cli import authoring
 from opsnb.cli.group import Commands
-from opsnb.cli.output import asked, here, json_option, print_json, safe, table, workspace
+from opsnb.cli.output import asked, here, json_option, print_json, safe, say, table, workspace
 
 if TYPE_CHECKING:
     from opsnb.base.workspace import Workspace
@@ -42,9 +42,9 @@ def list_runbooks(ctx: click.Context, as_json: bool) -> None:
         print_json(value)
         return
     if not value["runbooks"] and not value["broken"]:
-        click.echo("there are no notebooks under runbooks/; these come with opsnb", err=True)
+        click.echo(say("there are no notebooks under runbooks/; these come with opsnb"), err=True)
     table(
-        ("ID", "TITLE", "RISK", "OWNER", "PATH"),
+        (say("ID"), say("TITLE"), say("RISK"), say("OWNER"), say("PATH")),
         [
             (r["id"] or "-", r["title"], r["risk"], r["owner"] or "-", r["path"])
             for r in (*value["runbooks"], *value["built_in"])
@@ -72,10 +72,13 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         click.echo(f"  {fact.ljust(10)} {safe(words)}")
     click.echo()
     if not value["takes"]:
-        click.echo("It takes no parameters.")
+        click.echo(say("It takes no parameters."))
         return
     names = ("name", "type", "default", "constraints", "label")
-    table(("PARAMETER", "TYPE", "DEFAULT", "CONSTRAINTS", "LABEL"), [[p[n] for n in names] for p in value["takes"]])
+    table(
+        (say("PARAMETER"), say("TYPE"), say("DEFAULT"), say("CONSTRAINTS"), say("LABEL")),
+        [[p[n] for n in names] for p in value["takes"]],
+    )
 
 
 @command.command("lint")

@@ -8,7 +8,7 @@ import click
 
 from opsnb.cli.following import kept
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, loud, print_json, safe, table, told, verdict, workspace
+from opsnb.cli.output import json_option, loud, print_json, safe, say, table, told, verdict, workspace
 from opsnb.cli.run import exit_code, next_move, tell, watch
 
 
@@ -31,7 +31,10 @@ def list_runs(ctx: click.Context, limit: int, runbook: str, as_json: bool) -> No
         print_json(rows)
         return
     table(
-        ("RUN", "RUNBOOK", "MODE", "STATE", "VERDICT", "STARTED", "REQUEST", "REVIEW"),
+        (
+            say("RUN"), say("RUNBOOK"), say("MODE"), say("STATE"), say("VERDICT"), say("STARTED"), say("REQUEST"),
+            say("REVIEW"),
+        ),
         [
             (
                 r["run"], r["runbook"], r["mode"], r["state"], r["verdict"] or "-", r["started"] or "-", r["request"],
@@ -46,8 +49,10 @@ def reviewed(without: dict[str, Any] | None) -> str:
     """Return in words whether what nobody had to approve was reviewed; ``-`` where somebody approved it."""
     if without is None:
         return "-"
-    made, glass = without["reviewed"], "BREAK-GLASS, " if without["glass"] else ""
-    return glass + (f"reviewed by {made['by']} at {made['at']}" if made else f"review owed until {without['due']}")
+    made, glass = without["reviewed"], say("BREAK-GLASS, ") if without["glass"] else ""
+    if made:
+        return glass + say("reviewed by {who} at {when}", who=made["by"], when=made["at"])
+    return glass + say("review owed until {when}", when=without["due"])
 
 
 @command.command("show")
@@ -64,9 +69,11 @@ def show(ctx: click.Context, run: str, as_json: bool) -> None:
         print_json(row)
         return
     click.echo(f"{row['run']}  {row['runbook']}  {safe(row['title'])}")
-    click.echo(f"mode {row['mode']}  state {row['state']}  started {row['started']}  ended {row['ended']}")
+    about = {"mode": say(row["mode"]), "state": say(row["state"]), "started": row["started"], "ended": row["ended"]}
+    click.echo(say("mode {mode}  state {state}  started {started}  ended {ended}", **about))
     if row["without"]:
-        click.echo(safe(f"nobody approved it: {reviewed(row['without'])}  (request {row['without']['review']})"))
+        owed = {"what": reviewed(row["without"]), "request": row["without"]["review"]}
+        click.echo(say("nobody approved it: {what}  (request {request})", **owed))
     if row["result"]:
         tell(row["result"])
         next_move(client, row["result"], row["runbook"])
@@ -92,14 +99,14 @@ def log(ctx: click.Context, run: str, as_json: bool) -> None:
             print_json(result)
         return
     if row["record"] is None:
-        click.echo("this run has no record", err=True)
+        click.echo(say("this run has no record"), err=True)
         return
     rows = cell_texts(kept(place, client, row, "run.ipynb"))
     if as_json:
         print_json({"run": run, "cells": rows})
         return
     for cell in rows:
-        click.echo(click.style(f"── cell {cell['index']}  {cell['state']}", bold=True))
+        click.echo(click.style(f"── {say('cell {n}', n=cell['index'])}  {say(cell['state'])}", bold=True))
         click.echo(safe(cell["text"]).rstrip("\n"))
     click.echo(f"{verdict(row['verdict'])}  {told(row['reason'] or '')}")
 

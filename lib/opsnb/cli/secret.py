@@ -8,9 +8,11 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, table, workspace
+from opsnb.cli.output import json_option, print_json, say, table, workspace
 
 stdin_option = click.option("--stdin", "from_stdin", is_flag=True, help="Read the value from stdin, to its end.")
+
+KEY = ".opsnb/keys/secrets.key"
 
 
 @click.group("secret", cls=Commands)
@@ -46,7 +48,8 @@ def rotate(ctx: click.Context, name: str | None, from_stdin: bool, as_json: bool
     if as_json:
         print_json(done)
     else:
-        click.echo(f"{done['encrypted']} value(s) encrypted anew; keep a copy of .opsnb/keys/secrets.key elsewhere")
+        said = say("{n} value(s) encrypted anew; keep a copy of {path} elsewhere", n=done["encrypted"], path=KEY)
+        click.echo(said)
 
 
 @command.command("list")
@@ -60,7 +63,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    headings = ("NAME", "VERSION", "SET", "BY", "ID")
+    headings = (say("NAME"), say("VERSION"), say("SET"), say("BY"), say("ID"))
     table(headings, [(r["name"], r["version"], r["at"], r["by"], r["id"]) for r in rows["secrets"]])
 
 
@@ -73,7 +76,7 @@ def rm(ctx: click.Context, name: str, as_json: bool) -> None:
     from opsnb.client import connect
 
     done = connect(workspace(ctx)).post("/api/secrets/remove", {"name": name})
-    print_json(done) if as_json else click.echo(f"removed {done['name']}")
+    print_json(done) if as_json else click.echo(say("removed {name}", name=done["name"]))
 
 
 def _put(ctx: click.Context, name: str, *, from_stdin: bool, as_json: bool, rotate: bool) -> None:
@@ -82,7 +85,8 @@ def _put(ctx: click.Context, name: str, *, from_stdin: bool, as_json: bool, rota
     place = workspace(ctx)
     value = _from_stdin() if from_stdin else _asked(name)
     done = connect(place).post("/api/secrets", {"name": name, "value": value, "rotate": rotate})
-    print_json(done) if as_json else click.echo(f"{done['name']}  version {done['version']}  {done['id']}")
+    about = {"name": done["name"], "version": done["version"], "id": done["id"]}
+    print_json(done) if as_json else click.echo(say("{name}  version {version}  {id}", **about))
 
 
 def _asked(name: str) -> str:
@@ -91,7 +95,7 @@ def _asked(name: str) -> str:
             f"the value of '{name}' is asked for at a terminal, and there is none",
             hint=f"opsnb secret set {name} --stdin < FILE",
         )
-    return str(click.prompt(f"value of {name}", hide_input=True, confirmation_prompt=True))
+    return str(click.prompt(say("value of {name}", name=name), hide_input=True, confirmation_prompt=True))
 
 
 def _from_stdin() -> str:

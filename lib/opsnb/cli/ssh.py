@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.cli.following import follow
-from opsnb.cli.output import loud, progress, told, verdict, workspace
+from opsnb.cli.output import loud, progress, say, told, verdict, workspace
 from opsnb.cli.run import exit_code
 
 RUNBOOK = "HST-005"
@@ -42,7 +42,10 @@ def command(ctx: click.Context, host: str, reason: str) -> int:
     body = {"runbook": RUNBOOK, "values": values, "why": reason, "submission": os.urandom(16).hex()}
     client, run = submit(workspace(ctx), "/api/runs", body)
     loud(run)
-    progress(f"run {run['run']} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session")
+    about = {"run": run["run"], "host": host}
+    progress(
+        say("run {run} on {host}: what is shown is recorded; ~. at the beginning of a line closes the session", **about)
+    )
     Attached(client, str(run["run"]), (columns, rows)).carry()
     result = follow(client, str(run["run"]), on_notice=lambda _: None)  # they were shown in the terminal
     _tell(result)
@@ -57,4 +60,4 @@ def _tell(result: dict[str, Any]) -> None:
         progress(f"session ended: {told(found['ended'])}{code}; {shown}")
     if result.get("verdict") != "DONE":
         click.echo(f"{verdict(result.get('verdict'))}  {told(result.get('reason', ''))}", err=True)
-    progress(f"record {result.get('record') or 'none'}")
+    progress(say("record {path}", path=result.get("record") or say("none")))

@@ -12,7 +12,7 @@ from opsnb.base.errors import RefusedError, UsageError
 from opsnb.cli.changed import say_changes
 from opsnb.cli.credentials import bind, codes, logins, password, token, unbind
 from opsnb.cli.group import Commands
-from opsnb.cli.output import json_option, print_json, safe, table, told, workspace
+from opsnb.cli.output import json_option, print_json, safe, say, table, told, workspace
 
 display_option = click.option("--display", metavar="TEXT", help="Their full name.")
 mail_option = click.option("--mail", metavar="ADDRESS", help="Where to write to.")
@@ -47,7 +47,7 @@ def add(
     done = connect(workspace(ctx)).post("/api/users", body)
     _say(done, as_json=as_json)
     if not service and not as_json:
-        click.echo(safe(f"to let them set a password: opsnb user password {name}"), err=True)
+        click.echo(say("to let them set a password: {command}", command=f"opsnb user password {name}"), err=True)
 
 
 @command.command("list")
@@ -67,8 +67,9 @@ def list_(ctx: click.Context, everybody: bool, role: str | None, department: str
     if as_json:
         print_json({"users": rows})
         return
-    table(("NAME", "FULL NAME", "ROLES", "DEPARTMENT", "LEADER", "NOTE"), [
-        (r["name"], r["display"], ", ".join(r["roles"]) or "none", r["department"], r["leader"], _note(r)) for r in rows
+    table((say("NAME"), say("FULL NAME"), say("ROLES"), say("DEPARTMENT"), say("LEADER"), say("NOTE")), [
+        (r["name"], r["display"], ", ".join(r["roles"]) or say("none"), r["department"], r["leader"], _note(r))
+        for r in rows
     ])  # fmt: skip
 
 
@@ -87,15 +88,15 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
     click.echo(click.style(safe(found["name"]), bold=True) + safe(f"  {found['display']}  {found['mail']}").rstrip())
     for word in ("department", "leader"):
         if found[word]:
-            click.echo(safe(f"{word}  {found[word]}"))
+            click.echo(f"{say(word)}  {safe(found[word])}")
     if note := _note(found):
         click.echo(safe(note))
     if found["elsewhere"]:
-        click.echo(f"signs in by  {', '.join(found['elsewhere'])}")
+        click.echo(say("signs in by  {ways}", ways=", ".join(found["elsewhere"])))
     click.echo()
-    table(("MAY", "BY ROLE"), [(row["what"], row["role"]) for row in found["may"]])
+    table((say("MAY"), say("BY ROLE")), [(row["what"], row["role"]) for row in found["may"]])
     if not found["may"]:
-        click.echo("nothing: no role has been given")
+        click.echo(say("nothing: no role has been given"))
 
 
 @command.command("may")
@@ -114,8 +115,8 @@ def may(ctx: click.Context, name: str, action: str, runbook: str, hosts: str, as
     if as_json:
         print_json(found)
     else:
-        click.echo(click.style("yes  " if found["ok"] else "no  ", fg="green" if found["ok"] else "red", bold=True)
-                   + told(found["reason"]))  # fmt: skip
+        word, colour = (say("yes  "), "green") if found["ok"] else (say("no  "), "red")
+        click.echo(click.style(word, fg=colour, bold=True) + told(found["reason"]))
     ctx.exit(0 if found["ok"] else RefusedError.exit_code)
 
 
@@ -186,7 +187,8 @@ def import_(ctx: click.Context, file: str, kind: str | None, dry: bool, as_json:
         return
     say_changes(done["changes"])
     _say_notes(done)
-    click.echo("nothing was changed (--dry-run)" if dry else f"{len(done['changes'])} change(s) made")
+    made = say("nothing was changed (--dry-run)") if dry else say("{n} change(s) made", n=len(done["changes"]))
+    click.echo(made)
 
 
 def _change(ctx: click.Context, name: str, body: dict[str, Any], *, as_json: bool) -> None:
@@ -204,9 +206,8 @@ def _say(done: dict[str, Any], *, as_json: bool) -> None:
     _say_notes(done)
     user = done["user"]
     if user["active"] and not user["roles"]:
-        click.echo(
-            safe(f"{user['name']} has no role and may do nothing: opsnb user set {user['name']} --role engineer")
-        )
+        command = f"opsnb user set {user['name']} --role engineer"
+        click.echo(say("{name} has no role and may do nothing: {command}", name=user["name"], command=command))
 
 
 def _say_notes(done: dict[str, Any]) -> None:
@@ -216,11 +217,12 @@ def _say_notes(done: dict[str, Any]) -> None:
 
 
 def _note(user: dict[str, Any]) -> str:
-    notes = ["service account"] if user["kind"] == "service" else []
-    notes += [] if user["active"] else ["has left"]
-    notes += [f"stands in for {', '.join(user['stands_for'])}"] if user["stands_for"] else []
-    stand = "stand" if user["delegates"][1:] else "stands"
-    notes += [f"{', '.join(user['delegates'])} {stand} in for them"] if user["delegates"] else []
+    notes = [say("service account")] if user["kind"] == "service" else []
+    notes += [] if user["active"] else [say("has left")]
+    notes += [say("stands in for {names}", names=", ".join(user["stands_for"]))] if user["stands_for"] else []
+    names = ", ".join(user["delegates"])
+    notes += [say("{names} stands in for them", names=names)] if len(user["delegates"]) == 1 else []
+    notes += [say("{names} stand in for them", names=names)] if user["delegates"][1:] else []
     return " · ".join(notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from opsnb.cli.output import json_option, print_json, safe, workspace
+from opsnb.cli.output import json_option, print_json, safe, say, workspace
 
 
 @click.command("whoami")
@@ -20,11 +20,16 @@ def command(ctx: click.Context, as_json: bool) -> None:
         print_json({**me, "url": place.url or None})
         return
     shown = f"{me['user']} ({me['display']})" if me["display"] else me["user"]
-    click.echo(click.style(safe(shown), bold=True) + safe(f"  at {place.url or place.root}  ({me['workspace']})"))
-    by = {"local": "the token in .opsnb/", "token": "an API token", "session": "a session"}[me["via"]]
-    until = f" until {me['expires']}" if me["expires"] else ""
-    good = "all that you may" if me["scopes"] == ["*"] else ", ".join(me["scopes"])
-    click.echo(safe(f"by {by}{until}, good for {good}"))
-    click.echo(safe(f"roles  {', '.join(me['roles']) or 'none'}"))
+    click.echo(
+        click.style(safe(shown), bold=True)
+        + say("  at {place}  ({workspace})", place=place.url or place.root, workspace=me["workspace"])
+    )
+    by = {"local": say("the token in .opsnb/"), "token": say("an API token"), "session": say("a session")}[me["via"]]
+    good = say("all that you may") if me["scopes"] == ["*"] else ", ".join(me["scopes"])
+    if me["expires"]:
+        click.echo(say("by {what} until {when}, good for {scopes}", what=by, when=me["expires"], scopes=good))
+    else:
+        click.echo(say("by {what}, good for {scopes}", what=by, scopes=good))
+    click.echo(say("roles  {names}", names=", ".join(me["roles"]) or say("none")))
     if me["notices"]:
-        click.echo(f"{me['notices']} notice(s): opsnb requests notices")
+        click.echo(say("{n} notice(s): {command}", n=me["notices"], command="opsnb requests notices"))

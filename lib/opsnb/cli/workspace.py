@@ -10,7 +10,7 @@ import click
 
 from opsnb.base.errors import UsageError
 from opsnb.base.workspace import SETTINGS_FILE
-from opsnb.cli.output import json_option, print_json, safe
+from opsnb.cli.output import json_option, print_json, safe, say
 
 if TYPE_CHECKING:
     from opsnb.fleet.inventory.formats.exchange import Imported
@@ -47,10 +47,17 @@ def command(directory: str, config: str | None, as_json: bool) -> None:
         print_json({"workspace": str(root), "made": made} | ({"hosts": hosts} if hosts else {}))
         return
     for name in made:
-        click.echo(f"made {name}")
+        click.echo(say("made {path}", path=name))
     if hosts:
         _tell(hosts)
-    click.echo(f"{root} is a workspace. Next: put a notebook into runbooks/ and run it with: opsnb run PATH")
+    next_move = "opsnb run PATH"
+    click.echo(
+        say(
+            "{path} is a workspace. Next: put a notebook into runbooks/ and run it with: {command}",
+            path=root,
+            command=next_move,
+        )
+    )
 
 
 def _read(config: str) -> Imported:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.errors import OpsnbError, RefusedError, UnavailableError, UsageError
@@ -36,15 +37,39 @@ def connect(workspace: Workspace) -> Client:
     while True:
         if answers(client):
             return client
-        start(workspace)  # where somebody else was faster, theirs may serve by the time that ours has given up
+        held = _held(workspace.lock)
+        if not held:
+            start(workspace)  # where somebody else was faster, theirs may serve by the time that ours has given up
         if answers(client):
             return client
-        if time.monotonic() > end:
+        if time.monotonic() > end and not (held and _is_starting(workspace)):
             raise UnavailableError(
                 f"another process holds {workspace.lock} and does not answer",
                 hint="look at .opsnb/opsnb.log, or stop that process and try again",
             )
         time.sleep(0.1)
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process is seen to hold the owner's lock: then none is started that would find out at some cost.
+
+    It is read, not tried: whoever tries it for a moment keeps it from one that starts in that moment (proc_locks(5)).
+    """
+    try:
+        info = lock.stat()
+        known = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return f" {os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino} " in known
+
+
+def _is_starting(workspace: Workspace) -> bool:
+    """Whether the one that holds the lock took it so recently that it may still be on its way to its socket."""
+    try:
+        age = time.time() - workspace.lock.stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= age < START_SECONDS and not workspace.socket.exists()
 
 
 def submit(workspace: Workspace, path: str, body: dict[str, Any]) -> tuple[Client, dict[str, Any]]:

@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import secrets
-import sys
 import tempfile
 import threading
 import time
@@ -28,7 +27,7 @@ from opsnb.control.flows.approve import lapse
 from opsnb.control.flows.claim import claim_next
 from opsnb.control.flows.enter import FirstDoor
 from opsnb.control.flows.execute import execute, stop
-from opsnb.control.flows.isolation import groups, kernel_user
+from opsnb.control.flows.isolation import groups, kernel_user, reads_of
 from opsnb.control.flows.kept import kept_file
 from opsnb.control.flows.lobby import Lobby
 from opsnb.control.flows.people import arrive
@@ -80,7 +79,7 @@ class App:
         environment = Environment.taken()  # before anything is started that would inherit it
         toolkit = Toolkit()
         launcher = Launcher(
-            scratch=Path(tempfile.gettempdir()), reads=_reads(workspace, toolkit),
+            scratch=Path(tempfile.gettempdir()), reads=reads_of(workspace, toolkit),
             fork=self.settings.kernel == "fork", toolkit=toolkit.digest, ahead=self.settings.workers,
             user=kernel_user(self.settings, workspace), groups=groups(self.settings),
         )  # fmt: skip
@@ -116,8 +115,7 @@ class App:
         services.keep_reserve()
         remove_stale(tempfile.gettempdir())
         remove_old(self.workspace)
-        recovered = recover(services)
-        if recovered:
+        if recovered := recover(services):
             LOG.warning("%d unfinished run(s) of a former control plane were ended", recovered)
         for number in range(self.settings.workers):
             thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
@@ -363,14 +361,8 @@ def _take_lock(path: Path) -> int:
             f"another process owns this workspace ({path} is locked)",
             hint="it is served already: commands in this workspace go there; to serve it here, end that opsnb up first",
         ) from error
+    os.utime(descriptor)  # since when, for those who wait for its socket
     return descriptor
-
-
-def _reads(workspace: Workspace, toolkit: Toolkit) -> tuple[str, ...]:
-    """Return what every kernel reads: the interpreter, the toolkit, runbooks/."""
-    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(toolkit.root), str(workspace.runbooks)]
-    places += [p for p in sys.path if p and Path(p).is_dir() and p not in {"/", str(workspace.root)}]
-    return tuple(dict.fromkeys(str(Path(p).resolve()) for p in places))
 
 
 def _sources(database: Database, workspace: Workspace, settings: Settings, environment: Environment) -> Sources:

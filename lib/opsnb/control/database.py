@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DataError
 
-from opsnb.base.errors import UnavailableError
+from opsnb.base.errors import UnavailableError, UsageError
 
 metadata = MetaData()
 
@@ -70,6 +71,12 @@ def open_postgresql(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
+
+    @event.listens_for(engine, "handle_error")
+    def _not_kept(context: Any) -> UsageError | None:
+        if not isinstance(context.sqlalchemy_exception, DataError):
+            return None
+        return UsageError("the database keeps no such value: it holds a NUL character, say")  # whoever asks sent it
 
     return engine
 

@@ -38,9 +38,10 @@ def free(network: str, count: int, port: int) -> bool:
 
 @contextlib.contextmanager
 def reserve(workspace: Path, count: int) -> Iterator[tuple[str, int]]:
-    """Hold a network such as ``127.0.23`` and a port that are free on ``count`` addresses.
+    """Hold a network such as ``127.0.23``, in which nobody listens, and a port that is free on ``count`` addresses.
 
-    The same workspace finds the same ones while they are free.
+    Hosts serve more than this port: that of a web server is the same on each, in every fleet. The same workspace finds
+    the same ones while they are free.
 
     Raises:
         OpsnbError: If no network is free.
@@ -53,6 +54,8 @@ def reserve(workspace: Path, count: int) -> Iterator[tuple[str, int]]:
                 claim.bind(f"\0opsnb-rehearsal-{network}")
             except OSError:
                 continue  # another fleet is coming up there
+            if any(address.startswith(f"{network}.") for address, _ in listening()):
+                continue  # or is there
             for number in range(PORT_TRIES):
                 port = FIRST_PORT + (wish // NETWORKS + number) % PORTS
                 if free(network, count, port):

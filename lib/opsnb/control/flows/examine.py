@@ -6,9 +6,11 @@ It reads and changes nothing, and works whether a control plane runs or not.
 from __future__ import annotations
 
 import contextlib
+import grp
 import importlib.metadata
 import json
 import os
+import pwd
 import shutil
 import sqlite3
 import stat
@@ -152,12 +154,33 @@ def _permissions(workspace: Workspace) -> Iterator[Finding]:
         )
     else:
         yield Finding(name="permissions", state=State.OK, found=".opsnb is its owner's alone")
+    yield from _place(workspace.root)
     owner = workspace.state.lstat().st_uid
     if owner != os.geteuid():
         yield Finding(
             name="owner", state=State.PROBLEM, found=f".opsnb belongs to uid {owner}, you are {os.geteuid()}",
             mend="use opsnb as its owner",
         )  # fmt: skip
+
+
+def _place(root: Path) -> Iterator[Finding]:
+    """Who may write to a folder may put another one in the place of what is in it, whoever owns that."""
+    found = root.stat()
+    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and _shared(found.st_gid, found.st_uid))
+    if others and not found.st_mode & stat.S_ISVTX:
+        yield Finding(
+            name="workspace", state=State.WARNING, found=f"others may put another .opsnb or outputs into {root}",
+            mend=f"chmod go-w {root}; open runbooks/, configs/ and schedules/ to whoever writes there",
+        )  # fmt: skip
+
+
+def _shared(group: int, owner: int) -> bool:
+    """Whether somebody besides its owner is in a file's group: on many systems everybody has one of their own."""
+    try:
+        members = set(grp.getgrgid(group).gr_mem)
+    except KeyError:
+        members = set()
+    return any(p.pw_uid != owner and (p.pw_gid == group or p.pw_name in members) for p in pwd.getpwall())
 
 
 def _settings(workspace: Workspace) -> Iterator[Finding]:

@@ -16,10 +16,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opsnb.base.canonical import digest, digestible
-from opsnb.base.errors import RefusedError, UsageError
+from opsnb.base.errors import InventoryError, RefusedError, UsageError
 from opsnb.control.flows.active import active
 from opsnb.control.flows.machine import machine_key
 from opsnb.control.records import Cause
+from opsnb.control.revision import store
+from opsnb.fleet.inventory.written import files_of
 
 if TYPE_CHECKING:
     from opsnb.control.catalog import Runbook
@@ -68,8 +70,8 @@ def rows_of(services: Services, selector: str) -> list[dict[str, Any]]:
         UsageError: If the selector or the inventory is wrong, or it chooses nothing.
         RefusedError: If a host has no pinned key.
     """
-    if selector == THIS_MACHINE:  # needs no inventory, and works with a broken one
-        return [_this_machine({"name": THIS_MACHINE, "transport": "local"})]
+    if selector == THIS_MACHINE:  # needs no inventory, and works with a broken one while files hold as they are
+        return [_this_machine({"name": THIS_MACHINE, "transport": "local", **_said_of_this_machine(services)})]
     inventory = services.inventory()
     rows = [_this_machine(inventory.row(name)) for name in inventory.select(selector)]
     bare = [hop["name"] for row in rows for hop in (row, *row.get("via", [])) if not _pinned(hop)]
@@ -80,6 +82,28 @@ def rows_of(services: Services, selector: str) -> list[dict[str, Any]]:
             + ("; then: opsnb activate" if active(services) else ""),
         )
     return rows
+
+
+def _said_of_this_machine(services: Services) -> dict[str, Any]:
+    """Return environment and groups of this machine, where the inventory has it: policies and roles go by them."""
+    try:
+        if not _names_this_machine(services):
+            return {}
+        row = services.inventory().row(THIS_MACHINE)
+    except (InventoryError, OSError):
+        if active(services):
+            raise
+        return {}
+    return {name: row[name] for name in ("environment", "groups") if row.get(name)}
+
+
+def _names_this_machine(services: Services) -> bool:
+    """Whether the inventory has this machine's name in it: reading a long one costs a second, looking at it nothing."""
+    name, holds = THIS_MACHINE.encode(), active(services)
+    if holds is None:
+        return any(name in path.read_bytes() for path in files_of(services.workspace.root))
+    with services.database.looking() as connection:
+        return any(name in store.content(connection, digest) for _, digest in holds.revision.inventory)
 
 
 def host_changes(services: Services, body: dict[str, Any]) -> tuple[Cause, str] | None:

@@ -73,3 +73,12 @@ def groups(settings: Settings) -> dict[str, Any] | None:
     """Return where a run's control group is made and what it may use; moves this process where that is needed first."""
     where = cgroups.home(prepare=True)
     return cgroups.as_json(where, cgroups.Budget(memory=settings.memory, processes=settings.processes))
+
+
+def reads_of(workspace: Workspace, toolkit: Toolkit) -> tuple[str, ...]:
+    """Return what every kernel reads: the interpreter, the toolkit, runbooks/; nothing that holds the state."""
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(toolkit.root), str(workspace.runbooks)]
+    places += [p for p in sys.path if p and Path(p).is_dir()]
+    real = dict.fromkeys(Path(place).resolve() for place in places)
+    kept = [own.resolve() for own in (workspace.state, workspace.outputs)]
+    return tuple(str(p) for p in real if not any(p.is_relative_to(o) or o.is_relative_to(p) for o in kept))

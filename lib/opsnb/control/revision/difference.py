@@ -59,7 +59,31 @@ def inventory(old: Inventory, new: Inventory) -> list[Row]:
     return [
         *_named("host", old.hosts, new.hosts), *_named("group", old.groups, new.groups),
         *_named("service", old.services, new.services), *_named("credential", old.credentials, new.credentials),
+        *_twins(old, new),
     ]  # fmt: skip
+
+
+def _twins(old: Inventory, new: Inventory) -> list[Row]:
+    """Return the machines that have come to stand in several environments under several names: a policy each."""
+    before = set(_places(old))
+    said = [f"{' and '.join(names)} are one machine" for names in _places(new) if names not in before]
+    return [Row(kind="inventory", name="one machine in several environments", what="changed", lines=_bounded(said))] * (
+        said != []
+    )
+
+
+def _places(found: Inventory) -> list[tuple[str, ...]]:
+    """Return the names, with their environments, of each machine that has several of both: by address, or by key."""
+    known: dict[Any, dict[str, str]] = {}
+    for host in found.hosts.values():
+        marks: list[Any] = [("local",)] if host.transport == "local" else list(host.keys)
+        if host.transport == "ssh":
+            marks.append((host.address.casefold() or host.name, host.port, host.via))
+        for mark in marks:
+            known.setdefault(mark, {})[host.name] = f"{host.name} ({host.environment or 'no environment'})"
+    places = {name: host.environment for name, host in found.hosts.items()}
+    several = [names for names in known.values() if len({places[name] for name in names}) > 1]
+    return list(dict.fromkeys(tuple(sorted(names.values())) for names in several))
 
 
 def files(

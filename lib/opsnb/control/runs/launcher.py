@@ -48,7 +48,7 @@ class Zygote:
         environment = {**without_agent(os.environ), **NO_THREADS}
         self._process = subprocess.Popen(
             argv_of("opsnb.control.runs.zygote", str(theirs.fileno())), pass_fds=(theirs.fileno(),),
-            start_new_session=True, env=environment, stdin=subprocess.DEVNULL,
+            start_new_session=True, env=environment, stdin=subprocess.DEVNULL, cwd="/",  # matplotlib reads a file there
         )  # fmt: skip
         theirs.close()
         self._sock = ours
@@ -248,6 +248,7 @@ class Launcher:
         process = subprocess.Popen(
             argv_of("opsnb.control.runs.supervisor", *map(str, numbers), json.dumps(start)),
             pass_fds=numbers, start_new_session=True, stdin=subprocess.DEVNULL, env=without_agent(os.environ),
+            cwd="/",
         )  # fmt: skip
         self._spawned = [p for p in self._spawned if p.poll() is None] + [process]
         return process.pid

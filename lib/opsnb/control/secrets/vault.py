@@ -52,7 +52,9 @@ class Vault:
             ) from error
         if not isinstance(data, dict) or not isinstance(data.get(field), str):
             known = ", ".join(sorted(data)) if isinstance(data, dict) else ""
-            raise NotFoundError(f"Vault's secret '{path}' has no text field '{field}'", hint=f"it has: {known}")
+            raise NotFoundError(
+                f"Vault's secret '{path}' has no text field '{field}'", hint=f"it has: {known or 'none'}"
+            )
         return str(data[field]), version
 
     def _ask(self, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""A file whose times were set back is looked at all the same: a digest is of the bytes that are there."""
+"""A file whose times were set back is read again; and no kernel reads what holds the state."""
 
 from __future__ import annotations
 
@@ -6,10 +6,31 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
+from opsnb.base.workspace import Workspace
+from opsnb.control.flows.isolation import reads_of
 from opsnb.control.runs.toolkit import PACKAGES, Toolkit
 from opsnb.fleet.inventory import Watched
 
 ONE = "hosts:\n  web1: {address: 192.0.2.1}\n"
+
+
+def test_nothing_that_holds_the_state_is_read_by_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder around the state is on no kernel's list, though Python looks there or a link leads there."""
+    workspace, toolkit = Workspace(tmp_path / "home" / "ws"), Toolkit()
+    workspace.state.mkdir(parents=True)
+    workspace.runbooks.mkdir()
+    workspace.outputs.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "home"))
+    usual = set(reads_of(workspace, toolkit))
+    assert str(workspace.runbooks) in usual
+    assert not {p for p in usual if workspace.state.is_relative_to(p)}
+    workspace.runbooks.rmdir()
+    for goal in (tmp_path, workspace.root, workspace.state, workspace.outputs, Path("/")):
+        workspace.runbooks.symlink_to(goal)
+        assert set(reads_of(workspace, toolkit)) == usual - {str(workspace.runbooks)}
+        workspace.runbooks.unlink()
 
 
 def set_back(file: Path, times: os.stat_result) -> None:
