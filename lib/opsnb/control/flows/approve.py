@@ -66,8 +66,6 @@ def act(services: Services, actor: Actor, request: str, deed: Deed, now: datetim
     """
     now = parse(stamp(now or current()))
     with services.database.transaction() as connection:
-        if deed.kind is ActKind.COMMENT:  # all others want more than to see it
-            permit_seeing(open_case(connection, services.policies, request, now), actor, now)
         state = act_in(connection, services.policies, actor, request, deed, now)
     services.wake()
     return state
@@ -80,7 +78,10 @@ def act_in(connection: Connection, policies: Policies, actor: Actor, request: st
         raise UsageError(f"'{deed.kind}' is not done by people")
     if not actor.in_scope(scope):
         raise RefusedError(f"this {actor.via} of {actor.person.name} is not good for '{scope}'")
-    case = tick(connection, open_case(connection, policies, request, now), now)
+    case = open_case(connection, policies, request, now)
+    if deed.kind is ActKind.COMMENT:  # all others want more than to see it
+        permit_seeing(case, actor, now)
+    case = tick(connection, case, now)
     if not case.asked:
         raise RefusedError(
             f"nobody asked for an approval of request {request}", hint=f"opsnb request {request} --reason '...'"
