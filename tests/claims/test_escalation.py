@@ -54,3 +54,12 @@ def test_the_clock_calls_by_itself(asked: Database) -> None:
         acts = [act.kind for act in approvals.acts_of(connection, "q")]
         assert (acts.count("escalate"), approvals.lapsed(connection, world.at(HALF_HOUR + 4))) == (1, [])
         assert len(approvals.lapsed(connection, world.at(8 * DAY))) == 1
+
+
+def test_a_list_tells_the_end_and_not_the_next_look(asked: Database) -> None:
+    """Until when a request takes approvals stands in lists as in what is shown of it, however often the clock looks before."""
+    services = world.services(asked, GROUND)
+    with asked.transaction() as connection:
+        actor = world.actor(connection, "anna")
+    (row,) = requests.listed(services, actor, now=world.at(1))["requests"]
+    assert row["until"] == requests.shown(services, actor, "q", world.at(1))["until"]

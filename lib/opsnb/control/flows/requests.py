@@ -38,10 +38,10 @@ USED = "used"  # a run took the change, once: whatever its approvals add up to l
 
 def listed(
     services: Services, actor: Actor, *, status: str = "", mine: bool = False, runbook: str = "",
-    before: int | None = None, most: int = approvals.PAGE,
+    before: int | None = None, most: int = approvals.PAGE, now: datetime | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a page of requests, newest first; ``next`` is what ``before`` has to be for the next one."""
-    (wanted, only), now = _statuses(status), current()
+    (wanted, only), now = _statuses(status), now or current()
     with services.database.transaction() as connection:
         there = directory(connection)
         permit_looking(there, actor)
@@ -52,14 +52,16 @@ def listed(
         seen = rows if _sees_all(there, actor, now) else [r for r in rows if _sees(connection, there, actor, r, now)]
         used = claims.applied(connection, [r.request for r in seen])
         open_ones = [r.request for r in seen if r.status == Status.OPEN and r.request not in used]
-        cases = (open_case(connection, services.policies, request, now, there) for request in open_ones)
-        yours = {case.row.id for case in cases if next(case.ways(actor.person.id, now), None) is not None}
+        cases = {request: open_case(connection, services.policies, request, now, there) for request in open_ones}
+        yours = {name for name, case in cases.items() if next(case.ways(actor.person.id, now), None) is not None}
+        ends = {name: _time(case.state(now).until) for name, case in cases.items()}  # the row has the clock's next look
         first = _first(connection, there, actor, now) if before is None else {}
     names = ("number", "request", "runbook", "risk", "asked", "until", "review_due", "reviewed")
     found = [
         {
-            **{n: getattr(r, n) for n in names}, "requester": there.name(r.requester),
-            "status": USED if r.request in used else r.status, "for_you": r.request in yours,
+            **{n: getattr(r, n) for n in names}, "until": ends.get(r.request, r.until),
+            "requester": there.name(r.requester), "status": USED if r.request in used else r.status,
+            "for_you": r.request in yours,
         }
         for r in seen
     ]  # fmt: skip
