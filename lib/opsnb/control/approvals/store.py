@@ -150,14 +150,19 @@ def subject_of(found: Row[Any]) -> Subject:
 
 def acts_of(connection: Connection, request: str) -> tuple[Act, ...]:
     """Return everything that was done about a request, oldest first."""
-    query = select(acts).where(acts.c.request == request).order_by(acts.c.number)
-    return tuple(
-        Act(
+    return acts_of_each(connection, [request]).get(request, ())
+
+
+def acts_of_each(connection: Connection, requests: Iterable[str]) -> dict[str, tuple[Act, ...]]:
+    """Return what was done about each of some requests, oldest first; nothing for those about which nothing was."""
+    query = select(acts).where(acts.c.request.in_(list(requests))).order_by(acts.c.number)
+    found: dict[str, list[Act]] = {}
+    for a in connection.execute(query):
+        found.setdefault(a.request, []).append(Act(
             kind=ActKind(a.kind), person=a.person, at=parse(a.at), request=a.request_digest, plan=a.plan_digest,
             step=a.step, on_behalf_of=a.on_behalf_of, to=a.to, comment=a.comment,
-        )
-        for a in connection.execute(query)
-    )  # fmt: skip
+        ))  # fmt: skip
+    return {request: tuple(said) for request, said in found.items()}
 
 
 def page(

@@ -6,7 +6,7 @@ It joins what was sealed, what was asked, what people did about it, who they are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -116,17 +116,8 @@ def policy_of(
     return policies.choose(risk, environments, runbook).tightened(wanted)
 
 
-def open_case(
-    connection: Connection, policies: Policies, request: str, now: datetime, there: Directory | None = None
-) -> Case:  # fmt: skip
+def open_case(connection: Connection, policies: Policies, request: str, now: datetime) -> Case:
     """Read a case in the caller's transaction.
-
-    Args:
-        connection: The transaction.
-        policies: What holds now.
-        request: Its id.
-        now: The moment.
-        there: People now, where the caller has read them in this transaction.
 
     Raises:
         NotFoundError: If there is no such request.
@@ -134,21 +125,46 @@ def open_case(
     row = store.request_row(connection, request)
     query = select(approvals.approvals).where(approvals.approvals.c.request == request)
     found = connection.execute(query).one_or_none()
+    acts = approvals.acts_of(connection, request) if found else ()
+    return _case(row, found, acts, policies, read_directory(connection), now)
+
+
+def open_cases(
+    connection: Connection, policies: Policies, rows: Sequence[Row[Any]], now: datetime, there: Directory
+) -> dict[str, Case]:  # fmt: skip
+    """Read the cases of some rows of the table of approvals, by their requests, all at once.
+
+    Args:
+        connection: The transaction in which the rows and people were read.
+        policies: What holds now.
+        rows: Rows of requests for which somebody was asked.
+        now: The moment.
+        there: People now.
+    """
+    names = [row.request for row in rows]
+    sealed, acts = store.request_rows(connection, names), approvals.acts_of_each(connection, names)
+    return {
+        row.request: _case(sealed[row.request], row, acts.get(row.request, ()), policies, there, now) for row in rows
+    }
+
+
+def _case(
+    row: Row[Any], found: Row[Any] | None, acts: tuple[Act, ...], policies: Policies, there: Directory, now: datetime
+) -> Case:  # fmt: skip
     body = json.loads(row.body)
     known = approvals.subject_of(found) if found else None
     subject = Subject(
-        request=request, digest=row.digest, plan=row.plan_digest or "", requester=row.requester,
+        request=row.id, digest=row.digest, plan=row.plan_digest or "", requester=row.requester,
         authors=frozenset(body.get("authors", [])), runbook=row.runbook, risk=Risk(row.risk),
         environments=frozenset(str(h.get("environment") or "") for h in body["hosts"]),
         groups=frozenset(str(g) for h in body["hosts"] for g in h.get("groups") or ()),
         asked=known.asked if known else now, review_due=known.review_due if known else None,
     )  # fmt: skip
-    there = there or read_directory(connection)
     return Case(
         row=row, body=body,
         policy=policy_of(policies, row.runbook, subject.risk, body["hosts"], body.get("tightened", {})),
-        subject=subject, acts=approvals.acts_of(connection, request) if found else (),
-        who=Known(directory=there, target=Target.of(row.runbook, row.risk, body["hosts"])), asked=found is not None,
+        subject=subject, acts=acts, asked=found is not None,
+        who=Known(directory=there, target=Target.of(row.runbook, row.risk, body["hosts"])),
     )  # fmt: skip
 
 

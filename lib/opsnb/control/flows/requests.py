@@ -18,7 +18,7 @@ from opsnb.control.approvals import store as approvals
 from opsnb.control.approvals.policy import GLASS
 from opsnb.control.approvals.values import Act, ActKind, State, Status, StepState
 from opsnb.control.flows import review
-from opsnb.control.flows.case import Case, open_case, permit_seeing, unseen
+from opsnb.control.flows.case import Case, open_case, open_cases, permit_seeing, unseen
 from opsnb.control.flows.leave import GRANTED, held_as_grant
 from opsnb.control.flows.people import permit_looking
 from opsnb.control.flows.void import void
@@ -49,10 +49,10 @@ def listed(
             connection, status=wanted, requester=actor.person.id if mine else "", runbook=runbook, before=before,
             most=most, only=only,
         )  # fmt: skip
-        seen = rows if _sees_all(there, actor, now) else [r for r in rows if _sees(connection, there, actor, r, now)]
+        seen = rows if _sees_all(there, actor, now) else _seen(connection, there, actor, rows, now)
         used = claims.applied(connection, [r.request for r in seen])
-        open_ones = [r.request for r in seen if r.status == Status.OPEN and r.request not in used]
-        cases = {request: open_case(connection, services.policies, request, now, there) for request in open_ones}
+        open_ones = [r for r in seen if r.status == Status.OPEN and r.request not in used]
+        cases = open_cases(connection, services.policies, open_ones, now, there)
         yours = {name for name, case in cases.items() if next(case.ways(actor.person.id, now), None) is not None}
         ends = {name: _time(case.state(now).until) for name, case in cases.items()}  # the row has the clock's next look
         first = _first(connection, there, actor, now) if before is None else {}
@@ -76,9 +76,14 @@ def _sees_all(there: Directory, actor: Actor, now: datetime) -> bool:
     return decide(there, actor, Action.READ, Target(risk=Risk.DANGER), now).ok  # of no runbook: only "*" means that
 
 
-def _sees(connection: Connection, there: Directory, actor: Actor, row: Row[Any], now: datetime) -> bool:
-    target = Target.of(row.runbook, row.risk, json.loads(store.request_row(connection, row.request).body)["hosts"])
-    return not unseen(there, actor, row.requester, target, now)
+def _seen(
+    connection: Connection, there: Directory, actor: Actor, rows: list[Row[Any]], now: datetime
+) -> list[Row[Any]]:  # fmt: skip
+    """Return those of these rows that somebody may see."""
+    sealed = store.request_rows(connection, [row.request for row in rows])
+    hosts = {name: json.loads(row.body)["hosts"] for name, row in sealed.items()}
+    targets = {row.request: Target.of(row.runbook, row.risk, hosts[row.request]) for row in rows}
+    return [row for row in rows if not unseen(there, actor, row.requester, targets[row.request], now)]
 
 
 def _first(connection: Connection, there: Directory, actor: Actor, now: datetime) -> dict[str, Any]:

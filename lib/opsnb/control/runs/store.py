@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,12 @@ def run_row(connection: Connection, run: str) -> Row[Any]:
     if row is None:
         raise NotFoundError(f"there is no run '{run}'", hint="see them with: opsnb runs list")
     return row
+
+
+def request_rows(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Return the rows of some requests, by their ids; those that there are not are left out."""
+    query = select(requests).where(requests.c.id.in_(list(ids)))
+    return {row.id: row for row in connection.execute(query)}
 
 
 def request_row(connection: Connection, request: str) -> Row[Any]:
